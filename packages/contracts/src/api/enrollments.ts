@@ -1,0 +1,110 @@
+import { z } from "zod";
+import { pageOf, pageQuery, timestamp } from "./common.ts";
+import { deviceId, tags } from "./devices.ts";
+import { operation } from "./operation.ts";
+
+/** A manufacturer's certificate authority whose device identities (IDevID) may enroll. */
+export const trustAnchor = z.object({
+  id: z.string(),
+  name: z.string(),
+  subject: z.string(),
+  fingerprint: z.string(),
+  notAfter: timestamp,
+  /** Whether a device that chains to it but stands in no manifest waits for approval, or is refused. */
+  unknownDevices: z.enum(["approve", "refuse"]),
+  createdAt: timestamp,
+});
+export type TrustAnchor = z.infer<typeof trustAnchor>;
+
+export const manifestEntry = z.strictObject({ serial: deviceId, model: z.string().max(64).optional(), tags: tags.optional() });
+
+/** One try to enroll, accepted or not: the step that decided, why, and what to do. */
+export const enrollmentAttempt = z.object({
+  id: z.string(),
+  at: timestamp,
+  serial: z.string().optional(),
+  device: z.string().optional(),
+  operation: z.enum(["simpleenroll", "simplereenroll", "connect"]),
+  method: z.enum(["idevid", "one_time_code", "ldevid", "none"]),
+  verdict: z.enum(["issued", "pending", "refused"]),
+  /** The check that decided, in the order of the flow. */
+  step: z.string(),
+  reason: z.string(),
+  fix: z.string().optional(),
+  remoteAddress: z.string().optional(),
+  fingerprint: z.string().optional(),
+});
+export type EnrollmentAttempt = z.infer<typeof enrollmentAttempt>;
+
+export const pendingEnrollment = z.object({
+  id: z.string(),
+  serial: z.string(),
+  anchor: z.string().optional(),
+  keyFingerprint: z.string(),
+  firstSeenAt: timestamp,
+  lastSeenAt: timestamp,
+  attempts: z.int(),
+});
+export type PendingEnrollment = z.infer<typeof pendingEnrollment>;
+
+export const certificate = z.object({
+  serialNumber: z.string(),
+  fingerprint: z.string(),
+  device: z.string(),
+  subject: z.string(),
+  notBefore: timestamp,
+  notAfter: timestamp,
+  state: z.enum(["issued", "active", "superseded", "expired", "revoked"]),
+  revokedAt: timestamp.optional(),
+  revokedBecause: z.string().optional(),
+});
+export type Certificate = z.infer<typeof certificate>;
+
+export const enrollmentOperations = {
+  listTrustAnchors: operation({ name: "listTrustAnchors", method: "GET", path: "/trust-anchors", summary: "Manufacturers whose devices may enroll.", permission: "enrollment.read", response: z.object({ items: z.array(trustAnchor) }) }),
+  createTrustAnchor: operation({
+    name: "createTrustAnchor",
+    method: "POST",
+    path: "/trust-anchors",
+    summary: "Trusts a manufacturer's certificate authority.",
+    permission: "enrollment.write",
+    body: z.strictObject({ name: z.string().min(1).max(100), certificatePem: z.string().min(1).max(20_000), unknownDevices: z.enum(["approve", "refuse"]).default("approve") }),
+    response: trustAnchor,
+    status: 201,
+  }),
+  deleteTrustAnchor: operation({ name: "deleteTrustAnchor", method: "DELETE", path: "/trust-anchors/:id", summary: "Stops trusting a manufacturer for new enrollments; devices that enrolled stay.", permission: "enrollment.write", params: z.object({ id: z.string() }), response: z.object({ deleted: z.literal(true) }) }),
+  importManifest: operation({
+    name: "importManifest",
+    method: "POST",
+    path: "/manifests",
+    summary: "Expected serial numbers, as JSON. Importing the same ones again changes nothing.",
+    permission: "enrollment.write",
+    body: z.strictObject({ entries: z.array(manifestEntry).min(1).max(100_000) }),
+    response: z.object({ expected: z.int(), already: z.int() }),
+    status: 201,
+  }),
+  createEnrollmentCode: operation({
+    name: "createEnrollmentCode",
+    method: "POST",
+    path: "/enrollment-codes",
+    summary: "A one-time code bound to one serial number, for development boards. It is shown only here.",
+    permission: "enrollment.write",
+    body: z.strictObject({ serial: deviceId, lifetimeS: z.int().min(60).max(604_800).default(3_600) }),
+    response: z.object({ serial: z.string(), code: z.string(), expiresAt: timestamp }),
+    status: 201,
+  }),
+  listEnrollmentAttempts: operation({
+    name: "listEnrollmentAttempts",
+    method: "GET",
+    path: "/enrollments",
+    summary: "The attempt log, newest first.",
+    permission: "enrollment.read",
+    query: pageQuery.extend({ serial: z.string().optional(), verdict: z.enum(["issued", "pending", "refused"]).optional() }),
+    response: pageOf(enrollmentAttempt),
+  }),
+  listPendingEnrollments: operation({ name: "listPendingEnrollments", method: "GET", path: "/enrollments/pending", summary: "Devices that wait for approval.", permission: "enrollment.read", response: z.object({ items: z.array(pendingEnrollment) }) }),
+  approveEnrollment: operation({ name: "approveEnrollment", method: "POST", path: "/enrollments/pending/:id/approve", summary: "Lets a waiting device in; it gets its certificate at its next try.", permission: "enrollment.write", params: z.object({ id: z.string() }), response: pendingEnrollment }),
+  rejectEnrollment: operation({ name: "rejectEnrollment", method: "POST", path: "/enrollments/pending/:id/reject", summary: "Refuses a waiting device.", permission: "enrollment.write", params: z.object({ id: z.string() }), body: z.strictObject({ reason: z.string().min(1).max(500) }), response: pendingEnrollment }),
+  listCertificates: operation({ name: "listCertificates", method: "GET", path: "/certificates", summary: "Certificates that were issued, newest first.", permission: "enrollment.read", query: pageQuery.extend({ device: z.string().optional() }), response: pageOf(certificate) }),
+  revokeCertificate: operation({ name: "revokeCertificate", method: "POST", path: "/certificates/:serialNumber/revoke", summary: "Revokes one certificate; live connections that use it are closed.", permission: "devices.suspend", params: z.object({ serialNumber: z.string() }), body: z.strictObject({ reason: z.string().min(1).max(500) }), response: certificate }),
+};

@@ -1,0 +1,35 @@
+import { accessOperations } from "./access.ts";
+import { alertOperations } from "./alerts.ts";
+import { deviceOperations, groupOperations } from "./devices.ts";
+import { enrollmentOperations } from "./enrollments.ts";
+import { kpiOperations } from "./kpis.ts";
+import { releaseOperations } from "./releases.ts";
+import { rolloutOperations } from "./rollouts.ts";
+import { telemetryOperations } from "./telemetry.ts";
+
+/** Every operation of the operator API. A test holds this table against the routes that the server serves. */
+export const api = {
+  ...accessOperations,
+  ...alertOperations,
+  ...deviceOperations,
+  ...enrollmentOperations,
+  ...groupOperations,
+  ...kpiOperations,
+  ...releaseOperations,
+  ...rolloutOperations,
+  ...telemetryOperations,
+};
+
+export * from "./access.ts";
+export * from "./alerts.ts";
+export * from "./client.ts";
+export * from "./common.ts";
+export * from "./devices.ts";
+export * from "./enrollments.ts";
+export * from "./events.ts";
+export * from "./kpis.ts";
+export * from "./operation.ts";
+export * from "./permissions.ts";
+export * from "./releases.ts";
+export * from "./rollouts.ts";
+export * from "./telemetry.ts";

@@ -1,0 +1,103 @@
+import { z } from "zod";
+
+/** The life of one update on one device (docs/protocol/updates.md). */
+export const deploymentState = z.enum([
+  "queued",
+  "offered",
+  "downloading",
+  "downloaded",
+  "verified",
+  "installing",
+  "rebooting",
+  "validating",
+  "succeeded",
+  "failed",
+  "rolled_back",
+  "unresponsive",
+  "skipped",
+  "cancelled",
+]);
+export type DeploymentState = z.infer<typeof deploymentState>;
+
+/** States that never change again. */
+export const finalDeploymentStates = ["succeeded", "failed", "rolled_back", "unresponsive", "skipped", "cancelled"] as const satisfies DeploymentState[];
+
+/** Why an update did not end well: stage, then cause. Closed; a device that knows no better says `<stage>_other`. */
+export const deploymentReason = z.enum([
+  "offer_incompatible_model",
+  "offer_signature_invalid",
+  "offer_downgrade_refused",
+  "download_network",
+  "download_hash_mismatch",
+  "download_size_mismatch",
+  "download_no_space",
+  "download_other",
+  "verify_signature_invalid",
+  "verify_other",
+  "install_no_space",
+  "install_write_failed",
+  "install_other",
+  "boot_loop",
+  "boot_fell_back",
+  "validate_self_test_failed",
+  "validate_wrong_version",
+  "silent_after_offer",
+  "silent_after_reboot",
+  "silent_during_update",
+  "operator_cancelled",
+  "rollout_halted",
+  "superseded",
+]);
+export type DeploymentReason = z.infer<typeof deploymentReason>;
+
+/** A signature over the canonical JSON of `signed` (docs/protocol/updates.md). */
+export const signature = z.strictObject({ keyid: z.string().regex(/^[0-9a-f]{64}$/), sig: z.string().min(1).max(1_024) });
+
+/** What a release says about itself: the only thing a device believes. Signed by a key that the server does not hold. */
+export const releaseStatement = z.strictObject({
+  type: z.literal("tenfold.release.v1"),
+  name: z.string().min(1).max(64),
+  version: z.string().min(1).max(64),
+  /** Models that may run it; empty means any. */
+  models: z.array(z.string().min(1).max(64)).max(64),
+  artifact: z.strictObject({ sha256: z.string().regex(/^[0-9a-f]{64}$/), size: z.int().min(1) }),
+  /** RFC 3339, when it was signed. */
+  signedAt: z.iso.datetime(),
+});
+export type ReleaseStatement = z.infer<typeof releaseStatement>;
+
+export const signedRelease = z.strictObject({ signed: releaseStatement, signatures: z.array(signature).min(1).max(16) });
+export type SignedRelease = z.infer<typeof signedRelease>;
+
+/**
+ * What a device finds at `deployments/next`: an offer, a cancellation, or nothing to do. Sent again on every connection until
+ * the deployment has ended.
+ */
+export const nextDeployment = z.discriminatedUnion("is", [
+  z.strictObject({
+    is: z.literal("offer"),
+    deployment: z.string(),
+    release: signedRelease,
+    /** Path on the device HTTPS endpoint: `/v1/artifacts/{sha256}`. */
+    artifactPath: z.string(),
+    /** Seconds the device has from the offer until its verified boot. */
+    deadlineS: z.int().min(1),
+    /** True where this brings a device back to its last known good release. */
+    rollback: z.boolean(),
+  }),
+  z.strictObject({ is: z.literal("cancel"), deployment: z.string() }),
+  z.strictObject({ is: z.literal("none") }),
+]);
+export type NextDeployment = z.infer<typeof nextDeployment>;
+
+/** Progress of an update, told by the device (topic `deployments/{deployment}`). Success is never told: it is seen in a heartbeat. */
+export const deploymentReport = z.object({
+  state: z.enum(["downloading", "downloaded", "verified", "installing", "rebooting", "validating", "failed", "rolled_back", "skipped", "cancelled"]),
+  reason: deploymentReason.optional(),
+  /** 0 to 1, of the current stage. */
+  progress: z.number().min(0).max(1).optional(),
+  detail: z.string().max(2_000).optional(),
+  /** The last log lines, newest last. */
+  log: z.array(z.string().max(1_000)).max(50).optional(),
+});
+export type DeploymentReport = z.infer<typeof deploymentReport>;

@@ -1,0 +1,28 @@
+/** The topics of a device, all below `devices/{id}/` (docs/protocol/mqtt.md). */
+export const upTopics = ["telemetry", "heartbeat", "events", "logs", "state/reported"] as const;
+export const downTopics = ["deployments/next", "state/desired"] as const;
+
+/** What kind of message came up. `deployment` and `command` carry the id that stood in the topic. */
+export type UpChannel = "telemetry" | "heartbeat" | "events" | "logs" | "state" | "deployment" | "command";
+
+/** Ids that may stand in a certificate's CN and in a topic: 1 to 64 letters, digits, `.`, `_`, `:`, `-`, not starting with a mark. */
+export const deviceIdPattern = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$/;
+
+export const topicOf = (device: string, rest: string): string => `devices/${device}/${rest}`;
+
+/** Reads what stands below `devices/{id}/` of an upward topic; undefined when no such topic exists. */
+export function parseUpTopic(rest: string): { channel: UpChannel; id?: string } | undefined {
+  switch (rest) {
+    case "telemetry":
+    case "heartbeat":
+    case "events":
+    case "logs":
+      return { channel: rest };
+    case "state/reported":
+      return { channel: "state" };
+  }
+  const deployment = /^deployments\/([A-Za-z0-9_-]{1,64})$/.exec(rest)?.[1];
+  if (deployment !== undefined && deployment !== "next") return { channel: "deployment", id: deployment };
+  const command = /^commands\/([A-Za-z0-9_-]{1,64})\/result$/.exec(rest)?.[1];
+  return command === undefined ? undefined : { channel: "command", id: command };
+}
