@@ -1,0 +1,40 @@
+import type { IncomingMessage } from "node:http";
+import type { TLSSocket } from "node:tls";
+import fastify, { type FastifyInstance } from "fastify";
+import type { Server as TlsServer } from "node:https";
+import type { Log } from "../log.ts";
+import { answerProblem, httpProblems, sendProblem } from "./problems.ts";
+
+/** What a TLS endpoint shows, and whom it takes for a hint: PEM, the chain with the leaf first. */
+export type TlsIdentity = { key: string; cert: string; ca: string[] };
+
+export type DeviceHttp = FastifyInstance<TlsServer>;
+
+const handshakeMs = 5_000;
+
+/**
+ * The devices' HTTPS endpoint, with no route yet. It asks for a client certificate and judges none: each route does, because a device
+ * that enrolls has no certificate of ours yet.
+ */
+export function createDeviceHttp({ tls, log }: { tls: TlsIdentity; log: Log }): DeviceHttp {
+  const app = fastify({
+    logger: false,
+    https: { ...tls, requestCert: true, rejectUnauthorized: false, minVersion: "TLSv1.2", handshakeTimeout: handshakeMs },
+    bodyLimit: 256 * 1024,
+    requestTimeout: 30_000,
+    keepAliveTimeout: 30_000,
+    forceCloseConnections: true,
+    routerOptions: { maxParamLength: 300 },
+  });
+  // Node tells of a handshake that failed or took too long, but leaves the socket open (measured): it must be closed here.
+  app.server.on("tlsClientError", (_error, socket) => socket.destroy());
+  app.setErrorHandler(answerProblem(log));
+  app.setNotFoundHandler((request, reply) => sendProblem(reply, httpProblems.route_unknown(`No device endpoint at ${request.method} ${request.url.split("?")[0]}.`)));
+  return app;
+}
+
+/** The TLS connection of a request to the device endpoint. */
+export function tlsSocketOf(request: { raw: IncomingMessage }): TLSSocket {
+  // The server above speaks only TLS.
+  return request.raw.socket as TLSSocket;
+}

@@ -1,0 +1,11 @@
+/** The platform's ground floor: databases, HTTP, TLS, log, clock, loops, bus, blobs. It knows no word of the domain. */
+export { blobProblems, type Blobs, openBlobs, type PutOptions } from "./blobs.ts";
+export { type Bus, type BusListener, type BusMessage, createBus } from "./bus.ts";
+export { type Clock, systemClock } from "./clock.ts";
+export * from "./http/index.ts";
+export * from "./journal/index.ts";
+export { createLog, type Log, type LogFields, type LogLevel, silentLog } from "./log.ts";
+export { type Loop, type LoopOptions, startLoop } from "./loop.ts";
+export { createMetrics, type Metrics } from "./metrics.ts";
+export * from "./postgres/index.ts";
+export * from "./store/index.ts";
