@@ -1,1 +1,37 @@
-export {};
+export { type Authority, createAuthority, createIssuing, createRoot, issuerOf, newSigner, type RootWish } from "./authority.ts";
+export { type Certificate, readCertificate } from "./certificate.ts";
+export { type ChainFault, type ChainQuestion, type ChainVerdict, validateChain, validateDerChain } from "./chain.ts";
+export { type CrlWish, issueCrl, type RevocationList, type RevokedEntry, readCrl } from "./crl.ts";
+export { type CertificateRequest, type CsrWish, createCsr, readCsr } from "./csr.ts";
+export { type Der, type DerLimits, readDer } from "./der-read.ts";
+export * as der from "./der-write.ts";
+export { pkiProblems } from "./errors.ts";
+export type { AlternativeName } from "./extensions.ts";
+export { makePrivateFolder, readOptionalFile, readPrivateFile, writeFileAtomically } from "./files.ts";
+export { certificateFingerprint, spkiFingerprint } from "./fingerprint.ts";
+export {
+  type DeviceIdentity,
+  type DeviceIdentityWish,
+  makeDeviceIdentity,
+  makeManufacturer,
+  newDeviceKey,
+  noEnd,
+  privateKeyPem,
+  readPrivateKey,
+} from "./idevid.ts";
+export { type CertificateWish, type Issuer, issueCertificate, keyIdentifier, randomSerial } from "./issue.ts";
+export { type PublicKey, publicKeyOf, type Signer, signerOf } from "./keys.ts";
+export { fileKeyStore, type KeyStore } from "./keystore.ts";
+export {
+  attributeOf,
+  commonNameOf,
+  formatName,
+  makeName,
+  type Name,
+  type NameAttribute,
+  sameName,
+  serialNumberOf,
+} from "./name.ts";
+export { oids } from "./oids.ts";
+export { fromBase64, fromPem, type PemLabel, toPem } from "./pem.ts";
+export { certsOnly, readCertsOnly } from "./pkcs7.ts";
