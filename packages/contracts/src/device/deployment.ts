@@ -20,13 +20,22 @@ export const deploymentState = z.enum([
 export type DeploymentState = z.infer<typeof deploymentState>;
 
 /** States that never change again. */
-export const finalDeploymentStates = ["succeeded", "failed", "rolled_back", "unresponsive", "skipped", "cancelled"] as const satisfies DeploymentState[];
+export const finalDeploymentStates = [
+  "succeeded",
+  "failed",
+  "rolled_back",
+  "unresponsive",
+  "skipped",
+  "cancelled",
+] as const satisfies DeploymentState[];
 
 /** Why an update did not end well: stage, then cause. Closed; a device that knows no better says `<stage>_other`. */
 export const deploymentReason = z.enum([
+  "offer_malformed",
   "offer_incompatible_model",
   "offer_signature_invalid",
   "offer_downgrade_refused",
+  "offer_below_security_floor",
   "download_network",
   "download_hash_mismatch",
   "download_size_mismatch",
@@ -46,7 +55,10 @@ export const deploymentReason = z.enum([
   "silent_during_update",
   "operator_cancelled",
   "rollout_halted",
+  /** The device already runs something else than what this deployment set out from. */
   "superseded",
+  /** A rollback for which no release is known: the firmware before the update was never registered here. */
+  "rollback_target_unknown",
 ]);
 export type DeploymentReason = z.infer<typeof deploymentReason>;
 
@@ -92,7 +104,18 @@ export type NextDeployment = z.infer<typeof nextDeployment>;
 
 /** Progress of an update, told by the device (topic `deployments/{deployment}`). Success is never told: it is seen in a heartbeat. */
 export const deploymentReport = z.object({
-  state: z.enum(["downloading", "downloaded", "verified", "installing", "rebooting", "validating", "failed", "rolled_back", "skipped", "cancelled"]),
+  state: z.enum([
+    "downloading",
+    "downloaded",
+    "verified",
+    "installing",
+    "rebooting",
+    "validating",
+    "failed",
+    "rolled_back",
+    "skipped",
+    "cancelled",
+  ]),
   reason: deploymentReason.optional(),
   /** 0 to 1, of the current stage. */
   progress: z.number().min(0).max(1).optional(),
