@@ -1,0 +1,94 @@
+import { fileURLToPath } from "node:url";
+import chdb, { type Session as ChdbSession } from "chdb";
+import { type ArrowColumn, arrowColumns, selected } from "./arrow.ts";
+import { assertIdentifier, type Column } from "./column.ts";
+import { quoted } from "./sql.ts";
+
+/** chdb's exports that its own types leave out (3.4.0, pinned): the only way in that is both safe for hostile bytes and fast. */
+type ArrowEntry = {
+  _arrowRegisterColumns(connection: unknown, name: string, columns: ArrowColumn[]): void;
+  _arrowUnregister(connection: unknown, name: string): void;
+  Session: typeof ChdbSession;
+};
+// chdb 3.4.0's index.js exports these three; a contract test runs over each of them.
+const { _arrowRegisterColumns, _arrowUnregister, Session } = chdb as unknown as ArrowEntry;
+
+export type Engine = {
+  insert(insert: { table: string; columns: readonly Column[]; token: string }): Promise<void>;
+  query(sql: string): Promise<string>;
+  command(sql: string): Promise<void>;
+  close(): Promise<void>;
+};
+
+const configFile = fileURLToPath(new URL("chdb-config.xml", import.meta.url));
+const reading = "max_threads = 1, max_memory_usage = 600000000, output_format_json_quote_64bit_integers = 0, readonly = 1";
+const writing = "async_insert = 0, max_insert_block_size = 1048576, output_format_json_quote_64bit_integers = 0";
+
+/**
+ * The engine in this process: one session that writes and two that read, because a session answers one question at a time. Readers
+ * cannot write, whatever they are sent. Throws when another process holds `path` ("Cannot lock file …").
+ */
+export async function openEngine({ path, queryMs }: { path: string; queryMs: number }): Promise<Engine> {
+  const open = () => new Session(path, { connectionArgs: [`--config-file=${configFile}`] });
+  const writer = lane(open());
+  const readers = [lane(open()), lane(open())];
+  await writer.run(`SET ${writing}`);
+  for (const reader of readers) await reader.run(`SET max_execution_time = ${queryMs / 1_000}, ${reading}`);
+  let nextName = 0;
+  return {
+    insert: ({ table, columns, token }) =>
+      writer.exclusively(async (session) => {
+        const name = `batch${nextName++}`;
+        const names = columns.map((column) => assertIdentifier(column.name)).join(", ");
+        _arrowRegisterColumns(session.connection, name, arrowColumns(columns));
+        try {
+          const from = `SELECT ${columns.map(selected).join(", ")} FROM arrowstream('${name}')`;
+          await ask(
+            session,
+            `INSERT INTO ${assertIdentifier(table)} (${names}) ${from} SETTINGS insert_deduplication_token = ${quoted(token)}, async_insert = 0`,
+          );
+        } finally {
+          _arrowUnregister(session.connection, name);
+        }
+      }),
+    query: (sql) => readers.reduce((free, other) => (other.waiting() < free.waiting() ? other : free)).run(sql),
+    command: async (sql) => void (await writer.run(sql)),
+    async close() {
+      for (const each of [...readers, writer]) await each.exclusively(async (session) => session.close());
+    },
+  };
+}
+
+/** One session and its queue. */
+function lane(session: ChdbSession) {
+  let last: Promise<unknown> = Promise.resolve();
+  let waiting = 0;
+  const exclusively = <T>(work: (session: ChdbSession) => Promise<T>): Promise<T> => {
+    waiting++;
+    const mine = last.then(() => work(session)).finally(() => waiting--);
+    last = mine.catch(() => undefined);
+    return mine;
+  };
+  return { waiting: () => waiting, exclusively, run: (sql: string) => exclusively(() => ask(session, sql)) };
+}
+
+async function ask(session: ChdbSession, sql: string): Promise<string> {
+  try {
+    return (await session.queryAsync(sql, { format: "JSONEachRow" })).text();
+  } catch (error) {
+    await discardRest(session);
+    throw error;
+  }
+}
+
+/**
+ * chdb 3.4.0 keeps the rows that a query wrote before it failed, and puts them in front of the next answer of that session: somebody
+ * else's answer. So after each failure we ask for something known until exactly that comes back.
+ */
+async function discardRest(session: ChdbSession): Promise<void> {
+  for (let tries = 0; tries < 5; tries++) {
+    const answer = await session.queryAsync("SELECT 1 AS clean", { format: "JSONEachRow" });
+    if (answer.bytes().length < 100 && answer.text().trim() === '{"clean":1}') return;
+  }
+  process.kill(process.pid, "SIGKILL"); // A session that cannot be trusted: the supervisor starts a new process.
+}
