@@ -1,0 +1,14 @@
+import type { Command } from "commander";
+import { pushArtifact } from "../../artifact.ts";
+import { addVerb, word } from "../../verb.ts";
+
+export function artifactPush(artifact: Command): void {
+  addVerb(artifact, {
+    usage: "push <file>",
+    summary: "Uploads a firmware image; a second time changes nothing",
+    async run(session, given) {
+      const pushed = await pushArtifact(await session.client(), word(given, 0));
+      session.out.one(pushed, () => [`${pushed.sha256} (${pushed.size} bytes) ${pushed.already ? "was there already" : "is uploaded"}.`]);
+    },
+  });
+}

@@ -1,0 +1,39 @@
+import { readFile, writeFile } from "node:fs/promises";
+import type { SignedRelease } from "@tenfold/contracts";
+import { signRelease } from "@tenfold/ota";
+import { type Command } from "commander";
+import { describeArtifact } from "../../artifact.ts";
+import { cliProblems } from "../../exit.ts";
+import { addVerb, type Flags, text, word } from "../../verb.ts";
+
+export const signingFlags: [string, string, string?][] = [
+  ["--key <file>", "the private signing key (PEM)"],
+  ["--version <version>", "the release's version"],
+  ["--name <name>", "the release's name", "firmware"],
+  ["--models <models>", "models that may run it, with commas; all where left out"],
+];
+
+/** Signs a file as a release. Needs no server and no network. */
+export async function signFile(path: string, flags: Flags): Promise<SignedRelease> {
+  const [key, version] = [text(flags, "key"), text(flags, "version")];
+  if (key === undefined || version === undefined) throw cliProblems.usage("A release needs --key and --version.", { fix: "Make a key with `tenfold artifact key release-key.pem`." });
+  const models = text(flags, "models")?.split(",") ?? [];
+  const statement = { type: "tenfold.release.v1" as const, name: text(flags, "name") ?? "firmware", version, models, artifact: await describeArtifact(path), signedAt: new Date().toISOString() };
+  return signRelease(statement, await readFile(key, "utf8"));
+}
+
+export function artifactSign(artifact: Command): void {
+  addVerb(artifact, {
+    usage: "sign <file>",
+    summary: "Signs a file as a release, on a machine that never talks to the server",
+    flags: [...signingFlags, ["--out <file>", "where the signed release goes (else FILE.release.json)"]],
+    example: "artifact sign app-2.0.0.bin --key release-key.pem --version 2.0.0",
+    async run(session, given) {
+      const path = word(given, 0);
+      const envelope = await signFile(path, given.flags);
+      const out = text(given.flags, "out") ?? `${path}.release.json`;
+      await writeFile(out, `${JSON.stringify(envelope, null, 2)}\n`);
+      session.out.one({ file: out, envelope }, () => [`Signed ${envelope.signed.name} ${envelope.signed.version} (${envelope.signed.artifact.sha256}) into ${out}.`]);
+    },
+  });
+}

@@ -1,0 +1,12 @@
+import type { Command } from "commander";
+import { deviceLifecycle } from "./lifecycle.ts";
+import { deviceList } from "./list.ts";
+import { deviceLogs } from "./logs.ts";
+import { deviceShow } from "./show.ts";
+import { deviceTag } from "./tag.ts";
+import { deviceWatch } from "./watch.ts";
+
+export function deviceCommands(program: Command): void {
+  const device = program.command("device").description("The devices of the fleet");
+  for (const add of [deviceList, deviceShow, deviceTag, deviceLogs, deviceWatch, deviceLifecycle]) add(device);
+}

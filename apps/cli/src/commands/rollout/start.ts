@@ -1,0 +1,37 @@
+import { api } from "@tenfold/contracts";
+import type { Command } from "commander";
+import { addVerb, word } from "../../verb.ts";
+import { describeRollout } from "./describe.ts";
+import { planFlags, readPlan } from "./plan.ts";
+
+/** `rollout plan` shows what `rollout start` with the same flags would do. */
+export function rolloutStart(rollout: Command): void {
+  addVerb(rollout, {
+    usage: "plan <release>",
+    summary: "A dry run: who would be updated when, and the most that a bad release could harm in the canary",
+    flags: planFlags,
+    async run(session, given) {
+      const preview = await (await session.client()).call(api.previewRollout, { body: readPlan(word(given, 0), given.flags) });
+      session.out.one(preview, () => [
+        `${preview.targets} devices, ${preview.bytes} bytes in all, at most ${preview.worstCaseExposed} exposed before the first gate.`,
+        ...preview.stages.map((stage, i) => `  stage ${i + 1}: up to ${Math.round(stage.share * 100)} %, ${stage.devices} devices`),
+        ...preview.excluded.map(({ because, devices }) => `  left out: ${devices} devices, ${because}`),
+      ]);
+    },
+  });
+  addVerb(rollout, {
+    usage: "start <release>",
+    summary: "Starts a staged rollout of a release (id or version)",
+    flags: planFlags,
+    example: "rollout start 2.0.0 --filter 'tag:site=berlin' --stages 5%,25%,100%",
+    async run(session, given) {
+      const client = await session.client();
+      const plan = readPlan(word(given, 0), given.flags);
+      const preview = await client.call(api.previewRollout, { body: plan });
+      if (session.options.dryRun) return session.out.one(preview, () => [`Would update ${preview.targets} devices.`]);
+      await session.confirm(`Start a rollout to ${preview.targets} devices?`);
+      const started = await client.call(api.startRollout, { body: plan }, { idempotencyKey: crypto.randomUUID() });
+      session.out.one(started, () => [...describeRollout(started), `Follow it: tenfold rollout watch ${started.id}`]);
+    },
+  });
+}
