@@ -1,0 +1,87 @@
+import type { Readable } from "node:stream";
+import type { Scope } from "@tenfold/base";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import type { Blobs, Queryable } from "../kernel/index.ts";
+import type { ReleasesDeps } from "./deps.ts";
+import { releaseProblems } from "./errors.ts";
+import { etagOf, portionOf } from "./range.ts";
+import { findArtifact, type StoredArtifact } from "./store.ts";
+
+/** A hash from a path, or a Problem: what is no hash never reaches the blob store. */
+export function sha256From(request: FastifyRequest): string {
+  const { sha256 = "" } = request.params as { sha256?: string };
+  if (/^[0-9a-f]{64}$/.test(sha256)) return sha256;
+  throw releaseProblems.artifact_hash_invalid("An artifact is named by its SHA-256: 64 digits of lower-case hex.", {
+    field: "params.sha256",
+  });
+}
+
+type Upload = { scope: Scope; sha256: string; source: Readable; record: (artifact: StoredArtifact) => Promise<void> };
+
+/** Stores bytes first and the row second: a row promises bytes. Safe to repeat; a repetition reads and drops the body. */
+export async function storeArtifact(
+  { db, blobs, clock, maxArtifactBytes }: ReleasesDeps,
+  { scope, sha256, source, record }: Upload,
+): Promise<{ artifact: StoredArtifact; created: boolean }> {
+  const existing = await heldArtifact({ db, blobs }, scope, sha256);
+  if (existing) {
+    source.resume();
+    return { artifact: existing, created: false };
+  }
+  const { size } = await blobs.put(source, { sha256, maxBytes: maxArtifactBytes });
+  const artifact = { sha256, size, createdAt: clock.now() };
+  await record(artifact);
+  return { artifact: (await findArtifact(db, scope, sha256)) ?? artifact, created: true };
+}
+
+/** The artifact when both its row and its bytes are there. */
+export async function heldArtifact(
+  { db, blobs }: { db: Queryable; blobs: Blobs },
+  scope: Scope,
+  sha256: string,
+): Promise<StoredArtifact | undefined> {
+  const artifact = await findArtifact(db, scope, sha256);
+  return artifact && (await blobs.stat(sha256)) ? artifact : undefined;
+}
+
+/** Answers GET and HEAD with the artifact or the asked part of it. */
+export async function sendArtifact(
+  deps: Pick<ReleasesDeps, "db" | "blobs">,
+  scope: Scope,
+  { request, reply }: { request: FastifyRequest; reply: FastifyReply },
+): Promise<FastifyReply> {
+  const sha256 = sha256From(request);
+  const artifact = await heldArtifact(deps, scope, sha256);
+  if (!artifact) throw releaseProblems.artifact_unknown(`There is no artifact ${sha256}.`);
+  reply.headers({
+    ETag: etagOf(sha256),
+    "Accept-Ranges": "bytes",
+    "Cache-Control": "private, max-age=31536000, immutable",
+    "Content-Type": "application/octet-stream",
+  });
+  const { range, "if-range": ifRange, "if-none-match": ifNoneMatch } = request.headers;
+  const portion = portionOf({ range, ifRange: one(ifRange), ifNoneMatch }, artifact);
+  switch (portion.is) {
+    case "not_modified":
+      return reply.status(304).send();
+    case "unsatisfiable":
+      return reply
+        .status(416)
+        .header("Content-Range", `bytes */${artifact.size}`)
+        .header("Content-Type", "text/plain")
+        .send("The range begins behind the artifact's end.\n");
+    case "part":
+      reply
+        .status(206)
+        .headers({
+          "Content-Range": `bytes ${portion.start}-${portion.end}/${artifact.size}`,
+          "Content-Length": String(portion.end - portion.start + 1),
+        });
+      return reply.send(request.method === "HEAD" ? undefined : deps.blobs.read(sha256, portion));
+    case "whole":
+      reply.header("Content-Length", String(artifact.size));
+      return reply.send(request.method === "HEAD" ? undefined : deps.blobs.read(sha256));
+  }
+}
+
+const one = (header: string | string[] | undefined): string | undefined => (Array.isArray(header) ? header[0] : header);

@@ -1,0 +1,15 @@
+import type { DeviceHttp } from "../kernel/index.ts";
+import { sendArtifact } from "./artifacts.shell.ts";
+import type { ReleasesDeps } from "./deps.ts";
+
+/** `GET /v1/artifacts/{sha256}`: the bytes of a release, in parts if asked, for devices that are let in. */
+export function deviceRoutes(app: DeviceHttp, deps: Pick<ReleasesDeps, "db" | "blobs" | "admitRequest">): void {
+  app.route({
+    method: ["GET", "HEAD"],
+    url: "/v1/artifacts/:sha256",
+    handler: async (request, reply) => {
+      const { scope } = await deps.admitRequest(request);
+      return sendArtifact(deps, scope, { request, reply });
+    },
+  });
+}

@@ -1,0 +1,39 @@
+/** Releases: artifacts by content, signing keys (public halves), signed releases, and their bytes for devices. */
+import type { Scope } from "@tenfold/base";
+import type { DeviceHttp, Http, Queryable } from "../kernel/index.ts";
+import type { ReleasesDeps } from "./deps.ts";
+import { deviceRoutes } from "./device-routes.ts";
+import { type RunningFirmware, releaseRunning, type StoredRelease, type Usability, usabilityOf } from "./release.ts";
+import { routes } from "./routes.ts";
+import { listKeys, releasesLike } from "./store.ts";
+import { findRelease } from "./writes.shell.ts";
+
+export type { Audit, ReleasesDeps } from "./deps.ts";
+export { releaseProblems } from "./errors.ts";
+export { type RunningFirmware, runs, type StoredRelease, type Usability } from "./release.ts";
+
+export type Releases = {
+  /** By id, version or `name@version`. Throws `release_ambiguous` when a version alone means several. */
+  get(on: Queryable, scope: Scope, named: string): Promise<StoredRelease | undefined>;
+  /** Whether a rollout may hand it out now: not retired, and still signed by a key that counts. */
+  usability(on: Queryable, scope: Scope, release: StoredRelease): Promise<Usability>;
+  /** Which release each of these firmwares is, in the same order. */
+  running(on: Queryable, scope: Scope, firmware: readonly RunningFirmware[]): Promise<(StoredRelease | undefined)[]>;
+  routes(app: Http): void;
+  deviceRoutes(app: DeviceHttp): void;
+};
+
+export function createReleases(deps: ReleasesDeps): Releases {
+  return {
+    get: findRelease,
+    async usability(on, scope, release) {
+      return usabilityOf(release, await listKeys(on, scope));
+    },
+    async running(on, scope, firmware) {
+      const candidates = await releasesLike(on, scope, firmware);
+      return firmware.map((one) => releaseRunning(one, candidates));
+    },
+    routes: (app) => routes(app, deps),
+    deviceRoutes: (app) => deviceRoutes(app, deps),
+  };
+}

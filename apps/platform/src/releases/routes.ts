@@ -1,0 +1,105 @@
+import type { Readable } from "node:stream";
+import { api } from "@tenfold/contracts";
+import type { FastifyRequest } from "fastify";
+import { guarded, type Http, serve } from "../kernel/index.ts";
+import { sendArtifact, sha256From, storeArtifact } from "./artifacts.shell.ts";
+import type { ReleasesDeps } from "./deps.ts";
+import { etagOf } from "./range.ts";
+import { keyView, releaseView, runs, type StoredRelease } from "./release.ts";
+import { insertArtifact, listKeys, pageOfReleases } from "./store.ts";
+import { createRelease, createSigningKey, needRelease, retireRelease, revokeSigningKey } from "./writes.shell.ts";
+
+export function routes(app: Http, deps: ReleasesDeps): void {
+  releaseRoutes(app, deps);
+  keyRoutes(app, deps);
+  artifactRoutes(app, deps);
+}
+
+function releaseRoutes(app: Http, deps: ReleasesDeps): void {
+  const { db, firmwareInUse } = deps;
+  serve(app, api.listReleases, async ({ query, scope }) => {
+    const found = await pageOfReleases(db, scope, { limit: query.limit + 1, before: query.cursor });
+    const [page, inUse] = [found.slice(0, query.limit), await firmwareInUse(scope)];
+    const last = page.at(-1);
+    return {
+      items: page.map((release) => releaseView(release, countRunning(release, inUse))),
+      ...(found.length > page.length && last ? { nextCursor: last.id } : {}),
+    };
+  });
+  serve(app, api.getRelease, async ({ params, scope }) => {
+    const release = await needRelease(db, scope, params.id);
+    return releaseView(release, countRunning(release, await firmwareInUse(scope)));
+  });
+  serve(app, api.createRelease, async ({ body, scope, actor }) => {
+    const release = await createRelease(deps, { scope, actor }, body);
+    return releaseView(release, countRunning(release, await firmwareInUse(scope)));
+  });
+  serve(app, api.retireRelease, async ({ params, scope, actor }) => {
+    const release = await retireRelease(deps, { scope, actor }, params.id);
+    return releaseView(release, countRunning(release, await firmwareInUse(scope)));
+  });
+}
+
+const countRunning = (release: StoredRelease, inUse: Awaited<ReturnType<ReleasesDeps["firmwareInUse"]>>): number =>
+  inUse
+    .filter((firmware) => runs(firmware, { version: release.version, sha256: release.artifact.sha256 }))
+    .reduce((sum, { devices }) => sum + devices, 0);
+
+function keyRoutes(app: Http, deps: ReleasesDeps): void {
+  serve(app, api.listSigningKeys, async ({ scope }) => ({ items: (await listKeys(deps.db, scope)).map(keyView) }));
+  serve(app, api.createSigningKey, async ({ body, scope, actor }) => keyView(await createSigningKey(deps, { scope, actor }, body)));
+  serve(app, api.revokeSigningKey, async ({ params, body, scope, actor }) =>
+    keyView(await revokeSigningKey(deps, { scope, actor }, { keyid: params.id, reason: body.reason })),
+  );
+}
+
+/** Raw bytes in and out; everything else about the API is JSON. */
+function artifactRoutes(app: Http, deps: ReleasesDeps): void {
+  // A context of its own, so that only these paths take bodies that are not JSON.
+  void app.register(async (raw) => {
+    raw.removeAllContentTypeParsers();
+    raw.addContentTypeParser("*", (_request, payload, done) => done(null, payload));
+    raw.put(
+      "/api/v1/artifacts/:sha256",
+      { ...guarded("releases.write"), bodyLimit: deps.maxArtifactBytes },
+      async (request, reply) => {
+        const { artifact, created } = await receive(deps, request);
+        return reply
+          .status(created ? 201 : 200)
+          .header("ETag", etagOf(artifact.sha256))
+          .send({ ...artifact, createdAt: new Date(artifact.createdAt).toISOString() });
+      },
+    );
+    raw.route({
+      method: ["GET", "HEAD"],
+      url: "/api/v1/artifacts/:sha256",
+      ...guarded("releases.read"),
+      handler: async (request, reply) => sendArtifact(deps, scopeOf(request), { request, reply }),
+    });
+  });
+}
+
+async function receive(deps: ReleasesDeps, request: FastifyRequest) {
+  const [scope, sha256] = [scopeOf(request), sha256From(request)];
+  const actor = request.identity?.actor ?? { kind: "system" as const, id: "nobody", name: "nobody" };
+  // An upload without a content type is not parsed: its bytes are then still on the request itself.
+  const source = (request.body as Readable | undefined) ?? request.raw;
+  return storeArtifact(deps, {
+    scope,
+    sha256,
+    source,
+    record: (artifact) =>
+      deps.db.transaction().execute(async (tx) => {
+        if (!(await insertArtifact(tx, scope, artifact))) return;
+        await deps.audit(tx, scope, {
+          actor,
+          action: "artifact.uploaded",
+          subject: { kind: "artifact", id: sha256 },
+          detail: { size: artifact.size },
+        });
+      }),
+  });
+}
+
+// `guarded` lets nobody through who is not signed in.
+const scopeOf = (request: FastifyRequest) => request.identity?.scope ?? { fleet: "main" };

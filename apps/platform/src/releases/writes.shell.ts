@@ -1,0 +1,142 @@
+import { newId, type Scope } from "@tenfold/base";
+import type { Actor, SignedRelease } from "@tenfold/contracts";
+import { readPublicKey, verifyRelease } from "@tenfold/ota";
+import type { Queryable } from "../kernel/index.ts";
+import type { ReleasesDeps } from "./deps.ts";
+import { releaseProblems } from "./errors.ts";
+import { type StoredKey, type StoredRelease, saysTheSame, trustedAmong } from "./release.ts";
+import { findArtifact, insertKey, insertRelease, listKeys, markKeyRevoked, markRetired, releasesNamed } from "./store.ts";
+
+type Who = { scope: Scope; actor: Actor };
+type Changing = Pick<ReleasesDeps, "db" | "audit" | "clock">;
+
+/** By id, version or `name@version`. */
+export async function findRelease(on: Queryable, scope: Scope, named: string): Promise<StoredRelease | undefined> {
+  const found = await releasesNamed(on, scope, named);
+  if (found.length <= 1) return found[0];
+  throw releaseProblems.release_ambiguous(
+    `"${named}" can mean ${found.map(({ name, version }) => `${name}@${version}`).join(" or ")}.`,
+    { fix: "Say name@version, or the id." },
+  );
+}
+
+export async function needRelease(on: Queryable, scope: Scope, named: string): Promise<StoredRelease> {
+  const found = await findRelease(on, scope, named);
+  if (found) return found;
+  throw releaseProblems.release_unknown(`There is no release "${named}".`, { fix: "See `tenfold release list`." });
+}
+
+/**
+ * Registers a signed release. The server signs nothing: it checks that a registered key did. Saying the same twice is one release;
+ * saying something else under a name and version that exist is refused, because devices may already have it.
+ */
+export async function createRelease(
+  { db, audit, clock }: Changing,
+  { scope, actor }: Who,
+  { envelope, notes }: { envelope: SignedRelease; notes: string },
+): Promise<StoredRelease> {
+  const { signed } = envelope;
+  return db.transaction().execute(async (tx) => {
+    const verdict = verifyRelease(envelope, { trustedKeys: trustedAmong(await listKeys(tx, scope)) });
+    if (verdict.is === "refuse") {
+      throw releaseProblems.release_untrusted(verdict.detail, {
+        field: "envelope.signatures",
+        fix: "Sign it with a registered key, or register the signer's public key (`tenfold api POST /api/v1/signing-keys`).",
+      });
+    }
+    const artifact = await findArtifact(tx, scope, signed.artifact.sha256);
+    if (!artifact)
+      throw releaseProblems.artifact_unknown(`The artifact ${signed.artifact.sha256} was not uploaded.`, {
+        field: "envelope.signed.artifact.sha256",
+        fix: `PUT it to /api/v1/artifacts/${signed.artifact.sha256} first.`,
+      });
+    if (artifact.size !== signed.artifact.size)
+      throw releaseProblems.artifact_size_mismatch(
+        `The artifact has ${artifact.size} bytes; the statement says ${signed.artifact.size}.`,
+        { field: "envelope.signed.artifact.size" },
+      );
+    const createdAt = clock.now();
+    const release = {
+      id: newId("rel", createdAt),
+      name: signed.name,
+      version: signed.version,
+      models: signed.models,
+      artifact,
+      envelope,
+      signedBy: verdict.signedBy,
+      notes,
+      createdAt,
+    };
+    if (!(await insertRelease(tx, scope, release)))
+      return sameOrRefused(await needRelease(tx, scope, `${signed.name}@${signed.version}`), envelope);
+    await audit(tx, scope, {
+      actor,
+      action: "release.created",
+      subject: { kind: "release", id: release.id },
+      detail: { name: release.name, version: release.version, sha256: artifact.sha256, signedBy: verdict.signedBy },
+    });
+    return { ...release, retired: false };
+  });
+}
+
+function sameOrRefused(existing: StoredRelease, envelope: SignedRelease): StoredRelease {
+  if (saysTheSame(existing.envelope, envelope)) return existing;
+  throw releaseProblems.release_exists(
+    `Release ${existing.name} ${existing.version} exists and says something else. Releases never change.`,
+    { fix: "Give the new one its own version." },
+  );
+}
+
+/** No rollout may use it any more. Retiring twice is no error. */
+export async function retireRelease({ db, audit, clock }: Changing, { scope, actor }: Who, named: string): Promise<StoredRelease> {
+  return db.transaction().execute(async (tx) => {
+    const release = await needRelease(tx, scope, named);
+    if (await markRetired(tx, scope, { id: release.id, at: clock.now() })) {
+      await audit(tx, scope, {
+        actor,
+        action: "release.retired",
+        subject: { kind: "release", id: release.id },
+        detail: { name: release.name, version: release.version },
+      });
+    }
+    return { ...release, retired: true };
+  });
+}
+
+export async function createSigningKey(
+  { db, audit, clock }: Changing,
+  { scope, actor }: Who,
+  { name, publicKeyPem }: { name: string; publicKeyPem: string },
+): Promise<StoredKey> {
+  const { keyid, pem } = readPublicKey(publicKeyPem);
+  return db.transaction().execute(async (tx) => {
+    const key = { keyid, name, publicKeyPem: pem, createdAt: clock.now() };
+    if (!(await insertKey(tx, scope, key)))
+      throw releaseProblems.signing_key_exists(`The key ${keyid} is already registered.`, {
+        field: "publicKeyPem",
+        fix: "A revoked key never comes back: make a new one.",
+      });
+    await audit(tx, scope, { actor, action: "signing_key.created", subject: { kind: "signing_key", id: keyid }, detail: { name } });
+    return key;
+  });
+}
+
+export async function revokeSigningKey(
+  { db, audit, clock }: Changing,
+  { scope, actor }: Who,
+  { keyid, reason }: { keyid: string; reason: string },
+): Promise<StoredKey> {
+  return db.transaction().execute(async (tx) => {
+    const revoked = await markKeyRevoked(tx, scope, { keyid, at: clock.now() });
+    const key = (await listKeys(tx, scope)).find((one) => one.keyid === keyid);
+    if (!key) throw releaseProblems.signing_key_unknown(`There is no signing key ${keyid}.`);
+    if (revoked)
+      await audit(tx, scope, {
+        actor,
+        action: "signing_key.revoked",
+        subject: { kind: "signing_key", id: keyid },
+        detail: { name: key.name, reason },
+      });
+    return key;
+  });
+}
