@@ -5,9 +5,10 @@
  *   node tools/run.mjs SCRIPT [ARG ...]       run a script under Node 24
  *   node tools/run.mjs --bin NAME [ARG ...]   run a dependency's command
  *   node tools/run.mjs --setup-only           only set up
+ *   node tools/run.mjs --console SCRIPT …     build the web console first when its sources changed
  */
 import { spawn, spawnSync } from "node:child_process";
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -18,8 +19,14 @@ const say = (line) => process.stderr.write(`tenfold set-up: ${line}\n`);
 
 installDependencies();
 const node = findNode();
-if (process.argv[2] === "--setup-only") say(`ready (Node ${wanted} or newer, dependencies installed)`);
-else run(node, process.argv.slice(2));
+const words = process.argv.slice(2);
+if (words[0] === "--setup-only") {
+  buildConsole();
+  say(`ready (Node ${wanted} or newer, dependencies installed, console built)`);
+} else if (words[0] === "--console") {
+  buildConsole();
+  run(node, words.slice(1));
+} else run(node, words);
 
 /** Installs exactly the lock file when it changed since the last time. Later starts need no network. */
 function installDependencies() {
@@ -47,6 +54,26 @@ function findNode() {
   npm(["install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-save", `${name}@${wanted}`], prefix);
   if (!existsSync(binary)) stop(`npm's ${name} brought no ${binary}. Install Node ${wanted} by hand and try again.`);
   return binary;
+}
+
+/** Builds apps/console/dist when a source of it is newer than the last build. */
+function buildConsole() {
+  const mark = join(root, "apps", "console", "dist", ".built");
+  const sources = ["apps/console/src", "apps/console/index.html", "apps/console/vite.config.ts", "packages/base/src", "packages/contracts/src", "packages/query/src", "package-lock.json"];
+  const newest = Math.max(...sources.map((source) => newestIn(join(root, source))));
+  if (existsSync(mark) && Number(readFileSync(mark, "utf8")) === newest) return;
+  say("building the web console (once after a change) …");
+  const { status } = spawnSync(node, [commandOf("vite"), "build", "--logLevel", "warn"], { cwd: join(root, "apps", "console"), stdio: ["ignore", 2, 2] });
+  if (status !== 0) stop("the console could not be built; the lines above say why.");
+  writeFileSync(mark, String(newest));
+}
+
+/** The latest change below a path, in whole milliseconds. */
+function newestIn(path) {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return 0;
+  if (!found.isDirectory()) return Math.floor(found.mtimeMs);
+  return Math.max(0, ...readdirSync(path).map((name) => newestIn(join(path, name))));
 }
 
 function nodePackage() {

@@ -4,5 +4,6 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const here = dirname(fileURLToPath(import.meta.url));
-process.argv.splice(2, 0, join(here, "..", "src", "main.ts"));
+const servesConsole = ["up", "demo"].some((verb) => process.argv.includes(verb));
+process.argv.splice(2, 0, ...(servesConsole ? ["--console"] : []), join(here, "..", "src", "main.ts"));
 await import("../../../tools/run.mjs");

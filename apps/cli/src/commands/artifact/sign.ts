@@ -1,7 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import type { SignedRelease } from "@tenfold/contracts";
-import { signRelease } from "@tenfold/ota";
-import { type Command } from "commander";
+import { readPrivateKey, signRelease } from "@tenfold/ota";
+import type { Command } from "commander";
 import { describeArtifact } from "../../artifact.ts";
 import { cliProblems } from "../../exit.ts";
 import { addVerb, type Flags, text, word } from "../../verb.ts";
@@ -19,7 +19,7 @@ export async function signFile(path: string, flags: Flags): Promise<SignedReleas
   if (key === undefined || version === undefined) throw cliProblems.usage("A release needs --key and --version.", { fix: "Make a key with `tenfold artifact key release-key.pem`." });
   const models = text(flags, "models")?.split(",") ?? [];
   const statement = { type: "tenfold.release.v1" as const, name: text(flags, "name") ?? "firmware", version, models, artifact: await describeArtifact(path), signedAt: new Date().toISOString() };
-  return signRelease(statement, await readFile(key, "utf8"));
+  return signRelease(statement, readPrivateKey(await readFile(key, "utf8")));
 }
 
 export function artifactSign(artifact: Command): void {

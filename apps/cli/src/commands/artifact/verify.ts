@@ -22,7 +22,7 @@ export function artifactVerify(artifact: Command): void {
       const verdict = verifyRelease(envelope, { trustedKeys: [readPublicKey(await readFile(keyPath, "utf8"))], threshold: 1 });
       const found = await describeArtifact(path);
       const same = found.sha256 === envelope.signed.artifact.sha256 && found.size === envelope.signed.artifact.size;
-      if (verdict.is !== "valid") throw cliProblems.not_verified(`The signature does not hold: ${verdict.because}.`);
+      if (verdict.is === "refuse") throw cliProblems.not_verified(`The signature does not hold: ${verdict.because}.`);
       if (!same) throw cliProblems.not_verified(`The file is not the one that was signed: ${found.sha256} against ${envelope.signed.artifact.sha256}.`);
       session.out.one({ valid: true, ...envelope.signed }, () => [`${path} is ${envelope.signed.name} ${envelope.signed.version}, as signed at ${envelope.signed.signedAt}.`]);
     },
