@@ -1,0 +1,49 @@
+import { describeError, Problem } from "@tenfold/base";
+import { readConfig, readConfigFile } from "./config.ts";
+import { createLog } from "./kernel/index.ts";
+import { startPlatform } from "./platform.ts";
+
+const drainMs = 10_000;
+
+/** `--data DIR` and `--config FILE`; everything else is a setting of the file or the environment. */
+function readFlags(words: readonly string[]): { data?: string; config?: string } {
+  const flags: Record<string, string> = {};
+  for (let i = 0; i < words.length; i += 2) {
+    const [word = "", value] = [words[i], words[i + 1]];
+    if ((word !== "--data" && word !== "--config") || value === undefined) throw new Error(`Usage: main.ts [--data DIR] [--config FILE]; "${word}" is neither.`);
+    flags[word.slice(2)] = value;
+  }
+  return flags;
+}
+
+try {
+  const flags = readFlags(process.argv.slice(2));
+  const file = readConfigFile(flags.config ?? process.env["TENFOLD_CONFIG"]);
+  const config = readConfig({ env: process.env, ...(file ? { file } : {}), flags: flags.data === undefined ? {} : { data: flags.data } });
+  const log = createLog({ level: config["log.level"] });
+  const signals = ["SIGTERM", "SIGINT"] as const;
+  const stopped = new Promise<string>((resolve) => {
+    for (const signal of signals) process.once(signal, () => resolve(signal));
+  });
+
+  const platform = await startPlatform({ config, log });
+  for (const [name, value] of Object.entries(platform.endpoints)) console.log(`${name.padEnd(18)} ${value}`);
+  log.info("platform.ready", { afterMs: Math.round(performance.now()), version: platform.version });
+
+  const signal = await stopped;
+  log.info("platform.draining", { signal });
+  // A part that cannot end in time must not keep the whole from ending.
+  const late = setTimeout(() => {
+    log.error("platform.drain_too_slow", { afterMs: drainMs });
+    process.exit(1);
+  }, drainMs);
+  await platform.stop();
+  clearTimeout(late);
+  log.info("platform.stopped");
+  process.exit(0);
+} catch (error) {
+  console.error(`Tenfold could not start: ${describeError(error)}`);
+  if (error instanceof Problem && error.fix !== undefined) console.error(error.fix);
+  if (!(error instanceof Problem) && error instanceof Error) console.error(error.stack);
+  process.exit(1);
+}

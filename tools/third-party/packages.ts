@@ -1,0 +1,32 @@
+import { execFileSync } from "node:child_process";
+import { accessSync, constants } from "node:fs";
+import { delimiter, join } from "node:path";
+
+/** Debian packages by the command that shows that they are there. */
+const packageOf: Record<string, string> = { openssl: "openssl", curl: "curl", mosquitto_pub: "mosquitto-clients", mosquitto: "mosquitto", chromium: "chromium" };
+
+export const onPath = (command: string): boolean =>
+  (process.env["PATH"] ?? "").split(delimiter).some((folder) => {
+    try {
+      accessSync(join(folder, command), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+
+/** Installs what is missing where that is possible (Debian, root); returns the commands that still are not there, each with the reason. */
+export function provide(commands: readonly string[]): Map<string, string> {
+  const missing = commands.filter((command) => !onPath(command));
+  if (missing.length === 0) return new Map();
+  const packages = missing.map((command) => packageOf[command] ?? command);
+  if (process.getuid?.() !== 0 || !onPath("apt-get")) return new Map(missing.map((command) => [command, `install the Debian package ${packageOf[command]} (only root can do that from here)`]));
+  console.log(`installing ${packages.join(", ")} …`);
+  try {
+    execFileSync("apt-get", ["update", "-q"], { stdio: "ignore", timeout: 120_000 });
+    execFileSync("apt-get", ["install", "-y", "-q", "--no-install-recommends", ...packages], { stdio: "ignore", timeout: 600_000, env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" } });
+  } catch {
+    // What is still missing is said below, by name.
+  }
+  return new Map(missing.filter((command) => !onPath(command)).map((command) => [command, `apt-get could not install ${packageOf[command]}`]));
+}
