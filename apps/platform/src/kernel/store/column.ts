@@ -42,8 +42,8 @@ export function dictionaryColumn(name: string): { add(text: string): void; colum
   const rows: number[] = [];
   return {
     add(text) {
-      let place = places.get(text);
-      if (place === undefined) places.set(text, (place = places.size));
+      const place = places.get(text) ?? places.size;
+      if (place === places.size) places.set(text, place);
       rows.push(place);
     },
     column: () => ({ name, type: "dictionary", values: Uint32Array.from(rows), texts: [...places.keys()] }),

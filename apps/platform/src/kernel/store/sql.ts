@@ -55,7 +55,6 @@ const escapes: Readonly<Record<string, string>> = {
 
 /** A text as a ClickHouse string literal. No raw line end or NUL is left, because chdb gives both a meaning of their own. */
 export function quoted(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters to be escaped.
   return `'${text.toWellFormed().replaceAll(/[\0\b\t\n\f\r'\\]/g, (mark) => escapes[mark] ?? mark)}'`;
 }
 

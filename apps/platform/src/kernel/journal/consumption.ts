@@ -1,0 +1,171 @@
+import { rm } from "node:fs/promises";
+import { describeError } from "@tenfold/base";
+import type { Log } from "../log.ts";
+import { readFrames, type Stretch } from "./reader.ts";
+import { type Cut, compare, encodeCut, encodePosition, type Position, tokenOf } from "./record.ts";
+import type { Recovered } from "./recover.ts";
+import { segmentPath } from "./segments.ts";
+import type { Writer } from "./writer.ts";
+
+export type Batch = {
+  /** Names exactly these frames, for ever: the same batch has the same token when it is applied again after a crash. */
+  token: string;
+  frames: Buffer[];
+};
+
+export type ConsumeOptions = {
+  /**
+   * Takes one batch; only then the next comes. It is called again with the same batch, after a growing pause and without end, until it
+   * resolves, so it must be idempotent by the token, and put aside by itself what can never be applied. `signal` aborts on `stop`.
+   */
+  apply(batch: Batch, signal: AbortSignal): Promise<void>;
+  /** A batch is cut when its oldest frame is this old, or when it has this many frames or bytes. */
+  cutAfterMs: number;
+  maxFrames: number;
+  maxBytes: number;
+};
+
+export const usualBatches = { cutAfterMs: 250, maxFrames: 50_000, maxBytes: 4 << 20 };
+
+export type Consumption = {
+  /** Resolves when all that is durable now is applied. */
+  caughtUp(): Promise<void>;
+  stop(): Promise<void>;
+};
+
+export type Backlog = { frames: number; bytes: number; oldestMs: number };
+
+export type Consumer = Consumption & { wrote(frames: number): void; backlog(): { frames: number; applied: Position } };
+
+export type ConsumerParts = { dir: string; id: string; writer: Writer; recovered: Recovered; log: Log };
+
+/** Hands the frames on in batches, in order. The order of effects: fix the batch in the journal, apply it, note that it is applied. */
+export function startConsumer({ dir, id, writer, recovered, log }: ConsumerParts, options: ConsumeOptions): Consumer {
+  const stopped = new AbortController();
+  const { signal } = stopped;
+  const replays = [...recovered.cuts];
+  let position = recovered.applied;
+  let waiting = recovered.frames;
+  let wakeUp: (() => void) | undefined;
+  let idle: PromiseWithResolvers<void> | undefined;
+  let oldestAt = 0;
+
+  const wake = () => wakeUp?.();
+  const sleep = (ms?: number) =>
+    new Promise<void>((resolve) => {
+      const timer = ms === undefined ? undefined : setTimeout(resolve, ms);
+      wakeUp = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+      if (signal.aborted) wakeUp();
+    });
+
+  const run = async () => {
+    while (!signal.aborted) {
+      const cut = replays.shift();
+      if (cut !== undefined) await applyCut(cut, await readAgain(cut));
+      else if (waiting > 0) await applyNext();
+      else {
+        idle?.resolve();
+        idle = undefined;
+        await sleep();
+      }
+    }
+  };
+
+  const applyNext = async () => {
+    const age = performance.now() - oldestAt;
+    const enough =
+      waiting >= options.maxFrames || bytesBetween(position, writer.end(), writer.sizes) >= options.maxBytes || idle !== undefined;
+    if (!enough && age < options.cutAfterMs) return sleep(options.cutAfterMs - age);
+    const readAt = performance.now();
+    const stretch = await readFrames(dir, {
+      from: position,
+      until: writer.end(),
+      limits: { frames: options.maxFrames, bytes: options.maxBytes },
+      sizes: writer.sizes,
+    });
+    const cut: Cut = { from: position, to: stretch.to, frames: stretch.frames.length };
+    await writer.write("cut", encodeCut(cut));
+    await applyCut(cut, stretch);
+    oldestAt = readAt;
+  };
+
+  const readAgain = async (cut: Cut): Promise<Stretch> => {
+    const stretch = await readFrames(dir, {
+      from: cut.from,
+      until: cut.to,
+      limits: { frames: cut.frames, bytes: Number.POSITIVE_INFINITY },
+      sizes: writer.sizes,
+    });
+    if (stretch.frames.length !== cut.frames)
+      throw new Error(`The batch at ${tokenOf(id, cut.from)} has ${stretch.frames.length} frames instead of ${cut.frames}.`);
+    return stretch;
+  };
+
+  const applyCut = async (cut: Cut, { frames }: Stretch) => {
+    await untilApplied(() => options.apply({ token: tokenOf(id, cut.from), frames }, signal));
+    if (signal.aborted) return;
+    position = cut.to;
+    waiting -= cut.frames;
+    writer.write("checkpoint", encodePosition(position)).then(
+      () => deleteBefore(cut.to.segment),
+      (error: unknown) => log.warn("journal.checkpoint_lost", { because: describeError(error) }),
+    );
+  };
+
+  const untilApplied = async (apply: () => Promise<void>) => {
+    for (let failures = 0; !signal.aborted; failures++) {
+      try {
+        await apply();
+        if (failures > 0) log.info("journal.applying_again", { failures });
+        return;
+      } catch (error) {
+        if (failures === 0 && !signal.aborted) log.warn("journal.apply_failing", { because: describeError(error) });
+        await sleep(Math.min(5_000, 100 * 2 ** failures));
+      }
+    }
+  };
+
+  const deleteBefore = async (segment: number) => {
+    for (const old of [...writer.sizes.keys()].filter((number) => number < segment)) {
+      await rm(segmentPath(dir, old), { force: true });
+      writer.forget(old);
+    }
+  };
+
+  const running = run().catch((error: unknown) => {
+    if (!signal.aborted) log.error("journal.reading_stopped", { because: describeError(error) });
+    idle?.reject(error);
+  });
+
+  return {
+    wrote(frames) {
+      if (frames === 0) return;
+      if (waiting === 0) oldestAt = performance.now();
+      waiting += frames;
+      wake();
+    },
+    backlog: () => ({ frames: waiting, applied: position }),
+    caughtUp() {
+      if (waiting === 0 && replays.length === 0) return Promise.resolve();
+      idle ??= Promise.withResolvers();
+      wake();
+      return idle.promise;
+    },
+    async stop() {
+      stopped.abort();
+      wake();
+      await running;
+    },
+  };
+}
+
+export function bytesBetween(from: Position, to: Position, sizes: ReadonlyMap<number, number>): number {
+  if (compare(from, to) >= 0) return 0;
+  if (from.segment === to.segment) return to.offset - from.offset;
+  let bytes = (sizes.get(from.segment) ?? from.offset) - from.offset + to.offset;
+  for (let segment = from.segment + 1; segment < to.segment; segment++) bytes += sizes.get(segment) ?? 0;
+  return bytes;
+}

@@ -1,0 +1,80 @@
+import { mkdir } from "node:fs/promises";
+import type { Log } from "../log.ts";
+import { bytesBetween, type ConsumeOptions, type Consumer, type Consumption, startConsumer } from "./consumption.ts";
+import { lockFolder } from "./lock.ts";
+import { recover } from "./recover.ts";
+import { type Disk, type JournalLimits, realDisk, startWriter, usualLimits } from "./writer.ts";
+
+/**
+ * A write-ahead log in front of slower stores. What `append` has resolved is on the disk and will be applied, in order, exactly as often
+ * as the batches' tokens let it: once.
+ */
+export type Journal = {
+  readonly id: string;
+  /** Resolves when the frame is on the disk. Rejects with a `journal_…` problem, and then the frame counts as never sent. */
+  append(frame: Uint8Array): Promise<void>;
+  /** `high`: stop reading from sockets until `ready()` resolves. */
+  pressure(): "none" | "high";
+  ready(): Promise<void>;
+  health(): { is: "well" } | { is: "broken"; because: string };
+  /** What is durable and not yet applied. */
+  backlog(): { frames: number; bytes: number };
+  /** Begins to hand out batches: first those that an earlier process had fixed, unchanged. Once in a journal's life. */
+  consume(options: ConsumeOptions): Consumption;
+  /** Writes what waits, ends the consumer after its batch, and lets go of the folder. */
+  close(): Promise<void>;
+};
+
+export type JournalOptions = { dir: string; log: Log; limits?: Partial<JournalLimits>; disk?: Disk };
+
+/** Opens the journal in `dir`, or begins one there. Rejects with `journal_locked` or `journal_damaged`. */
+export async function openJournal({ dir, log, limits, disk = realDisk }: JournalOptions): Promise<Journal> {
+  await mkdir(dir, { recursive: true });
+  const unlock = await lockFolder(dir);
+  const recovered = await recover(dir, log).catch(async (error: unknown) => {
+    await unlock();
+    throw error;
+  });
+  let consumer: Consumer | undefined;
+  let unread = 0;
+  const writer = startWriter({
+    dir,
+    recovered,
+    limits: { ...usualLimits, ...limits },
+    disk,
+    log,
+    onWritten({ frames }) {
+      if (consumer) consumer.wrote(frames);
+      else unread += frames;
+    },
+  });
+  const closed = { promise: undefined as Promise<void> | undefined };
+  const close = async () => {
+    await consumer?.stop();
+    await writer.close();
+    await unlock();
+  };
+  return {
+    id: recovered.id,
+    append: async (frame) => void (await writer.write("frame", frame)),
+    pressure: writer.pressure,
+    ready: writer.ready,
+    health() {
+      const because = writer.broken();
+      return because === undefined ? { is: "well" } : { is: "broken", because };
+    },
+    backlog() {
+      const { frames, applied } = consumer?.backlog() ?? { frames: recovered.frames + unread, applied: recovered.applied };
+      return { frames, bytes: frames === 0 ? 0 : bytesBetween(applied, writer.end(), writer.sizes) };
+    },
+    consume(options) {
+      if (consumer) throw new Error("A journal has one consumer.");
+      consumer = startConsumer(
+        { dir, id: recovered.id, writer, recovered: { ...recovered, frames: recovered.frames + unread }, log },
+        options,
+      );
+      return consumer;
+    },
+    close: () => (closed.promise ??= close()),
+  };
+}

@@ -1,0 +1,212 @@
+import type { FileHandle } from "node:fs/promises";
+import type { Log } from "../log.ts";
+import { journalProblems } from "./problems.ts";
+import { encodeRecord, longestPayload, type Position, type RecordKind } from "./record.ts";
+import type { Recovered } from "./recover.ts";
+import { createSegment, segmentHeaderBytes } from "./segments.ts";
+
+/** Sizes in bytes, times in milliseconds. */
+export type JournalLimits = {
+  segmentBytes: number;
+  /** Bytes on disk; beyond it nothing is taken. At least four segments, because space comes back a segment at a time. */
+  quotaBytes: number;
+  /** Bytes that may wait in memory for the disk; half of it is pressure. */
+  waitingBytes: number;
+  /** The longest time that a busy journal gathers before it writes. */
+  gatherMs: number;
+};
+
+export const usualLimits: JournalLimits = {
+  segmentBytes: 64 << 20,
+  quotaBytes: 4 * 1024 ** 3,
+  waitingBytes: 32 << 20,
+  gatherMs: 5,
+};
+
+/** What the disk does; replaced only by tests of failing disks. */
+export type Disk = { write(file: FileHandle, bytes: Buffer, at: number): Promise<void>; datasync(file: FileHandle): Promise<void> };
+
+export const realDisk: Disk = {
+  async write(file, bytes, at) {
+    for (let done = 0; done < bytes.length; ) done += (await file.write(bytes, done, bytes.length - done, at + done)).bytesWritten;
+  },
+  datasync: (file) => file.datasync(),
+};
+
+type Group = { records: Buffer[]; frames: number; bytes: number; done: PromiseWithResolvers<Position> };
+
+export type Written = { frames: number; bytes: number };
+
+export type Writer = {
+  /** Resolves with the end of the journal as of then, when the record is on the disk. */
+  write(kind: RecordKind, payload: Uint8Array): Promise<Position>;
+  pressure(): "none" | "high";
+  /** Resolves when there is no pressure. */
+  ready(): Promise<void>;
+  broken(): string | undefined;
+  /** Up to where all is on the disk. */
+  end(): Position;
+  /** Bytes of each segment, headers included. */
+  sizes: ReadonlyMap<number, number>;
+  /** Takes a deleted segment out of the account. */
+  forget(segment: number): void;
+  close(): Promise<void>;
+};
+
+export type WriterOptions = {
+  dir: string;
+  recovered: Recovered;
+  limits: JournalLimits;
+  disk: Disk;
+  log: Log;
+  onWritten: (written: Written) => void;
+};
+
+/**
+ * How long to gather before a write that would start from idle: not at all for a lone record, and about as long as the disk takes when
+ * several came together, because each write costs the same whatever its size.
+ */
+export const gatherFor = ({ lastFrames, lastSyncMs, most }: { lastFrames: number; lastSyncMs: number; most: number }): number =>
+  lastFrames < 4 ? 0 : Math.min(most, Math.max(1, Math.ceil(lastSyncMs)));
+
+/** Group commit: one write and one fdatasync at a time, for all that came meanwhile. */
+export function startWriter({ dir, recovered, limits, disk, log, onWritten }: WriterOptions): Writer {
+  const { id, sizes } = recovered;
+  let file = recovered.active;
+  let end = recovered.end;
+  let onDisk = [...sizes.values()].reduce((sum, size) => sum + size, 0);
+  let group = newGroup();
+  let waiting = 0;
+  let writing: Promise<void> | undefined;
+  let broken: string | undefined;
+  let closed = false;
+  let last = { frames: 0, syncMs: 0 };
+  let relief: PromiseWithResolvers<void> | undefined;
+
+  const pressure = () => (waiting > limits.waitingBytes / 2 ? "high" : "none");
+
+  const drain = async () => {
+    await pause(gatherFor({ lastFrames: last.frames, lastSyncMs: last.syncMs, most: limits.gatherMs }));
+    while (group.records.length > 0) {
+      const taken = group;
+      group = newGroup();
+      await commit(taken);
+      waiting -= taken.bytes;
+      if (pressure() === "none") {
+        relief?.resolve();
+        relief = undefined;
+      }
+    }
+    writing = undefined; // In the same breath as the last look at the group, so that no record is left alone.
+  };
+
+  const commit = async (taken: Group) => {
+    if (broken !== undefined) return taken.done.reject(journalProblems.journal_broken(broken));
+    const began = performance.now();
+    try {
+      if (end.offset > segmentHeaderBytes && end.offset + taken.bytes > limits.segmentBytes) await rotate();
+      await disk.write(file, Buffer.concat(taken.records, taken.bytes), end.offset);
+    } catch (error) {
+      return taken.done.reject(await undo(error));
+    }
+    try {
+      await disk.datasync(file);
+    } catch (error) {
+      // The kernel may have dropped the pages and will report success next time (fsyncgate): nothing after this can be believed.
+      return taken.done.reject(breakDown("An fdatasync failed", error));
+    }
+    end = { segment: end.segment, offset: end.offset + taken.bytes };
+    sizes.set(end.segment, end.offset);
+    onDisk += taken.bytes;
+    last = { frames: taken.frames, syncMs: performance.now() - began };
+    onWritten(taken);
+    taken.done.resolve(end);
+  };
+
+  const rotate = async () => {
+    const next = await createSegment(dir, { id, segment: end.segment + 1 });
+    await file.close();
+    file = next;
+    end = { segment: end.segment + 1, offset: segmentHeaderBytes };
+    sizes.set(end.segment, end.offset);
+    onDisk += end.offset;
+  };
+
+  /** A write that failed may have left a part behind, which must not be read as a record later. */
+  const undo = async (error: unknown) => {
+    try {
+      await file.truncate(end.offset);
+      return journalProblems.journal_full("The journal cannot be written; nothing of this was taken.", {
+        cause: error,
+        fix: "Make room on the disk of the data folder.",
+        retryAfterS: 5,
+      });
+    } catch (second) {
+      return breakDown("A failed write could not be undone", second);
+    }
+  };
+
+  const breakDown = (what: string, cause: unknown) => {
+    broken ??= `${what}; the journal takes nothing more until the server starts again.`;
+    log.error("journal.broken", { because: String(cause) });
+    return journalProblems.journal_broken(broken, { cause });
+  };
+
+  const refusal = (kind: RecordKind, bytes: number) => {
+    if (broken !== undefined) return journalProblems.journal_broken(broken);
+    if (closed) return journalProblems.journal_closed("The journal is closing.");
+    if (kind !== "frame") return undefined;
+    if (bytes > longestPayload)
+      return journalProblems.frame_too_large(`A frame may have ${longestPayload} bytes, this one has ${bytes}.`);
+    if (waiting + bytes > limits.waitingBytes)
+      return journalProblems.journal_busy("Too many bytes wait for the disk.", { retryAfterS: 1 });
+    const room = limits.quotaBytes - onDisk - waiting;
+    return room < bytes
+      ? journalProblems.journal_full(`The journal has reached its quota of ${limits.quotaBytes} bytes.`, {
+          fix: "Bring the store back, or give the journal more room.",
+          retryAfterS: 5,
+        })
+      : undefined;
+  };
+
+  return {
+    write(kind, payload) {
+      const refused = refusal(kind, payload.length);
+      if (refused !== undefined) return Promise.reject(refused);
+      const record = encodeRecord(kind, payload);
+      group.records.push(record);
+      group.bytes += record.length;
+      waiting += record.length;
+      if (kind === "frame") group.frames++;
+      const { promise } = group.done;
+      writing ??= drain();
+      return promise;
+    },
+    pressure,
+    ready() {
+      if (pressure() === "none") return Promise.resolve();
+      relief ??= Promise.withResolvers();
+      return relief.promise;
+    },
+    broken: () => broken,
+    end: () => end,
+    sizes,
+    forget(segment) {
+      onDisk -= sizes.get(segment) ?? 0;
+      sizes.delete(segment);
+    },
+    async close() {
+      closed = true;
+      while (writing !== undefined) await writing;
+      await file.close();
+    },
+  };
+}
+
+function newGroup(): Group {
+  const done = Promise.withResolvers<Position>();
+  done.promise.catch(() => undefined); // Whoever wrote also hears of it; a checkpoint's writer may not care.
+  return { records: [], frames: 0, bytes: 0, done };
+}
+
+const pause = (ms: number) => new Promise<void>((resolve) => (ms === 0 ? setImmediate(resolve) : setTimeout(resolve, ms)));
