@@ -1,9 +1,12 @@
 /** The word of the list that somebody most likely meant: the nearest within two slips of the finger; undefined when none is near. */
 export function nearest(word: string, known: readonly string[]): string | undefined {
   const scored = known.map((candidate) => ({ candidate, slips: distance(word.toLowerCase(), candidate.toLowerCase()) }));
-  const best = scored.toSorted((a, b) => a.slips - b.slips)[0];
+  // Of two equally near words the one that begins alike: slips come late in a word.
+  const best = scored.toSorted((a, b) => a.slips - b.slips || sharedStart(word, b.candidate) - sharedStart(word, a.candidate))[0];
   return best !== undefined && best.slips <= Math.min(2, best.candidate.length - 1) ? best.candidate : undefined;
 }
+
+const sharedStart = (a: string, b: string): number => [...`${a}\0`].findIndex((letter, i) => letter !== b[i]);
 
 /** Insertions, deletions, substitutions and swaps of neighbours (optimal string alignment), for short words. */
 function distance(a: string, b: string): number {

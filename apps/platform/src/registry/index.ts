@@ -1,0 +1,161 @@
+/** What devices there are: identity's name, lifecycle, tags, groups, and what was last heard of each. */
+import type { Scope } from "@tenfold/base";
+import type { Actor, Device, Lifecycle } from "@tenfold/contracts";
+import { expandGroups, type Filter, parseFilter } from "@tenfold/query";
+import type { Bus, Clock, Database, Log, Queryable, Transaction } from "../kernel/index.ts";
+import { writeContacts } from "./contacts.shell.ts";
+import { type Contact, foldContacts } from "./contacts.ts";
+import { type DevicePicture, deviceOf, pictureOf } from "./device.ts";
+import { registryProblems } from "./errors.ts";
+import { readGroupNames } from "./groups.shell.ts";
+import { actionOf, assertMayBecome } from "./lifecycle.ts";
+import { writeRefusals } from "./refusals.shell.ts";
+import { type Refusal, tallyRefusals } from "./refusals.ts";
+import {
+  type FoundDevice,
+  findDevice,
+  insertDevice,
+  lockLifecycle,
+  type NewDevice,
+  readDevice,
+  readDevices,
+  writeLifecycle,
+  writeTrustLevel,
+} from "./store.ts";
+
+export { connectivityOf, graceOf } from "./connectivity.ts";
+export type { Contact } from "./contacts.ts";
+export type { DevicePicture } from "./device.ts";
+export { registryProblems } from "./errors.ts";
+export { mayBecome } from "./lifecycle.ts";
+export type { Refusal } from "./refusals.ts";
+export type { FoundDevice, NewDevice } from "./store.ts";
+
+export type AuditEntryDraft = {
+  actor: Actor;
+  action: string;
+  subject: { kind: string; id: string };
+  detail: Record<string, string | number | boolean | null>;
+};
+export type RegistryDeps = {
+  db: Database;
+  bus: Bus;
+  clock: Clock;
+  log: Log;
+  /** `access.audit`: written in the same transaction as the change. */
+  audit: (tx: Transaction, scope: Scope, entry: AuditEntryDraft) => Promise<void>;
+};
+
+export type Registry = {
+  get(scope: Scope, id: string): Promise<Device | undefined>;
+  /** In whatever fleet: for those who know a device only by its certificate. */
+  find(id: string): Promise<FoundDevice | undefined>;
+  /** Inside the caller's transaction. An id that exists keeps what it is; one that exists in another fleet is refused. */
+  register(tx: Transaction, scope: Scope, device: NewDevice): Promise<"created" | "already">;
+  /** Lets an expected or pending device in. Throws for one that is suspended, quarantined or retired: enrolling again lifts no suspension. */
+  activate(tx: Transaction, scope: Scope, id: string, options: { trustLevel: number }): Promise<"activated" | "already">;
+  setLifecycle(scope: Scope, id: string, change: { to: Lifecycle; reason: string; actor: Actor }): Promise<Device>;
+  /** Any authenticated message is contact. Idempotent; batches may come late or twice. Ids that are not registered are left out. */
+  recordContacts(contacts: readonly Contact[]): Promise<void>;
+  /** Counts inputs that were refused. At least once: a batch that is replayed counts again. */
+  recordRefusals(refusals: readonly Refusal[]): Promise<void>;
+  /** The devices that a filter (docs/filter-language.md) lets through now, by id. */
+  select(scope: Scope, filter: string): Promise<DevicePicture[]>;
+  /** The filter with every dynamic group replaced by what it stands for. Throws `filter_invalid`, `filter_group_unknown`. */
+  resolveFilter(scope: Scope, filter: string, db?: Queryable): Promise<Filter>;
+};
+
+export function createRegistry({ db, bus, clock, log, audit }: RegistryDeps): Registry {
+  const announce = (id: string, lifecycle: Lifecycle) =>
+    bus.publish({ type: "device.lifecycle_changed", subject: id, data: { lifecycle } });
+  const resolveFilter: Registry["resolveFilter"] = async (scope, text, from = db) => {
+    const filter = parseFilter(text);
+    const groups = new Map((await readGroupNames(from, scope)).map((group) => [group.name, group.filter]));
+    return expandGroups(filter, (name) => {
+      const definition = groups.get(name);
+      if (definition === undefined) return undefined;
+      return definition === null ? { is: "static" } : { is: "dynamic", filter: parseFilter(definition) };
+    });
+  };
+
+  return {
+    resolveFilter,
+    find: (id) => findDevice(db, id),
+
+    async get(scope, id) {
+      const row = await readDevice(db, scope, id);
+      return row && deviceOf(row, clock.now());
+    },
+
+    async register(tx, scope, device) {
+      if (await insertDevice(tx, scope, { device, now: clock.now() })) {
+        bus.publish({ type: "device.registered", subject: device.id, data: { lifecycle: device.lifecycle } });
+        return "created";
+      }
+      if ((await readDevice(tx, scope, device.id)) !== undefined) return "already";
+      throw registryProblems.device_exists_elsewhere(`Device "${device.id}" is registered in another fleet.`, {
+        fix: "Give the device another id, or retire it there.",
+      });
+    },
+
+    async activate(tx, scope, id, { trustLevel }) {
+      const from = await lockLifecycle(tx, scope, id);
+      if (from === undefined) throw unknownDevice(id);
+      if (from !== "active" && from !== "expected" && from !== "pending") {
+        throw registryProblems.lifecycle_not_allowed(`Device "${id}" is ${from}: enrolling does not let it in again.`, {
+          fix: from === "retired" ? "Enroll the hardware under a new identity." : `tenfold device resume ${id}`,
+        });
+      }
+      await writeTrustLevel(tx, scope, { id, trustLevel });
+      if (from === "active") return "already";
+      await writeLifecycle(tx, scope, { id, from, to: "active", now: clock.now() });
+      announce(id, "active");
+      return "activated";
+    },
+
+    async setLifecycle(scope, id, { to, reason, actor }) {
+      const device = await db.transaction().execute(async (tx) => {
+        const from = await lockLifecycle(tx, scope, id);
+        if (from === undefined) throw unknownDevice(id);
+        assertMayBecome(id, from, to);
+        await writeLifecycle(tx, scope, { id, from, to, reason, actor, now: clock.now() });
+        await audit(tx, scope, { actor, action: actionOf[to], subject: { kind: "device", id }, detail: { from, to, reason } });
+        return readDevice(tx, scope, id);
+      });
+      if (device === undefined) throw unknownDevice(id);
+      announce(id, to);
+      log.info("device.lifecycle_changed", { device: id, lifecycle: to, by: actor.name });
+      return deviceOf(device, clock.now());
+    },
+
+    async recordContacts(contacts) {
+      if (contacts.length === 0) return;
+      const { devices, firmwareChanges } = await writeContacts(db, foldContacts(contacts));
+      for (const { device, was, version } of firmwareChanges)
+        bus.publish({ type: "device.firmware_changed", subject: device, data: { was, version } });
+      const data = devices.map(({ id, lastContactAt, leaseMs, version }) => ({
+        id,
+        at: lastContactAt.toISOString(),
+        leaseUntil: new Date(lastContactAt.getTime() + leaseMs).toISOString(),
+        version,
+      }));
+      if (data.length > 0) bus.publish({ type: "device.contact", subject: "batch", data: { devices: data } });
+    },
+
+    async recordRefusals(refusals) {
+      if (refusals.length === 0) return;
+      const tallies = tallyRefusals(refusals);
+      const known = new Set(await writeRefusals(db, tallies));
+      for (const { device, count, reason } of tallies)
+        if (known.has(device)) bus.publish({ type: "device.input_refused", subject: device, data: { count, reason } });
+    },
+
+    async select(scope, filter) {
+      const now = clock.now();
+      return (await readDevices(db, scope, { filter: await resolveFilter(scope, filter), now })).map((row) => pictureOf(row, now));
+    },
+  };
+}
+
+export const unknownDevice = (id: string) =>
+  registryProblems.device_unknown(`Device "${id}" is not registered.`, { fix: "See the devices with: tenfold device list" });

@@ -1,0 +1,37 @@
+import type { Lifecycle } from "@tenfold/contracts";
+import { registryProblems } from "./errors.ts";
+
+/** What may follow what. Retiring is final: the identity is revoked for ever. */
+const next: Readonly<Record<Lifecycle, readonly Lifecycle[]>> = {
+  expected: ["pending", "active", "retired"],
+  pending: ["active", "retired"],
+  active: ["suspended", "quarantined", "retired"],
+  suspended: ["active", "quarantined", "retired"],
+  quarantined: ["active", "suspended", "retired"],
+  retired: [],
+};
+
+export const mayBecome = (from: Lifecycle, to: Lifecycle): boolean => next[from].includes(to);
+
+/** Throws `lifecycle_not_allowed` where a device may not go from one state to the other. */
+export function assertMayBecome(device: string, from: Lifecycle, to: Lifecycle): void {
+  if (mayBecome(from, to)) return;
+  if (from === to) throw registryProblems.lifecycle_not_allowed(`Device "${device}" is ${to} already.`);
+  const ways = next[from];
+  throw registryProblems.lifecycle_not_allowed(`Device "${device}" is ${from} and cannot become ${to}.`, {
+    fix:
+      ways.length === 0
+        ? "A retired device stays retired; enroll the hardware under a new identity."
+        : `From ${from} it can become: ${ways.join(", ")}.`,
+  });
+}
+
+/** The audit trail's name for reaching a state. */
+export const actionOf: Readonly<Record<Lifecycle, string>> = {
+  expected: "device.expected",
+  pending: "device.pending",
+  active: "device.resumed",
+  suspended: "device.suspended",
+  quarantined: "device.quarantined",
+  retired: "device.retired",
+};
