@@ -1,1 +1,11 @@
-export {};
+/** A device's brain: what to do next, and how to do it in a body (docs/protocol/device.md, docs/decisions/0007-one-brain.md). */
+export { fullJitter } from "./backoff.ts";
+export type { Body, Link, LinkEvents, Slots } from "./body.ts";
+export { armTrial, type BootChoice, type BootRecord, bootRecord, chooseSlot, otherSlot, type Slot, trialStarts } from "./boot.ts";
+export { type Brain, type BrainDeps, createBrain, type Rest } from "./brain.ts";
+export { deviceProblems } from "./errors.ts";
+export { freshMemory, type Memory, parseMemory, type Update } from "./memory.ts";
+export { heartbeatOf, type Sample, senml, topics } from "./messages.ts";
+export { failure, type Note } from "./mind.ts";
+export { nextStep, type Step } from "./next-step.ts";
+export { type DeviceConfig, defaultPatience, type Picture, type Running, type Session } from "./picture.ts";

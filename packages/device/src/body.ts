@@ -1,0 +1,56 @@
+import type { Heartbeat, SignedRelease } from "@tenfold/contracts";
+import type { BootRecord, Slot } from "./boot.ts";
+import type { Memory } from "./memory.ts";
+import type { Running } from "./picture.ts";
+
+/** A live connection to the platform. It is used once: when it goes down, another is opened. */
+export type Link = {
+  /** Resolves when the platform has acknowledged, which means durable. Rejects with `publish_refused`, `publish_unanswered` or `link_lost`. */
+  publish(topic: string, payload: string): Promise<void>;
+  close(): Promise<void>;
+};
+
+export type LinkEvents = {
+  onMessage(topic: string, payload: string): void;
+  /** Once, when the link that was open is no more. */
+  onDown(because: string): void;
+};
+
+/** Where firmware lies. What `flush` has finished is still there after a power cut. */
+export type Slots = {
+  /** Empties the slot: from here on it cannot be started. */
+  erase(slot: Slot): Promise<void>;
+  /** Cuts the slot to `bytes` and answers how many there are: fewer where they were lost. */
+  keep(slot: Slot, bytes: number): Promise<number>;
+  append(slot: Slot, chunk: Uint8Array): Promise<void>;
+  flush(slot: Slot): Promise<void>;
+  digest(slot: Slot): Promise<{ sha256: string; size: number }>;
+  /** Puts the signed release beside the image: only now can the boot loader start it. Durable when it resolves. */
+  seal(slot: Slot, release: SignedRelease): Promise<void>;
+};
+
+/**
+ * What a brain needs of the thing that it lives in. Two are real: the agent's (files, sockets) and the simulator's (memory, sockets,
+ * bad weather). Everything that says "save" is durable when it resolves, and is all or nothing.
+ */
+export type Body = {
+  readonly running: Running;
+  readonly clock: { now(): number; mono(): number };
+  loadMemory(): Promise<Memory | undefined>;
+  saveMemory(memory: Memory): Promise<void>;
+  /** What the boot loader keeps. Only the boot loader and the brain write it, never both at once. */
+  loadBoot(): Promise<BootRecord>;
+  saveBoot(record: BootRecord): Promise<void>;
+  readonly slots: Slots;
+  /** Gets a certificate by EST and keeps it with its new key; `first` shows the manufacturer's identity or a one-time code. */
+  enroll(kind: "first" | "renewal"): Promise<{ notBefore: number; notAfter: number }>;
+  connect(events: LinkEvents): Promise<Link>;
+  /** The artifact's bytes from an offset on. Rejects with `download_failed` (try again) or `download_refused` (do not). */
+  download(wanted: { path: string; from: number }): Promise<AsyncIterable<Uint8Array>>;
+  /** Measures, and sends or keeps what was measured. Its failures are the body's own: they do not stop the brain. */
+  takeSample(link: Link | undefined): Promise<void>;
+  /** Whether the new firmware is fit to stay. Asked once it has reached the platform. */
+  selfTest(): Promise<{ is: "pass" } | { is: "fail"; detail: string }>;
+  /** What else the heartbeat can say. */
+  vitals(): Partial<Pick<Heartbeat, "power" | "net" | "queue" | "counters" | "clock">>;
+};

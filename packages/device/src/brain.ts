@@ -1,0 +1,159 @@
+import { nextDeployment } from "@tenfold/contracts";
+import { fullJitter } from "./backoff.ts";
+import type { Body, Link } from "./body.ts";
+import { hear, settle } from "./deployments.ts";
+import { freshMemory } from "./memory.ts";
+import { topics } from "./messages.ts";
+import type { Mind, Note } from "./mind.ts";
+import { nextStep } from "./next-step.ts";
+import { perform } from "./perform.ts";
+import { type DeviceConfig, freshSession, type Picture } from "./picture.ts";
+
+/** What the driver does with a brain that has nothing more to do. */
+export type Rest = { is: "wait"; untilMono: number } | { is: "reboot" };
+
+export type BrainDeps = {
+  body: Body;
+  config: DeviceConfig;
+  /** Numbers in [0, 1) for jitter. */
+  chance: () => number;
+  /** Called when something was heard: the driver should wake the brain now. */
+  onStir?: () => void;
+  note?: Note;
+};
+
+export type Brain = {
+  /** Takes steps until there is nothing to do, and says when to wake it again. Calls do not overlap: a second one joins the first. */
+  wake(): Promise<Rest>;
+  readonly picture: () => Picture;
+  readonly link: () => Link | undefined;
+  /** Closes the link; the memory stays as it is. */
+  stop(): Promise<void>;
+};
+
+/** A device's brain in its body, from one start of the device to the next. */
+export async function createBrain(deps: BrainDeps): Promise<Brain> {
+  const mind = await awaken(deps);
+  let awake: Promise<Rest> | undefined;
+  return {
+    wake() {
+      awake ??= think(mind).finally(() => {
+        awake = undefined;
+      });
+      return awake;
+    },
+    picture: () => mind.picture(),
+    link: () => mind.link,
+    async stop() {
+      await mind.artifact?.close();
+      await mind.link?.close();
+      mind.link = undefined;
+      mind.session.link = "down";
+    },
+  };
+}
+
+async function awaken({ body, config, chance, onStir, note = () => {} }: BrainDeps): Promise<Mind> {
+  const memory = (await body.loadMemory()) ?? freshMemory();
+  const session = freshSession(memory, body.clock.mono());
+  const mind: Mind = {
+    body,
+    config,
+    session,
+    note,
+    memory,
+    boot: await body.loadBoot(),
+    link: undefined,
+    artifact: undefined,
+    picture: () => ({
+      config,
+      memory: mind.memory,
+      boot: mind.boot,
+      running: body.running,
+      session,
+      now: body.clock.now(),
+      mono: body.clock.mono(),
+    }),
+    async remember(next) {
+      await body.saveMemory(next);
+      mind.memory = next;
+    },
+    later(retry) {
+      retry.at = body.clock.mono() + fullJitter(retry.failures, chance(), { baseMs: config.retryBaseMs, capMs: config.retryCapMs });
+      retry.failures += 1;
+    },
+    openLink: () => openLink(mind, onStir ?? (() => {})),
+  };
+  return mind;
+}
+
+async function openLink(mind: Mind, stir: () => void): Promise<void> {
+  const { next } = topics(mind.config.device);
+  const { session } = mind;
+  let open = true;
+  let link: Link | undefined;
+  link = await mind.body.connect({
+    onMessage(topic, payload) {
+      if (topic !== next) return;
+      const read = nextDeployment.safeParse(parseJson(payload));
+      if (!read.success) return mind.note("deployment.unreadable", { because: read.error.issues[0]?.message });
+      session.heard = read.data;
+      stir();
+    },
+    onDown(because) {
+      open = false;
+      if (link === undefined || mind.link !== link) return;
+      mind.link = undefined;
+      session.link = "down";
+      mind.later(session.connecting);
+      mind.note("link.down", { because });
+      stir();
+    },
+  });
+  if (!open) return mind.later(session.connecting);
+  mind.link = link;
+  session.link = "up";
+  session.connecting = { failures: 0, at: session.connecting.at };
+  // A new link begins with a sign of life: it tells the platform what runs here.
+  session.heartbeatDueAt = mind.body.clock.mono();
+  mind.note("link.up");
+}
+
+async function think(mind: Mind): Promise<Rest> {
+  for (;;) {
+    await takeIn(mind);
+    const step = nextStep(mind.picture());
+    if (step.do === "wait") return { is: "wait", untilMono: step.untilMono };
+    if (step.do === "reboot") {
+      mind.note("reboot");
+      return { is: "reboot" };
+    }
+    await perform(mind, step);
+  }
+}
+
+/** First what the boot loader did, then what the platform said: each is in the memory before anything is done about it. */
+async function takeIn(mind: Mind): Promise<void> {
+  const settled = settle(mind.picture());
+  if (settled !== mind.memory) await mind.remember(settled);
+  const { heard } = mind.session;
+  if (heard === undefined) return;
+  const taken = hear(mind.picture(), heard);
+  if (taken !== mind.memory) {
+    // Another deployment's bytes must not go into the slot that this one writes.
+    if (mind.artifact && taken.update?.deployment !== mind.memory.update?.deployment) await mind.artifact.close();
+    await mind.remember(taken);
+    mind.note(`deployment.${heard.is}`, heard.is === "none" ? {} : { deployment: heard.deployment });
+  }
+  // An offer that must wait for the end of a trial is kept; the platform says it again on every connection anyway.
+  const held = heard.is === "offer" && mind.boot.trial !== undefined;
+  if (!held && mind.session.heard === heard) mind.session.heard = undefined;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

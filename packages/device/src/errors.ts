@@ -1,0 +1,16 @@
+import { defineProblems } from "@tenfold/base";
+
+/** What stops a device's step. Each is tried again after a pause, except where the step's own text says otherwise. */
+export const deviceProblems = defineProblems({
+  link_unreachable: 503,
+  link_refused: 403,
+  link_lost: 503,
+  publish_refused: 422,
+  publish_unanswered: 503,
+  enrollment_refused: 403,
+  enrollment_pending: 503,
+  enrollment_unreachable: 503,
+  download_failed: 503,
+  download_refused: 404,
+  device_memory_unreadable: 500,
+});

@@ -1,0 +1,73 @@
+import { describeError } from "@tenfold/base";
+import { deploymentReport, signedRelease } from "@tenfold/contracts";
+import { z } from "zod";
+import { deviceProblems } from "./errors.ts";
+
+/** How far an update has come on the device. The stages after `rebooting` are reached only by a start of the other slot. */
+export const updateStage = z.enum(["downloading", "downloaded", "verified", "installing", "rebooting", "validating"]);
+export type UpdateStage = z.infer<typeof updateStage>;
+
+const update = z.strictObject({
+  deployment: z.string(),
+  release: signedRelease,
+  artifactPath: z.string(),
+  /** The device gives a download up at this time (milliseconds). */
+  deadlineAt: z.number(),
+  slot: z.enum(["a", "b"]),
+  /** Bytes that are certainly in the slot. */
+  received: z.int().min(0),
+  stage: updateStage,
+  stageSince: z.number(),
+  /** The last stage that the platform has acknowledged. */
+  told: updateStage.optional(),
+});
+export type Update = z.infer<typeof update>;
+
+/** A deployment that this device has done with. A report stands here until the platform has acknowledged it; success has none. */
+const ended = z.strictObject({ deployment: z.string(), report: deploymentReport.optional(), told: z.boolean() });
+export type Ended = z.infer<typeof ended>;
+
+/**
+ * All that a device must not forget, small and serialisable. It is saved before each act that it describes (record, then act), so that
+ * a device that loses power at any line goes on from here.
+ */
+export const memory = z.strictObject({
+  version: z.literal(1),
+  /** Heartbeats below this number may have been sent: after a start the count goes on from here, and so never goes back. */
+  seqReserved: z.int().min(0),
+  certificate: z.strictObject({ notBefore: z.number(), notAfter: z.number(), renewAt: z.number() }).optional(),
+  update: update.optional(),
+  /** The newest last, at most `rememberedEnds`. */
+  ended: z.array(ended),
+});
+export type Memory = z.infer<typeof memory>;
+
+export const rememberedEnds = 8;
+
+export const freshMemory = (): Memory => ({ version: 1, seqReserved: 0, ended: [] });
+
+/** Reads what was saved. Throws `device_memory_unreadable`: a device that guesses at its past would not know what it runs. */
+export function parseMemory(text: string): Memory {
+  try {
+    return memory.parse(JSON.parse(text));
+  } catch (cause) {
+    throw deviceProblems.device_memory_unreadable(`The device's memory cannot be read: ${describeError(cause)}`, {
+      cause,
+      fix: "Restore the state folder from a copy, or empty it to start as a new device.",
+    });
+  }
+}
+
+/** Ends the running update, or notes the end of one that never ran. */
+export function endDeployment(before: Memory, { deployment, report }: { deployment: string; report?: Ended["report"] }): Memory {
+  const { update: running, ...rest } = before;
+  const others = before.ended.filter((one) => one.deployment !== deployment);
+  const end: Ended = report === undefined ? { deployment, told: true } : { deployment, report, told: false };
+  const kept = running?.deployment === deployment ? rest : before;
+  return { ...kept, ended: [...others, end].slice(-rememberedEnds) };
+}
+
+/** Brings the running update to a stage. */
+export function toStage(before: Memory, stage: UpdateStage, now: number): Memory {
+  return before.update ? { ...before, update: { ...before.update, stage, stageSince: now } } : before;
+}

@@ -1,0 +1,32 @@
+import { describeError, Problem } from "@tenfold/base";
+import type { Body, Link } from "./body.ts";
+import type { BootRecord } from "./boot.ts";
+import type { Memory } from "./memory.ts";
+import type { DeviceConfig, Picture, Retry, Session } from "./picture.ts";
+
+export type Note = (event: string, fields?: Record<string, unknown>) => void;
+
+/** Bytes of an artifact on their way, kept open from one step to the next. */
+export type Artifact = { readonly iterator: AsyncIterator<Uint8Array>; close(): Promise<void> };
+
+/** What the acts of a brain share. */
+export type Mind = {
+  readonly body: Body;
+  readonly config: DeviceConfig;
+  readonly session: Session;
+  readonly note: Note;
+  memory: Memory;
+  boot: BootRecord;
+  link: Link | undefined;
+  artifact: Artifact | undefined;
+  picture(): Picture;
+  remember(memory: Memory): Promise<void>;
+  later(retry: Retry): void;
+  openLink(): Promise<void>;
+};
+
+/** For notes: the code where there is one, and the sentence. */
+export const failure = (error: unknown): { code?: string; because: string } => ({
+  ...(error instanceof Problem ? { code: error.code } : {}),
+  because: describeError(error),
+});

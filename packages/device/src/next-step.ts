@@ -1,0 +1,120 @@
+import type { DeploymentReport } from "@tenfold/contracts";
+import type { Update } from "./memory.ts";
+import type { Picture } from "./picture.ts";
+
+/** One thing to do. The shell records what the step says before it does it. */
+export type Step =
+  | { do: "enroll" }
+  | { do: "renew" }
+  | { do: "connect" }
+  | { do: "heartbeat" }
+  | { do: "telemetry" }
+  | { do: "report"; deployment: string; report: DeploymentReport }
+  | { do: "download"; update: Update }
+  | { do: "verify"; update: Update }
+  | { do: "begin_install" }
+  | { do: "install"; update: Update }
+  | { do: "arm"; update: Update }
+  | { do: "reboot" }
+  | { do: "self_test" }
+  | { do: "abandon"; detail: string }
+  | { do: "give_up"; deployment: string; report: DeploymentReport }
+  | { do: "wait"; untilMono: number };
+
+/**
+ * What a device should do next. Pure: the same picture always gives the same step. First an identity, then a link, then the sign
+ * of life, then what is owed to the platform, then telemetry, then the update, which can take long.
+ */
+export function nextStep(picture: Picture): Step {
+  return (
+    identityStep(picture) ??
+    linkStep(picture) ??
+    reportStep(picture) ??
+    telemetryStep(picture) ??
+    updateStep(picture) ?? { do: "wait", untilMono: wakeAt(picture) }
+  );
+}
+
+function identityStep({ memory, session, now, mono }: Picture): Step | undefined {
+  const { certificate } = memory;
+  const maySpeak = session.enrolling.at <= mono;
+  if (certificate === undefined || now >= certificate.notAfter) return maySpeak ? { do: "enroll" } : undefined;
+  return now >= certificate.renewAt && maySpeak ? { do: "renew" } : undefined;
+}
+
+function linkStep({ memory, session, mono }: Picture): Step | undefined {
+  if (session.link === "down") return memory.certificate && session.connecting.at <= mono ? { do: "connect" } : undefined;
+  return session.heartbeatDueAt <= mono ? { do: "heartbeat" } : undefined;
+}
+
+function reportStep({ memory, session, mono }: Picture): Step | undefined {
+  if (session.link === "down" || session.reporting.at > mono) return undefined;
+  const owed = memory.ended.find((one) => !one.told && one.report);
+  if (owed?.report) return { do: "report", deployment: owed.deployment, report: owed.report };
+  const { update } = memory;
+  return update && update.told !== update.stage
+    ? { do: "report", deployment: update.deployment, report: { state: update.stage } }
+    : undefined;
+}
+
+function updateStep(picture: Picture): Step | undefined {
+  const { update } = picture.memory;
+  if (update === undefined) return undefined;
+  switch (update.stage) {
+    case "downloading":
+      return downloadStep(picture, update);
+    case "downloaded":
+      return { do: "verify", update };
+    case "verified":
+      return { do: "begin_install" };
+    case "installing":
+      return { do: "install", update };
+    case "rebooting":
+      return rebootStep(picture, update);
+    case "validating":
+      return trialStep(picture);
+  }
+}
+
+function downloadStep({ now, mono, session }: Picture, update: Update): Step | undefined {
+  if (now > update.deadlineAt) {
+    const detail = `${update.received} of ${update.release.signed.artifact.size} bytes arrived before the deadline.`;
+    return { do: "give_up", deployment: update.deployment, report: { state: "failed", reason: "download_network", detail } };
+  }
+  return session.downloading.at <= mono ? { do: "download", update } : undefined;
+}
+
+function rebootStep({ now, boot, config }: Picture, update: Update): Step | undefined {
+  // The platform should know of the reboot before the silence, but an update does not hang on its answer.
+  if (update.told !== "rebooting" && now < update.stageSince + config.reportPatienceMs) return undefined;
+  return boot.trial?.tag === update.deployment ? { do: "reboot" } : { do: "arm", update };
+}
+
+function trialStep({ session, running, mono, config, boot }: Picture): Step | undefined {
+  // The trial was given up, and only the start of the good slot is missing.
+  if (boot.trial === undefined) return { do: "reboot" };
+  if (session.heardThisBoot) return { do: "self_test" };
+  if (mono < running.bootedAt + config.trialPatienceMs) return undefined;
+  return { do: "abandon", detail: "The new firmware did not reach the platform." };
+}
+
+function telemetryStep({ session, mono }: Picture): Step | undefined {
+  return session.telemetryDueAt <= mono ? { do: "telemetry" } : undefined;
+}
+
+/** The earliest moment at which the answer can change by itself. Events (link, offer) wake the device sooner. */
+function wakeAt({ memory, session, config, running, now, mono }: Picture): number {
+  const { certificate, update } = memory;
+  const atWall = (wall: number) => mono + Math.max(0, wall - now);
+  const identityDue = Math.max(session.enrolling.at, certificate ? atWall(certificate.renewAt) : mono);
+  const times = [identityDue, session.telemetryDueAt];
+  if (session.link === "up") times.push(session.heartbeatDueAt);
+  else if (certificate) times.push(session.connecting.at);
+  if (update?.stage === "downloading") times.push(Math.max(session.downloading.at, mono), atWall(update.deadlineAt + 1));
+  if (update?.stage === "rebooting") times.push(atWall(update.stageSince + config.reportPatienceMs));
+  if (update?.stage === "validating" && !session.heardThisBoot) times.push(running.bootedAt + config.trialPatienceMs);
+  const owes = memory.ended.some((one) => !one.told) || (update && update.told !== update.stage);
+  if (owes && session.link === "up") times.push(session.reporting.at);
+  // Never at once again: a step that could be taken now has been ruled out above.
+  return Math.max(mono + 1, Math.min(...times));
+}

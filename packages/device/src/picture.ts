@@ -1,0 +1,76 @@
+import type { NextDeployment } from "@tenfold/contracts";
+import type { PublicKey } from "@tenfold/ota";
+import type { BootRecord, Slot } from "./boot.ts";
+import type { Memory } from "./memory.ts";
+
+/** What a device is told when it is made or set up. Lengths of time are milliseconds. */
+export type DeviceConfig = {
+  readonly device: string;
+  readonly model: string;
+  readonly heartbeatMs: number;
+  readonly telemetryMs: number;
+  /** Whose releases this device believes. None means that it takes no update. */
+  readonly trustedKeys: readonly PublicKey[];
+  /** The oldest version that this device ever takes. */
+  readonly securityFloor?: string;
+  /** How long a stage waits for the platform to acknowledge its report, before the update goes on without. */
+  readonly reportPatienceMs: number;
+  /** How long new firmware may take to prove itself before it gives itself up. */
+  readonly trialPatienceMs: number;
+  readonly retryBaseMs: number;
+  readonly retryCapMs: number;
+};
+
+export const defaultPatience = { reportPatienceMs: 30_000, trialPatienceMs: 300_000, retryBaseMs: 1_000, retryCapMs: 300_000 };
+
+/** The firmware that runs, as its boot loader started it. `bootedAt` is on the device's monotonic clock. */
+export type Running = {
+  readonly slot: Slot;
+  readonly version: string;
+  readonly hash?: string;
+  readonly bootId: string;
+  readonly bootedAt: number;
+};
+
+/** A thing that fails and is tried again: no earlier than `at`. */
+export type Retry = { failures: number; at: number };
+
+/** What a device knows only while it runs. Times are monotonic milliseconds, because wall clocks jump. */
+export type Session = {
+  link: "up" | "down";
+  /** The next heartbeat's number. */
+  seq: number;
+  heartbeatDueAt: number;
+  telemetryDueAt: number;
+  /** Whether the platform has acknowledged a heartbeat of this boot. */
+  heardThisBoot: boolean;
+  heard: NextDeployment | undefined;
+  connecting: Retry;
+  enrolling: Retry;
+  downloading: Retry;
+  reporting: Retry;
+};
+
+/** Everything that a decision may rest on. `now` is the wall clock, `mono` the monotonic one. */
+export type Picture = {
+  readonly config: DeviceConfig;
+  readonly memory: Memory;
+  readonly boot: BootRecord;
+  readonly running: Running;
+  readonly session: Readonly<Session>;
+  readonly now: number;
+  readonly mono: number;
+};
+
+export const freshSession = ({ seqReserved }: Memory, mono: number): Session => ({
+  link: "down",
+  seq: seqReserved,
+  heartbeatDueAt: mono,
+  telemetryDueAt: mono,
+  heardThisBoot: false,
+  heard: undefined,
+  connecting: { failures: 0, at: mono },
+  enrolling: { failures: 0, at: mono },
+  downloading: { failures: 0, at: mono },
+  reporting: { failures: 0, at: mono },
+});
