@@ -1,0 +1,74 @@
+import { type DeviceEvent, type DeviceLogs, deviceEvent, deviceLogs, type Heartbeat, heartbeat } from "@tenfold/contracts";
+import type { z } from "zod";
+import { decodeCbor } from "./cbor.ts";
+import { type Refusal, Refused } from "./errors.ts";
+import { resolveFlat } from "./flat.ts";
+import type { Decode, Decoded, UpMessage } from "./message.ts";
+import { limits, type MeasuredPoint } from "./point.ts";
+import { recordsOfCbor, recordsOfJson, resolveSenml } from "./senml.ts";
+
+/** SenML in JSON or CBOR, or a flat JSON object, told apart by the first byte (docs/protocol/telemetry.md). */
+export const decodeTelemetry: Decode<MeasuredPoint[]> = (payload, { receivedAt }) =>
+  caught(() => {
+    const first = firstByte(payload);
+    if ((first >= 0x80 && first <= 0x9b) || first === 0x9f) return resolveSenml(recordsOfCbor(decodeCbor(payload)), receivedAt);
+    if (first !== 0x5b && first !== 0x7b)
+      throw new Refused("format_unknown", "The payload is none of a SenML pack in JSON, one in CBOR, and a JSON object.");
+    const json = parseJson(payload);
+    if (Array.isArray(json)) return resolveSenml(recordsOfJson(json), receivedAt);
+    // JSON that begins with "{" is an object.
+    return resolveFlat(json as Record<string, unknown>, receivedAt);
+  });
+
+export const decodeHeartbeat: Decode<Heartbeat> = bySchema(heartbeat, "heartbeat_invalid");
+export const decodeEvent: Decode<DeviceEvent> = bySchema(deviceEvent, "event_invalid");
+export const decodeLogs: Decode<DeviceLogs> = bySchema(deviceLogs, "logs_invalid");
+
+/** A decoder for a JSON document with a schema; a refusal names the first field that is wrong. */
+export function bySchema<Value>(schema: z.ZodType<Value>, because: Refusal): Decode<Value> {
+  return (payload: Buffer, _message: UpMessage) =>
+    caught(() => {
+      firstByte(payload);
+      const read = schema.safeParse(parseJson(payload));
+      if (read.success) return read.data;
+      const [issue] = read.error.issues;
+      const field = issue?.path.join(".") || "the document";
+      throw new Refused(because, `${field}: ${issue?.message ?? "is not what it should be"}`.slice(0, 300));
+    });
+}
+
+function caught<Value>(read: () => Value): Decoded<Value> {
+  try {
+    return { is: "ok", value: read() };
+  } catch (error) {
+    if (error instanceof Refused) return { is: "refused", because: error.because, detail: error.message };
+    throw error;
+  }
+}
+
+/** The first byte that is not JSON's white space. */
+function firstByte(payload: Buffer): number {
+  if (payload.length > limits.payloadBytes)
+    throw new Refused("payload_too_large", `A payload may have ${limits.payloadBytes} bytes, this one has ${payload.length}.`);
+  for (const byte of payload) if (byte !== 0x20 && byte !== 0x09 && byte !== 0x0a && byte !== 0x0d) return byte;
+  throw new Refused("payload_empty", "The payload is empty.");
+}
+
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+function parseJson(payload: Buffer): unknown {
+  let text: string;
+  try {
+    text = utf8.decode(payload);
+  } catch {
+    throw new Refused("json_invalid", "The payload is not UTF-8.");
+  }
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new Refused(
+      "json_invalid",
+      `The payload is not JSON: ${error instanceof Error ? error.message.slice(0, 200) : "it cannot be read"}.`,
+    );
+  }
+}

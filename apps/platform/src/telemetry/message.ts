@@ -1,0 +1,27 @@
+import type { Scope } from "@tenfold/base";
+import type { UpChannel } from "@tenfold/contracts";
+
+/** What a device sent, as its link hands it over. Who sent it comes from the certificate, never from the payload. */
+export type UpMessage = {
+  device: string;
+  scope: Scope;
+  channel: UpChannel;
+  /** The id that stood in the topic: of a deployment or a command. */
+  id?: string;
+  payload: Buffer;
+  /** The server's time, milliseconds since 1970. */
+  receivedAt: number;
+  transport: "mqtt" | "https";
+  remoteAddress?: string;
+};
+
+/** `stored` means durable, and only that may be acknowledged. `refused` will never be taken; `unavailable` may be, if sent again. */
+export type Received =
+  | { is: "stored" }
+  | { is: "refused"; because: string; detail: string }
+  | { is: "unavailable"; detail: string };
+
+export type Decoded<Value> = { is: "ok"; value: Value } | { is: "refused"; because: string; detail: string };
+
+/** Reads a payload. Pure, so that the same message means the same after a crash, when it is read again. */
+export type Decode<Value> = (payload: Buffer, message: UpMessage) => Decoded<Value>;
