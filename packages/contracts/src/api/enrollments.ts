@@ -29,10 +29,14 @@ export const enrollmentAttempt = z.object({
   verdict: z.enum(["issued", "pending", "refused"]),
   /** The check that decided, in the order of the flow. */
   step: z.string(),
+  /** The stable code of the reason (docs/protocol/enrollment.md). */
+  because: z.string().optional(),
   reason: z.string(),
   fix: z.string().optional(),
   remoteAddress: z.string().optional(),
   fingerprint: z.string().optional(),
+  /** How often within its minute: repeated refusals are one entry. */
+  count: z.int().optional(),
 });
 export type EnrollmentAttempt = z.infer<typeof enrollmentAttempt>;
 

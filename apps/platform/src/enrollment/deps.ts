@@ -1,0 +1,48 @@
+import type { Scope } from "@tenfold/base";
+import type { Actor, Lifecycle } from "@tenfold/contracts";
+import type { Bus, Clock, Database, Log, Transaction } from "../kernel/index.ts";
+
+/** What enrollment asks of the registry. */
+export type DeviceRegistry = {
+  find(id: string): Promise<{ id: string; scope: Scope; lifecycle: Lifecycle; model?: string; trustLevel: number } | undefined>;
+  register(
+    tx: Transaction,
+    scope: Scope,
+    device: {
+      id: string;
+      lifecycle: "expected" | "pending" | "active";
+      model?: string;
+      tags?: Record<string, string>;
+      trustLevel?: number;
+    },
+  ): Promise<"created" | "already">;
+  activate(tx: Transaction, scope: Scope, id: string, as: { trustLevel: number }): Promise<unknown>;
+};
+
+export type Audit = (
+  tx: Transaction,
+  scope: Scope,
+  entry: {
+    actor: Actor;
+    action: string;
+    subject: { kind: string; id: string };
+    detail: Record<string, string | number | boolean | null>;
+  },
+) => Promise<unknown>;
+
+export type EnrollmentDeps = {
+  readonly db: Database;
+  readonly registry: DeviceRegistry;
+  readonly audit: Audit;
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** The server's data folder; the authority's files stand in `pki/` below it. */
+  readonly dataDir: string;
+  /** Names and addresses by which devices reach this server, beside localhost and the machine's own name. */
+  readonly hostnames: readonly string[];
+  /** How long a device's certificate lives, in milliseconds; 30 days unless told otherwise. */
+  readonly certificateLifetime?: number;
+  /** Where devices reach the device HTTPS endpoint, for the revocation list's address in certificates: `https://host:8443`. */
+  readonly deviceUrl?: string;
+};

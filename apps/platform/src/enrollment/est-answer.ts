@@ -1,0 +1,40 @@
+import type { EnrollOutcome } from "./enroll.shell.ts";
+
+/** An answer as it goes onto the wire. Header names are written exactly so: libest compares them byte by byte. */
+export type EstAnswer = { readonly status: number; readonly headers: Readonly<Record<string, string>>; readonly body: string };
+
+/** [E10] strongSwan reads base64 only in one line and sends neither Accept nor User-Agent; everybody else reads lines of 64 with LF. */
+export function wrapBase64(bytes: Uint8Array, client: { accept: string | undefined; userAgent: string | undefined }): string {
+  const text = Buffer.from(bytes).toString("base64");
+  if (client.accept === undefined && client.userAgent === undefined) return text;
+  return `${(text.match(/.{1,64}/g) ?? []).join("\n")}\n`;
+}
+
+/** [E6] [E9] */
+export const certificatesAnswer = (body: string): EstAnswer => ({
+  status: 200,
+  headers: { "Content-Type": "application/pkcs7-mime; smime-type=certs-only", "Content-Transfer-Encoding": "base64" },
+  body,
+});
+
+export const attributesAnswer = (body: string): EstAnswer => ({
+  status: 200,
+  headers: { "Content-Type": "application/csrattrs", "Content-Transfer-Encoding": "base64" },
+  body,
+});
+
+/** [E14] One line for a person, no internals. */
+export const textAnswer = (status: number, line: string, headers: Record<string, string> = {}): EstAnswer => ({
+  status,
+  headers: { "Content-Type": "text/plain; charset=utf-8", ...headers },
+  body: `${line.replace(/\s+/g, " ")}\n`,
+});
+
+/** What a device is told when it got no certificate. */
+export function outcomeAnswer(outcome: Exclude<EnrollOutcome, { is: "issued" }>): EstAnswer {
+  // [E13] Seconds, and an empty body.
+  if (outcome.is === "pending")
+    return { status: 202, headers: { "Retry-After": String(Math.ceil(outcome.retryAfter / 1_000)) }, body: "" };
+  const challenge: Record<string, string> = outcome.status === 401 ? { "WWW-Authenticate": 'Basic realm="estrealm"' } : {};
+  return textAnswer(outcome.status, `${outcome.because}: ${outcome.reason} ${outcome.fix}`, challenge);
+}

@@ -1,0 +1,122 @@
+/** Who a device is: manufacturers that are trusted, devices that are expected, certificates that were issued and revoked. */
+import { join } from "node:path";
+import { days, hours } from "@tenfold/base";
+import type { Actor } from "@tenfold/contracts";
+import { type DeviceHttp, type Http, type Loop, startLoop } from "../kernel/index.ts";
+import { type Admit, createAdmit } from "./admit.shell.ts";
+import { createRefusals } from "./attempt-log.shell.ts";
+import { openAuthority, type ServerTls } from "./authority.shell.ts";
+import { createCrl } from "./crl.shell.ts";
+import type { EnrollmentDeps } from "./deps.ts";
+import { deviceRoutes } from "./device-routes.ts";
+import { createEnroll, type Enroll } from "./enroll.shell.ts";
+import { createOperating, type Operating } from "./operate.shell.ts";
+import { createRevocations, type Revocations } from "./revoke.shell.ts";
+import { routes } from "./routes.ts";
+import { prune } from "./store.ts";
+
+export type { Admission, Admit } from "./admit.shell.ts";
+export type { AdmitRefusal } from "./admit.ts";
+export type { ServerTls } from "./authority.shell.ts";
+export type { Audit, DeviceRegistry, EnrollmentDeps } from "./deps.ts";
+export type { Enroll, EnrollOutcome, EnrollRequest } from "./enroll.shell.ts";
+export { enrollmentProblems } from "./errors.ts";
+export type { RevokedFact } from "./revoke.shell.ts";
+
+export type Enrollment = Revocations &
+  Operating & {
+    /** The device endpoints' key and certificate as they are now; `onServerTls` tells of later ones. */
+    serverTls(): ServerTls;
+    onServerTls(listener: (tls: ServerTls) => void): () => void;
+    /** PEM of our root, which devices trust; also in `pki/ca.pem` of the data folder. */
+    readonly trustedCaPem: string;
+    /** Asked at each connection, resumed TLS sessions too. The first admission of a certificate makes it active. */
+    readonly admit: Admit;
+    /** EST without HTTP, for other ways in. */
+    readonly enroll: Enroll;
+    routes(app: Http): void;
+    /** EST and the revocation list, on the device HTTPS endpoint. */
+    deviceRoutes(app: DeviceHttp): void;
+    /** Begins the housekeeping: server certificate, retired devices, old log entries. */
+    start(): void;
+    stop(): Promise<void>;
+  };
+
+const keepRefusals = days(90);
+const keepPending = days(7);
+const enrollmentActor: Actor = { kind: "system", id: "enrollment", name: "enrollment" };
+
+/** Opens (or, at the first start, makes) the authority under `dataDir/pki`. Throws `key_file_unusable` or `authority_files_inconsistent`. */
+export async function createEnrollment(deps: EnrollmentDeps): Promise<Enrollment> {
+  const { db, clock, log, dataDir, hostnames } = deps;
+  const authority = await openAuthority({ folder: join(dataDir, "pki"), hostnames, now: clock.now() });
+  const refusals = createRefusals({ db, clock, log });
+  const revocations = createRevocations(deps);
+  const operating = createOperating(deps);
+  const enroll = createEnroll({ ...deps, authority, refusals });
+  const crl = createCrl({ db, clock, authority });
+  const server = await watchServerTls((at) => authority.serverTls(at), clock.now());
+  const leave = revokeRetired(deps, revocations);
+  let loop: Loop | undefined;
+  return {
+    ...revocations,
+    ...operating,
+    serverTls: server.now,
+    onServerTls: server.onChange,
+    trustedCaPem: authority.trustedCaPem,
+    admit: createAdmit({ ...deps, authority, refusals }),
+    enroll,
+    routes: (app) => routes(app, { db, clock, operating, revocations }),
+    deviceRoutes: (app) =>
+      deviceRoutes(app, { enroll, crl, caCertificates: [authority.issuing.certificate, authority.root], clock, log }),
+    start() {
+      loop ??= startLoop({
+        name: "enrollment",
+        everyMs: hours(1),
+        log,
+        run: async () => {
+          await server.renew(clock.now());
+          await refusals.flush();
+          await prune(db, { now: clock.now(), keepMs: keepRefusals, pendingMs: keepPending });
+        },
+      });
+    },
+    async stop() {
+      leave();
+      await loop?.stop();
+      await refusals.flush();
+    },
+  };
+}
+
+async function watchServerTls(open: (at: number) => Promise<ServerTls>, at: number) {
+  const listeners = new Set<(tls: ServerTls) => void>();
+  let current = await open(at);
+  return {
+    now: () => current,
+    onChange(listener: (tls: ServerTls) => void) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    async renew(now: number) {
+      const next = await open(now);
+      if (next.cert === current.cert) return;
+      current = next;
+      for (const listener of listeners) listener(next);
+    },
+  };
+}
+
+/** Retiring a device revokes what it holds. The bus is only the quick way: `admit` refuses a retired device in any case. */
+function revokeRetired({ bus, registry, log }: EnrollmentDeps, { revokeDevice }: Revocations): () => void {
+  return bus.subscribe(({ type, subject, data }) => {
+    if (type !== "device.lifecycle_changed" || data.lifecycle !== "retired") return;
+    void registry
+      .find(subject)
+      .then(
+        (device) =>
+          device && revokeDevice(device.scope, { device: subject, because: "The device was retired.", actor: enrollmentActor }),
+      )
+      .catch((error: unknown) => log.error("enrollment.retired_not_revoked", { device: subject, because: String(error) }));
+  });
+}

@@ -1,0 +1,81 @@
+import { type Certificate as ApiCertificate, api } from "@tenfold/contracts";
+import { type Clock, type Database, type Http, serve } from "../kernel/index.ts";
+import { listCertificates, type StoredCertificate } from "./certificate-store.shell.ts";
+import { shownState } from "./lifecycle.ts";
+import type { Operating } from "./operate.shell.ts";
+import type { Revocations } from "./revoke.shell.ts";
+import { listAnchors, listAttempts, listPending } from "./store.ts";
+
+export type RouteDeps = { db: Database; clock: Clock; operating: Operating; revocations: Revocations };
+
+export function routes(app: Http, deps: RouteDeps): void {
+  serveAnchors(app, deps);
+  serveApprovals(app, deps);
+  serveCertificates(app, deps);
+}
+
+function serveAnchors(app: Http, { db, operating }: RouteDeps): void {
+  serve(app, api.listTrustAnchors, async ({ scope }) => ({ items: await listAnchors(db, scope) }));
+  serve(app, api.createTrustAnchor, async ({ scope, body, actor }) => operating.trust(scope, { ...body, actor }));
+  serve(app, api.deleteTrustAnchor, async ({ scope, params, actor }) => {
+    await operating.distrust(scope, { id: params.id, actor });
+    return { deleted: true as const };
+  });
+  serve(app, api.importManifest, async ({ scope, body, actor }) => operating.announce(scope, { entries: body.entries, actor }));
+  serve(app, api.createEnrollmentCode, async ({ scope, body, actor }) => operating.makeCode(scope, { ...body, actor }));
+}
+
+function serveApprovals(app: Http, { db, operating }: RouteDeps): void {
+  serve(app, api.listEnrollmentAttempts, async ({ scope, query }) => {
+    const { limit, cursor, serial, verdict } = query;
+    const items = await listAttempts(db, scope, {
+      limit: limit + 1,
+      ...(cursor ? { before: cursor } : {}),
+      ...(serial ? { serial } : {}),
+      ...(verdict ? { verdict } : {}),
+    });
+    return pageOf(items, limit);
+  });
+  serve(app, api.listPendingEnrollments, async ({ scope }) => ({ items: await listPending(db, scope) }));
+  serve(app, api.approveEnrollment, async ({ scope, params, actor }) =>
+    operating.decide(scope, { id: params.id, state: "approved", actor }),
+  );
+  serve(app, api.rejectEnrollment, async ({ scope, params, body, actor }) =>
+    operating.decide(scope, { id: params.id, state: "rejected", reason: body.reason, actor }),
+  );
+}
+
+function serveCertificates(app: Http, { db, clock, revocations }: RouteDeps): void {
+  serve(app, api.listCertificates, async ({ scope, query }) => {
+    const { limit, cursor, device } = query;
+    const found = await listCertificates(db, scope, {
+      limit: limit + 1,
+      ...(cursor ? { before: cursor } : {}),
+      ...(device ? { device } : {}),
+    });
+    const { items, ...next } = pageOf(found, limit);
+    return { ...next, items: items.map((one) => toApi(one, clock.now())) };
+  });
+  serve(app, api.revokeCertificate, async ({ scope, params, body, actor }) =>
+    toApi(await revocations.revoke(scope, { serialNumber: params.serialNumber, because: body.reason, actor }), clock.now()),
+  );
+}
+
+/** One more was asked for than shown: it says whether there is a next page. */
+function pageOf<Item extends { id: string }>(found: Item[], limit: number): { items: Item[]; nextCursor?: string } {
+  const items = found.slice(0, limit);
+  const last = items.at(-1);
+  return found.length > limit && last !== undefined ? { items, nextCursor: last.id } : { items };
+}
+
+const toApi = (stored: StoredCertificate, now: number): ApiCertificate => ({
+  serialNumber: stored.serialNumber,
+  fingerprint: stored.fingerprint,
+  device: stored.device,
+  subject: stored.subject,
+  notBefore: new Date(stored.notBefore).toISOString(),
+  notAfter: new Date(stored.notAfter).toISOString(),
+  state: shownState(stored, now),
+  ...(stored.revokedAt === undefined ? {} : { revokedAt: new Date(stored.revokedAt).toISOString() }),
+  ...(stored.revokedBecause === undefined ? {} : { revokedBecause: stored.revokedBecause }),
+});
