@@ -138,7 +138,7 @@ test("the trail is read page by page", async () => {
     await here.access.createServiceAccount({ fleet: "main" }, { name, role: "viewer", actor: systemActor });
   const seen: number[] = [];
   for (let cursor: string | undefined = ""; cursor !== undefined; ) {
-    const page = (
+    const page: { items: { seq: number }[]; nextCursor?: string } = (
       await here.app.inject({ url: `/api/v1/audit?limit=2${cursor === "" ? "" : `&cursor=${cursor}`}`, headers: here.admin })
     ).json();
     seen.push(...page.items.map(({ seq }) => seq));

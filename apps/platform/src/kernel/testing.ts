@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { rmSync } from "node:fs";
-import { chmod, mkdtemp, readdir, rm } from "node:fs/promises";
+import { chmod, mkdtemp, readdir, rm, statfs } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
@@ -40,11 +40,12 @@ const migratedTemplate = "migrated";
 async function createFrom(template: string): Promise<ThrowAwayDatabase> {
   const server = await sharedServer();
   const name = `test_${randomBytes(8).toString("hex")}`;
-  await server.admin.query(`create database ${name} template ${template}`);
+  await server.admin.query(`create database ${name} template ${template} strategy file_copy`);
   return {
     url: server.postgres.urlOf(name),
     async [Symbol.asyncDispose]() {
-      await server.admin.query(`drop database ${name} with (force)`);
+      // Not waited for: the server waits a tenth of a second for connections to end, and every test would.
+      server.admin.query(`drop database ${name} with (force)`).catch(() => {});
     },
   };
 }
@@ -62,8 +63,9 @@ function sharedServer(): Promise<Shared> {
 const prefix = "tenfold-test-postgres-";
 
 async function startShared(): Promise<Shared> {
-  await sweep();
-  const folder = await mkdtemp(join(tmpdir(), `${prefix}${process.pid}-`));
+  const base = await fastFolder();
+  await sweep(base);
+  const folder = await mkdtemp(join(base, `${prefix}${process.pid}-`));
   // mkdtemp makes it for us alone, and as root PostgreSQL runs as somebody else.
   await chmod(folder, 0o755);
   const postgres = await startEmbedded({ folder, log: silentLog, keeps: "scratch" });
@@ -90,10 +92,20 @@ function leave(pid: number, folder: string): void {
   rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
 }
 
+/** A database is 300 files: in memory, where there is room, it is made ten times as fast. */
+async function fastFolder(): Promise<string> {
+  const memory = "/dev/shm";
+  const room = await statfs(memory).then(
+    ({ bavail, bsize }) => bavail * bsize,
+    () => 0,
+  );
+  return room > 2 ** 30 ? memory : tmpdir();
+}
+
 /** Takes away what test processes left that were killed. */
-async function sweep(): Promise<void> {
-  for (const name of await readdir(tmpdir())) {
+async function sweep(base: string): Promise<void> {
+  for (const name of await readdir(base)) {
     const pid = Number(name.startsWith(prefix) ? name.slice(prefix.length).split("-")[0] : Number.NaN);
-    if (pid > 0 && !(await isAlive(pid))) await rm(join(tmpdir(), name), { recursive: true, force: true }).catch(() => {});
+    if (pid > 0 && !(await isAlive(pid))) await rm(join(base, name), { recursive: true, force: true }).catch(() => {});
   }
 }

@@ -136,9 +136,16 @@ function settings({ home, keeps }: Server): string[] {
   const durable =
     keeps === "everything"
       ? { fsync: "on", synchronous_commit: "on" }
-      : { fsync: "off", full_page_writes: "off", synchronous_commit: "on", autovacuum: "off" };
+      : {
+          fsync: "off",
+          full_page_writes: "off",
+          synchronous_commit: "on",
+          autovacuum: "off",
+          wal_level: "minimal",
+          max_wal_senders: "0",
+          max_wal_size: "64MB",
+        };
   const all = {
-    ...durable,
     listen_addresses: "",
     unix_socket_directories: home.socket,
     unix_socket_permissions: "0700",
@@ -153,6 +160,7 @@ function settings({ home, keeps }: Server): string[] {
     timezone: "UTC",
     log_timezone: "UTC",
     log_min_messages: "warning",
+    ...durable,
   };
   return Object.entries(all).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
 }
