@@ -23,7 +23,7 @@ export function printFilter(filter: Filter): string {
     case "lifecycle":
       return `lifecycle:${filter.lifecycle}`;
     case "fw":
-      return `fw:${filter.compare === "=" && !/^[<>=]/.test(filter.version) ? "" : filter.compare}${quote(filter.version)}`;
+      return `fw:${filter.compare === "=" ? "" : filter.compare}${quote(filter.version)}`;
     case "model":
       return `model:${quote(filter.model)}`;
     case "lastSeen":

@@ -44,7 +44,7 @@ const readers: Record<TermName, (token: TermToken) => Term | undefined> = {
   },
   fw: ({ value }) => {
     const { compare = "=", rest } = readComparison(value);
-    return rest === "" || rest.length > 64 ? undefined : { is: "fw", compare, version: rest };
+    return rest.length > 64 || !/^[^<>=]/.test(rest) ? undefined : { is: "fw", compare, version: rest };
   },
   lastSeen: ({ value }) => {
     const { compare, rest } = readComparison(value);

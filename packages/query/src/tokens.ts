@@ -69,7 +69,6 @@ function readQuoted(text: string, start: number): { text: string; next: number }
     at: start,
     found: text.slice(start, start + 20),
     expected: "a closing quote",
-    suggestion: `${text.slice(start)}"`,
   });
 }
 

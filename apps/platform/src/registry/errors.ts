@@ -10,6 +10,10 @@ export const registryProblems = defineProblems({
   group_ambiguous: 422,
   group_member_unknown: 422,
   too_many_tags: 422,
+  tag_invalid: 422,
   cursor_invalid: 422,
   reported_state_too_large: 413,
 });
+
+export const unknownDevice = (id: string) =>
+  registryProblems.device_unknown(`Device "${id}" is not registered.`, { fix: "See the devices with: tenfold device list" });

@@ -1,16 +1,20 @@
 /** What devices there are: identity's name, lifecycle, tags, groups, and what was last heard of each. */
-import type { Scope } from "@tenfold/base";
+import type { Json, Scope } from "@tenfold/base";
 import type { Actor, Device, Lifecycle } from "@tenfold/contracts";
 import { expandGroups, type Filter, parseFilter } from "@tenfold/query";
+import type { Audit } from "../access/index.ts";
 import type { Bus, Clock, Database, Log, Queryable, Transaction } from "../kernel/index.ts";
 import { writeContacts } from "./contacts.shell.ts";
 import { type Contact, foldContacts } from "./contacts.ts";
 import { type DevicePicture, deviceOf, pictureOf } from "./device.ts";
-import { registryProblems } from "./errors.ts";
+import { registryProblems, unknownDevice } from "./errors.ts";
 import { readGroupNames } from "./groups.shell.ts";
-import { actionOf, assertMayBecome } from "./lifecycle.ts";
+import { actionOf, assertMayBeMade } from "./lifecycle.ts";
 import { writeRefusals } from "./refusals.shell.ts";
 import { type Refusal, tallyRefusals } from "./refusals.ts";
+import { readReported, writeReported } from "./reported.shell.ts";
+import type { ReportedPatch } from "./reported.ts";
+import { readSilence, readTraits, type Silence, type SilenceQuestion, type Trait } from "./silence.shell.ts";
 import {
   type FoundDevice,
   findDevice,
@@ -29,21 +33,18 @@ export type { DevicePicture } from "./device.ts";
 export { registryProblems } from "./errors.ts";
 export { mayBecome } from "./lifecycle.ts";
 export type { Refusal } from "./refusals.ts";
+export { type ReportedPatch, readReportedPatch } from "./reported.ts";
+export { registryRoutes, type TimelineSource } from "./routes.ts";
+export type { Silence, SilenceQuestion, SilentDevice, Trait } from "./silence.shell.ts";
 export type { FoundDevice, NewDevice } from "./store.ts";
 
-export type AuditEntryDraft = {
-  actor: Actor;
-  action: string;
-  subject: { kind: string; id: string };
-  detail: Record<string, string | number | boolean | null>;
-};
 export type RegistryDeps = {
   db: Database;
   bus: Bus;
   clock: Clock;
   log: Log;
   /** `access.audit`: written in the same transaction as the change. */
-  audit: (tx: Transaction, scope: Scope, entry: AuditEntryDraft) => Promise<void>;
+  audit: Audit;
 };
 
 export type Registry = {
@@ -54,6 +55,7 @@ export type Registry = {
   register(tx: Transaction, scope: Scope, device: NewDevice): Promise<"created" | "already">;
   /** Lets an expected or pending device in. Throws for one that is suspended, quarantined or retired: enrolling again lifts no suspension. */
   activate(tx: Transaction, scope: Scope, id: string, options: { trustLevel: number }): Promise<"activated" | "already">;
+  /** A person's wish, audited. Throws where it may not be, and where only enrollment may: the first time a device becomes active. */
   setLifecycle(scope: Scope, id: string, change: { to: Lifecycle; reason: string; actor: Actor }): Promise<Device>;
   /** Any authenticated message is contact. Idempotent; batches may come late or twice. Ids that are not registered are left out. */
   recordContacts(contacts: readonly Contact[]): Promise<void>;
@@ -61,6 +63,14 @@ export type Registry = {
   recordRefusals(refusals: readonly Refusal[]): Promise<void>;
   /** The devices that a filter (docs/filter-language.md) lets through now, by id. */
   select(scope: Scope, filter: string): Promise<DevicePicture[]>;
+  /** Which of the watched devices are silent: past their lease and its grace. One question to the database, however many devices. */
+  silence(scope: Scope, question: SilenceQuestion): Promise<Silence>;
+  /** What the silent devices have in common, most telling first: a tag, model or firmware, with how many of those that have it are silent. */
+  silentTraits(scope: Scope, question: SilenceQuestion): Promise<Trait[]>;
+  /** Takes in what devices report about themselves (JSON merge patches), once each. */
+  recordReported(reports: readonly ReportedPatch[]): Promise<void>;
+  /** What a device last reported about itself; undefined when it is not registered. */
+  reportedOf(scope: Scope, id: string): Promise<Json | undefined>;
   /** The filter with every dynamic group replaced by what it stands for. Throws `filter_invalid`, `filter_group_unknown`. */
   resolveFilter(scope: Scope, filter: string, db?: Queryable): Promise<Filter>;
 };
@@ -117,7 +127,7 @@ export function createRegistry({ db, bus, clock, log, audit }: RegistryDeps): Re
       const device = await db.transaction().execute(async (tx) => {
         const from = await lockLifecycle(tx, scope, id);
         if (from === undefined) throw unknownDevice(id);
-        assertMayBecome(id, from, to);
+        assertMayBeMade(id, from, to);
         await writeLifecycle(tx, scope, { id, from, to, reason, actor, now: clock.now() });
         await audit(tx, scope, { actor, action: actionOf[to], subject: { kind: "device", id }, detail: { from, to, reason } });
         return readDevice(tx, scope, id);
@@ -150,12 +160,16 @@ export function createRegistry({ db, bus, clock, log, audit }: RegistryDeps): Re
         if (known.has(device)) bus.publish({ type: "device.input_refused", subject: device, data: { count, reason } });
     },
 
+    silence: async (scope, question) =>
+      readSilence(db, scope, { ...question, filter: await resolveFilter(scope, question.filter) }),
+    silentTraits: async (scope, question) =>
+      readTraits(db, scope, { ...question, filter: await resolveFilter(scope, question.filter) }),
+    recordReported: (reports) => writeReported(db, reports),
+    reportedOf: (scope, id) => readReported(db, scope, id),
+
     async select(scope, filter) {
       const now = clock.now();
       return (await readDevices(db, scope, { filter: await resolveFilter(scope, filter), now })).map((row) => pictureOf(row, now));
     },
   };
 }
-
-export const unknownDevice = (id: string) =>
-  registryProblems.device_unknown(`Device "${id}" is not registered.`, { fix: "See the devices with: tenfold device list" });

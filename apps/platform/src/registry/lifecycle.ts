@@ -26,6 +26,16 @@ export function assertMayBecome(device: string, from: Lifecycle, to: Lifecycle):
   });
 }
 
+/** As `assertMayBecome`, for a person's wish: only enrollment lets a device in for the first time. */
+export function assertMayBeMade(device: string, from: Lifecycle, to: Lifecycle): void {
+  if (to === "active" && (from === "expected" || from === "pending")) {
+    throw registryProblems.lifecycle_not_allowed(`Device "${device}" is ${from}: it becomes active by enrolling.`, {
+      fix: "Approve its enrollment: tenfold enroll approve",
+    });
+  }
+  assertMayBecome(device, from, to);
+}
+
 /** The audit trail's name for reaching a state. */
 export const actionOf: Readonly<Record<Lifecycle, string>> = {
   expected: "device.expected",
