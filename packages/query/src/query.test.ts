@@ -158,7 +158,10 @@ const anyFilter: fc.Arbitrary<Filter> = fc.letrec<{ filter: Filter }>((tie) => (
     fc.constantFrom(...statuses).map((status) => ({ is: "status", status }) as const),
     fc.constantFrom(...lifecycles).map((lifecycle) => ({ is: "lifecycle", lifecycle }) as const),
     fc
-      .tuple(fc.constantFrom("<", "<=", "=", ">", ">="), word)
+      .tuple(
+        fc.constantFrom("<", "<=", "=", ">", ">="),
+        word.filter((text) => !/^[<>=]/.test(text)),
+      )
       .map(([compare, version]) => ({ is: "fw", compare, version }) as Filter),
     fc
       .tuple(fc.constantFrom("<", "<=", ">", ">="), fc.nat(200_000_000_000))
