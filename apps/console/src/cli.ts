@@ -1,0 +1,37 @@
+/** The command line that does the same as a page or a button: the console has no powers of its own. */
+
+const tenfold = (...words: string[]): string => ["npx tenfold", ...words].join(" ");
+
+export const cli = {
+  status: (): string => tenfold("status"),
+  simulate: (devices: number): string => tenfold("sim start --devices", String(devices)),
+  enrollCode: (serial: string): string => tenfold("enroll code", shellWord(serial)),
+  devices: (filter: string): string => tenfold("device list", ...(filter === "" ? [] : ["--filter", shellWord(filter)])),
+  device: (id: string): string => tenfold("device show", shellWord(id)),
+  deviceLogs: (id: string): string => tenfold("device logs", shellWord(id)),
+  changeDevice: (verb: "suspend" | "resume" | "quarantine" | "retire", id: string): string =>
+    tenfold("device", verb, shellWord(id), "--reason '…'"),
+  deviceTelemetry: (id: string, metric: string): string =>
+    tenfold("api GET", shellWord(`/api/v1/devices/${encodeURIComponent(id)}/telemetry?metric=${encodeURIComponent(metric)}`)),
+  rollouts: (): string => tenfold("api GET /api/v1/rollouts"),
+  rollout: (id: string): string => tenfold("rollout watch", shellWord(id)),
+  changeRollout: (verb: "pause" | "resume" | "rollback", id: string): string =>
+    tenfold("rollout", verb, shellWord(id), "--reason '…'"),
+  startRollout: (release: string): string => tenfold("rollout start", shellWord(release === "" ? "RELEASE" : release)),
+  releases: (): string => tenfold("release list"),
+  createRelease: (): string => tenfold("release create --help"),
+  alerts: (): string => tenfold("alert list"),
+  enrollment: (): string => tenfold("enroll log"),
+  revokeCertificate: (serialNumber: string): string =>
+    tenfold("api POST", shellWord(`/api/v1/certificates/${serialNumber}/revoke`)),
+  kpis: (): string => tenfold("kpi show"),
+  explainKpi: (name: string): string => tenfold("kpi explain", name),
+  audit: (): string => tenfold("audit search"),
+  session: (): string => tenfold("api GET /api/v1/session"),
+  open: (): string => tenfold("open"),
+};
+
+/** Quotes a word for a POSIX shell where it needs it. */
+export function shellWord(word: string): string {
+  return /^[A-Za-z0-9_./:=@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}

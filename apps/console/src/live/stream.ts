@@ -1,0 +1,58 @@
+import type { QueryClient } from "@tanstack/react-query";
+import { liveEvent, liveEventTypes } from "@tenfold/contracts";
+import { isTouched, type Touched, touchedBy } from "./touched.ts";
+
+export type LiveState = "connecting" | "live" | "lost";
+
+/** Answers are asked again at most this often, however many events arrive. */
+const paceMs = 1_500;
+/** While the stream is lost, everything on screen is asked again this often. */
+const pollMs = 15_000;
+
+/** Follows `GET /api/v1/events` and makes the answers on screen stale that events touched. Returns what ends it. */
+export function followEvents(queries: QueryClient, onState: (state: LiveState) => void): () => void {
+  const source = new EventSource("/api/v1/events");
+  const touched = new Map<string, Touched>();
+  let state: LiveState = "connecting";
+  const become = (next: LiveState) => {
+    if (next === state) return;
+    // What happened while nobody listened is unknown: ask for everything once.
+    if (next === "live" && state === "lost") void queries.invalidateQueries();
+    state = next;
+    onState(next);
+  };
+
+  const receive = (message: MessageEvent<string>) => {
+    become("live");
+    const event = liveEvent.safeParse(parseJson(message.data));
+    if (event.success) for (const one of touchedBy(event.data)) touched.set(`${one.operation} ${one.device ?? ""}`, one);
+  };
+  source.onopen = () => become("live");
+  source.onerror = () => become("lost");
+  source.onmessage = receive;
+  for (const type of liveEventTypes) source.addEventListener(type, receive);
+
+  const flush = setInterval(() => {
+    if (touched.size === 0 || document.hidden) return;
+    const stale = [...touched.values()];
+    touched.clear();
+    void queries.invalidateQueries({ predicate: ({ queryKey }) => isTouched(queryKey, stale) });
+  }, paceMs);
+  const poll = setInterval(() => {
+    if (state === "lost" && !document.hidden) void queries.invalidateQueries();
+  }, pollMs);
+
+  return () => {
+    clearInterval(flush);
+    clearInterval(poll);
+    source.close();
+  };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

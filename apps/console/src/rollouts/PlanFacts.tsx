@@ -1,0 +1,41 @@
+import { humanDuration, parseDuration } from "@tenfold/base";
+import type { Rollout } from "@tenfold/contracts";
+import { absolute, count, percent } from "../format.ts";
+import { AppLink } from "../parts/AppLink.tsx";
+import { paths } from "../paths.ts";
+import classes from "./rollouts.module.css";
+
+const lengthOf = (duration: string): string => humanDuration(parseDuration(duration) ?? 0);
+
+/** What was decided before the rollout began, as sentences. */
+export function PlanFacts({ rollout }: { rollout: Rollout }) {
+  const { plan } = rollout;
+  return (
+    <dl className={classes.plan}>
+      <dt>Who</dt>
+      <dd>
+        {plan.filter === "" ? (
+          "every active device that the release fits"
+        ) : (
+          <AppLink to={paths.devices({ filter: plan.filter })}>{plan.filter}</AppLink>
+        )}
+      </dd>
+      <dt>Stages</dt>
+      <dd>{plan.stages.map((stage) => percent(stage.share)).join(" → ")}</dd>
+      <dt>Gate</dt>
+      <dd>halts when more than {percent(plan.haltAbove)} of a stage failed, fell silent or rolled back</dd>
+      <dt>Deadline</dt>
+      <dd>{lengthOf(plan.deadline)} from offer to verified boot; silence past it is a failure</dd>
+      <dt>Soak</dt>
+      <dd>{lengthOf(plan.soak)} of health before the next stage</dd>
+      <dt>At once</dt>
+      <dd>{count(plan.atOnce)} devices at most</dd>
+      <dt>On halt</dt>
+      <dd>{plan.onHalt === "roll_back" ? "devices that took it are brought back" : "devices that took it keep it"}</dd>
+      <dt>Started</dt>
+      <dd>
+        {absolute(Date.parse(rollout.createdAt))} by {rollout.createdBy}
+      </dd>
+    </dl>
+  );
+}

@@ -1,0 +1,57 @@
+import { useDebouncedValue } from "@mantine/hooks";
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import { api } from "@tenfold/contracts";
+import { bytes, count, counted, percent } from "../format.ts";
+import { Answer } from "../parts/Answer.tsx";
+import { Empty } from "../parts/Section.tsx";
+import { client } from "../queries.ts";
+import { stageName } from "./ladder.ts";
+import type { PlanReading } from "./plan.ts";
+import classes from "./rollouts.module.css";
+
+/** The dry run of a plan: who in which stage, who not and why, and the most devices that a bad release could harm. */
+export function PlanPreview({ reading }: { reading: PlanReading }) {
+  const [settled] = useDebouncedValue(reading.is === "plan" ? JSON.stringify(reading.plan) : undefined, 350);
+  const preview = useQuery({
+    queryKey: [api.previewRollout.name, settled],
+    queryFn: ({ signal }) => {
+      if (reading.is !== "plan") throw new Error("The plan is not complete yet.");
+      return client.call(api.previewRollout, { body: reading.plan }, { signal });
+    },
+    enabled: settled !== undefined && reading.is === "plan",
+    placeholderData: keepPreviousData,
+  });
+  if (reading.is === "incomplete") return <Empty title="The plan is not complete yet.">{Object.values(reading.faults)[0]}</Empty>;
+  return (
+    <Answer of={preview}>
+      {({ targets, stages, bytes: size, excluded, worstCaseExposed }) => (
+        <div className={classes.preview}>
+          <p>
+            <b>{counted(targets, "device")}</b> would be updated, {bytes(size)} each.
+          </p>
+          <ol aria-label="Stages">
+            {stages.map((stage, index) => (
+              <li key={stage.share}>
+                <span>{stageName({ index, share: stage.share })}</span>
+                <span>
+                  <i style={{ width: `${Math.sqrt(stage.share) * 100}%` }} />
+                </span>
+                <span>
+                  {percent(stage.share)} · {count(stage.devices)}
+                </span>
+              </li>
+            ))}
+          </ol>
+          <p className={classes.exposed}>
+            If this release is bad, at most <b>{counted(worstCaseExposed, "device")}</b> meet it before the canary's gate closes.
+          </p>
+          {excluded.map(({ because, devices }) => (
+            <p key={because}>
+              {counted(devices, "device")} left out: {because}
+            </p>
+          ))}
+        </div>
+      )}
+    </Answer>
+  );
+}

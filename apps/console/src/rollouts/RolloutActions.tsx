@@ -1,0 +1,59 @@
+import { api, type Rollout } from "@tenfold/contracts";
+import { useMay } from "../access/session.ts";
+import { cli } from "../cli.ts";
+import { ActionButton } from "../parts/ActionButton.tsx";
+import type { IconName } from "../parts/icons.tsx";
+import { judgeRolloutChange, type RolloutVerb } from "./changes.ts";
+
+type Change = {
+  verb: RolloutVerb;
+  word: string;
+  icon: IconName;
+  operation: typeof api.pauseRollout;
+  effect: string;
+  danger?: true;
+};
+
+const changes: readonly Change[] = [
+  {
+    verb: "pause",
+    word: "Pause",
+    icon: "pause",
+    operation: api.pauseRollout,
+    effect: "No new offers. Devices that already have one go on.",
+  },
+  {
+    verb: "resume",
+    word: "Resume",
+    icon: "play",
+    operation: api.resumeRollout,
+    effect: "Offers go out again, from the stage where it paused.",
+  },
+  {
+    verb: "rollback",
+    word: "Roll back",
+    icon: "undo",
+    operation: api.rollBackRollout,
+    effect: "Halts the rollout and brings every device that took the release back to its last known good one.",
+    danger: true,
+  },
+];
+
+export function RolloutActions({ rollout }: { rollout: Rollout }) {
+  const allowed = useMay(api.pauseRollout);
+  return changes.map(({ verb, word, icon, operation, effect, danger }) => (
+    <ActionButton
+      key={verb}
+      operation={operation}
+      callWith={(reason) => ({ params: { id: rollout.id }, body: { reason } })}
+      verb={word}
+      icon={icon}
+      title={`${word}: ${rollout.release.name} ${rollout.release.version}`}
+      cli={cli.changeRollout(verb, rollout.id)}
+      allowed={judgeRolloutChange(verb, rollout.phase, allowed)}
+      {...(danger ? { danger } : {})}
+    >
+      {effect}
+    </ActionButton>
+  ));
+}

@@ -1,0 +1,90 @@
+import { useQuery } from "@tanstack/react-query";
+import { api, type Rollout } from "@tenfold/contracts";
+import { cli } from "../cli.ts";
+import { count, counted } from "../format.ts";
+import { Answer } from "../parts/Answer.tsx";
+import { AppLink } from "../parts/AppLink.tsx";
+import { Section } from "../parts/Section.tsx";
+import { Badge } from "../parts/Status.tsx";
+import { useIdInPath } from "../parts/search.ts";
+import { phaseLook } from "../parts/tones.ts";
+import { When } from "../parts/When.tsx";
+import { paths } from "../paths.ts";
+import { ask } from "../queries.ts";
+import { Page } from "../shell/Page.tsx";
+import { reached } from "./ladder.ts";
+import { PlanFacts } from "./PlanFacts.tsx";
+import { RolloutActions } from "./RolloutActions.tsx";
+import { RolloutReport } from "./RolloutReport.tsx";
+import classes from "./rollouts.module.css";
+import { StageLadder } from "./StageLadder.tsx";
+
+const above = <AppLink to={paths.rollouts()}>Rollouts</AppLink>;
+
+/** One rollout, live: how far it has come, what its gates say, and every decision with its evidence. */
+export function RolloutPage() {
+  const id = useIdInPath();
+  const rollout = useQuery({ ...ask(api.getRollout, { params: { id } }), refetchInterval: 5_000 });
+  const known = rollout.data;
+  const name = known ? `${known.release.name} ${known.release.version}` : id;
+  return (
+    <Page
+      name={name}
+      title={name}
+      above={above}
+      lead={known && <Lead rollout={known} />}
+      actions={known && <RolloutActions rollout={known} />}
+      cli={cli.rollout(id)}
+    >
+      <Answer of={rollout} lines={8}>
+        {(found) => (
+          <>
+            <Figures rollout={found} />
+            <div className={classes.columns}>
+              <Section title="Stage ladder">
+                <StageLadder rollout={found} />
+              </Section>
+              <Section title="Plan">
+                <PlanFacts rollout={found} />
+              </Section>
+            </div>
+            <RolloutReport id={found.id} />
+          </>
+        )}
+      </Answer>
+    </Page>
+  );
+}
+
+function Lead({ rollout }: { rollout: Rollout }) {
+  return (
+    <span className={classes.lead}>
+      <Badge look={phaseLook[rollout.phase]} />
+      <span>
+        {rollout.because} <When at={rollout.since} />
+      </span>
+    </span>
+  );
+}
+
+function Figures({ rollout }: { rollout: Rollout }) {
+  const exposed = reached(rollout);
+  const figures: [string, string, string][] = [
+    [count(rollout.targets), "targets", "devices that the plan names"],
+    [count(exposed), "reached so far", `${counted(rollout.targets - exposed, "device")} not touched`],
+    [count(rollout.counts.succeeded ?? 0), "verified boots", "reported by a heartbeat after the reboot"],
+    [count(rollout.harmed), "harmed", "left failed or silent by the release"],
+    [count(rollout.restored), "restored", "brought back to their last good release"],
+  ];
+  return (
+    <ul className={classes.figures} aria-label="Figures">
+      {figures.map(([value, word, meaning]) => (
+        <li key={word}>
+          <b>{value}</b>
+          <span>{word}</span>
+          <small>{meaning}</small>
+        </li>
+      ))}
+    </ul>
+  );
+}
