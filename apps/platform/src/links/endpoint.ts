@@ -1,0 +1,64 @@
+import type { Scope } from "@tenfold/base";
+import type { Directory } from "./directory.ts";
+import type { Limits } from "./limits.ts";
+import type { Farewell, Identity, Received, Transport, UpMessage } from "./link.ts";
+import type { TopicRule } from "./topics.ts";
+
+export type Refusal = {
+  because: string;
+  detail: string;
+  transport: Transport;
+  device?: string | undefined;
+  remoteAddress?: string | undefined;
+};
+
+/** What all connections share: the rules, the way in, and the places where it is told what happened. */
+export type Endpoint = {
+  readonly limits: Limits;
+  readonly topics: TopicRule;
+  readonly directory: Directory;
+  readonly budget: Budget;
+  /** Ticks of the one timer so far (`tickMs` each). */
+  tick(): number;
+  /** Milliseconds since 1970. */
+  now(): number;
+  /** MQTT connections that are open. */
+  openCount(): number;
+  receive(message: UpMessage): Promise<Received>;
+  downlink(device: string, scope: Scope, topic: string): Promise<string | undefined>;
+  /** A connection was not let in, or a request not answered. */
+  refused(refusal: Refusal): void;
+  opened(identity: Identity, remoteAddress: string | undefined): void;
+  closed(identity: Identity, farewell: Pick<Farewell, "because" | "detail">): void;
+  /** A message of an admitted device was refused by this endpoint, before the intake saw it. */
+  inputRefused(identity: Identity, refusal: { because: string; detail: string }): void;
+  contact(identity: Identity): void;
+  counted(message: { transport: Transport; channel: string; result: string }): void;
+  failed(event: string, fields: Record<string, unknown>): void;
+};
+
+/** Bytes of all connections that are under way to storage. */
+export class Budget {
+  readonly #most: number;
+  #taken = 0;
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  get full(): boolean {
+    return this.#taken >= this.#most;
+  }
+
+  get taken(): number {
+    return this.#taken;
+  }
+
+  take(bytes: number): void {
+    this.#taken += bytes;
+  }
+
+  give(bytes: number): void {
+    this.#taken -= bytes;
+  }
+}

@@ -1,0 +1,154 @@
+import type { X509Certificate } from "node:crypto";
+import type { Duplex } from "node:stream";
+import type { TLSSocket } from "node:tls";
+import type { Scope } from "@tenfold/base";
+import type { Bus, Clock, DeviceHttp, Log, Metrics } from "../kernel/index.ts";
+import { deviceRoutes } from "./device-routes.ts";
+import { Directory } from "./directory.ts";
+import { Budget, type Endpoint } from "./endpoint.ts";
+import { farewells } from "./farewells.ts";
+import { HttpLinks } from "./http.shell.ts";
+import { barredBy } from "./lifecycle.ts";
+import { defaultLimits, type Limits, tickMs, ticksOf } from "./limits.ts";
+import type { Admission, Identity, Received, UpMessage } from "./link.ts";
+import { judgeSocket, type Listener, type ListenOptions, listenTls } from "./mqtt/listener.shell.ts";
+import { MqttWire } from "./mqtt/wire.shell.ts";
+import { createReports } from "./reports.ts";
+import { ownTopics, type TopicRule } from "./topics.ts";
+
+export { linkProblems } from "./errors.ts";
+export { defaultLimits, type Limits } from "./limits.ts";
+export type { Admission, Identity, Received, Transport, UpMessage } from "./link.ts";
+export type { TopicRule } from "./topics.ts";
+
+export type LinksParts = {
+  /** Asked for every connection, resumed or not, and now and then again. Throwing means "not now", and the device tries again. */
+  admit(certificate: X509Certificate): Promise<Admission>;
+  /** Resolves when the message is durable, or with the reason why it is not. */
+  receive(message: UpMessage): Promise<Received>;
+  /** The current document for a topic below the device's own, or undefined where there is none. */
+  downlink(device: string, scope: Scope, topic: "deployments/next" | "state/desired"): Promise<string | undefined>;
+  /** Told that a device was heard of, on connecting and at most every `contactMs` after. */
+  contact?(device: string, scope: Scope, at: number): void;
+  /** Told what of an admitted device's was refused here, before the intake saw it. */
+  refused?(device: string, scope: Scope, refusal: { because: string; detail: string; at: number }): void;
+  bus: Bus;
+  clock: Clock;
+  log: Log;
+  metrics: Metrics;
+  limits?: Partial<Limits>;
+  topics?: TopicRule;
+};
+
+export type DownTopic = "deployments/next" | "state/desired" | `commands/${string}`;
+
+export type Links = {
+  /** Opens the MQTT endpoint; says on which port. */
+  listenMqtt(options: ListenOptions): Promise<{ port: number }>;
+  /** Registers the devices' HTTPS paths. */
+  deviceRoutes(app: DeviceHttp): void;
+  /** Sends a document to a device that is connected and subscribed; false where it is not. It will ask again when it connects. */
+  send(device: string, message: { topic: DownTopic; payload: string }): boolean;
+  /** Closes every connection of a device at once; says how many there were. */
+  disconnect(device: string, because: string): number;
+  connected(device: string): boolean;
+  /** Open MQTT connections. */
+  count(): number;
+  /** Serves MQTT over a stream whose other end is known already: for tests, and for listeners of other kinds. */
+  acceptStream(stream: Duplex, identity: Identity): void;
+  /** What the one timer does; tests call it to let time pass. */
+  tick(): void;
+  /** Takes nothing new, waits until everything taken is answered for, says good-bye, and closes. */
+  close(options: { drainMs: number }): Promise<void>;
+};
+
+/** The devices' endpoints: who is connected, what comes up, what goes down. */
+export function createLinks(parts: LinksParts): Links {
+  const limits = { ...defaultLimits, ...parts.limits };
+  const wires = new Set<MqttWire>();
+  const listeners: Listener[] = [];
+  let ticks = 0;
+  const tick = () => ticks;
+  const directory = new Directory();
+  const reports = createReports({ ...parts, limits, tick });
+  const { clock } = parts;
+  const endpoint: Endpoint = {
+    limits,
+    topics: parts.topics ?? ownTopics,
+    directory,
+    budget: new Budget(limits.maxTotalBytes),
+    tick,
+    now: () => clock.now(),
+    receive: (message) => parts.receive(message),
+    // The endpoint asks for the documents of its own closed list only.
+    downlink: (device, scope, topic) => parts.downlink(device, scope, topic as "deployments/next" | "state/desired"),
+    ...reports,
+  };
+  const http = new HttpLinks(endpoint, (certificate) => parts.admit(certificate));
+
+  const serve = (stream: Duplex, judge: () => Promise<Admission>, remoteAddress?: string) => {
+    const wire = new MqttWire({ stream, endpoint, judge, remoteAddress });
+    wires.add(wire);
+    stream.once("close", () => wires.delete(wire));
+  };
+  const accept = (socket: TLSSocket) =>
+    serve(
+      socket,
+      judgeSocket(socket, (certificate) => parts.admit(certificate)),
+      socket.remoteAddress,
+    );
+  const look = () => {
+    ticks += 1;
+    for (const wire of wires) wire.look();
+    reports.look();
+  };
+  const timer = setInterval(look, tickMs).unref();
+  const unsubscribe = parts.bus.subscribe((event) => {
+    const bar = barredBy(event);
+    if (bar) directory.close(bar.device, farewells.barred(bar.because, bar.detail), bar.fingerprint);
+  });
+
+  return {
+    async listenMqtt(options) {
+      const listener = await listenTls({ ...options, limits, accept });
+      listeners.push(listener);
+      return { port: listener.port };
+    },
+    deviceRoutes: (app) => deviceRoutes(app, { endpoint, links: http }),
+    send: (device, { topic, payload }) =>
+      directory.of(device).some((link) => link.offer(endpoint.topics.address(device, topic), payload)),
+    disconnect: (device, because) =>
+      directory.close(device, farewells.barred(because, `The platform ended this connection: ${because}.`)),
+    connected: (device) => directory.of(device).some((link) => link.transport === "mqtt" && link.open),
+    count: () => reports.openCount(),
+    acceptStream: (stream, identity) => serve(stream, async () => ({ is: "admit", ...identity })),
+    tick: look,
+    async close({ drainMs }) {
+      const closed = listeners.map((listener) => listener.close());
+      await drain([...wires], drainMs);
+      for (const link of directory.all()) link.close(farewells.shuttingDown);
+      for (const wire of wires) wire.conversation.close(farewells.shuttingDown);
+      await gone(wires, limits.lingerMs);
+      unsubscribe();
+      clearInterval(timer);
+      await Promise.all(closed);
+    },
+  };
+}
+
+/** Waits until every message taken was answered for, but no longer than `drainMs`. */
+async function drain(wires: MqttWire[], drainMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, drainMs);
+  });
+  await Promise.race([Promise.all(wires.map((wire) => wire.conversation.drained())), late]);
+  clearTimeout(timer);
+}
+
+/** Waits until the other ends have closed too; after `lingerMs` they are closed from here. */
+async function gone(wires: ReadonlySet<MqttWire>, lingerMs: number): Promise<void> {
+  const deadline = ticksOf(lingerMs);
+  for (let waited = 0; wires.size > 0 && waited < deadline; waited++) await new Promise((resolve) => setTimeout(resolve, tickMs));
+  for (const wire of wires) wire.destroy();
+}

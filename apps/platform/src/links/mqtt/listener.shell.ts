@@ -1,0 +1,59 @@
+import type { X509Certificate } from "node:crypto";
+import type { AddressInfo } from "node:net";
+import { createServer, type TLSSocket } from "node:tls";
+import type { TlsIdentity } from "../../kernel/index.ts";
+import type { Limits } from "../limits.ts";
+import type { Admission } from "../link.ts";
+
+export type ListenOptions = { tls: TlsIdentity; port: number; host: string };
+
+export type Listener = {
+  readonly port: number;
+  /** Takes no new connection. Resolves when the last one is closed. */
+  close(): Promise<void>;
+};
+
+type Parts = ListenOptions & { limits: Limits; accept: (socket: TLSSocket) => void };
+
+/** Listens for MQTT over TLS. It asks for a certificate and judges none: `accept` must, for resumed TLS sessions as for new ones. */
+export async function listenTls({ tls, port, host, limits, accept }: Parts): Promise<Listener> {
+  const server = createServer({
+    ...tls,
+    requestCert: true,
+    rejectUnauthorized: false,
+    minVersion: "TLSv1.2",
+    handshakeTimeout: limits.handshakeMs,
+  });
+  // Above the MQTT limit, so that a device beyond it can still be told; below it sockets are closed without a word.
+  server.maxConnections = Math.ceil(limits.maxConnections * 1.1) + 64;
+  // Node tells of a handshake that failed or took too long, but leaves the socket open (measured): it must be closed here.
+  server.on("tlsClientError", (_error, socket) => socket.destroy());
+  server.on("secureConnection", (socket) => {
+    socket.setNoDelay(true);
+    accept(socket);
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen({ port, host, backlog: 4_096 }, resolve);
+  });
+  // A listening TCP server has such an address.
+  const address = server.address() as AddressInfo;
+  return { port: address.port, close: () => new Promise((resolve) => server.close(() => resolve())) };
+}
+
+/** Judges the certificate that the socket showed; without one there is nothing to ask. */
+export function judgeSocket(
+  socket: TLSSocket,
+  admit: (certificate: X509Certificate) => Promise<Admission>,
+): () => Promise<Admission> {
+  return async () => {
+    const certificate = socket.getPeerX509Certificate();
+    if (certificate === undefined)
+      return {
+        is: "refuse",
+        because: "certificate_missing",
+        detail: "A device shows its certificate when it connects; this one showed none.",
+      };
+    return await admit(certificate);
+  };
+}

@@ -1,0 +1,159 @@
+import { describeError } from "@tenfold/base";
+import type { UpChannel } from "@tenfold/contracts";
+import type { Endpoint } from "../endpoint.ts";
+import { farewells } from "../farewells.ts";
+import type { Farewell, Identity, Received, UpMessage } from "../link.ts";
+import { type Aliases, judgePublish } from "./judge-publish.ts";
+import { Pace } from "./pace.ts";
+import type { Publish, Will } from "./packets.ts";
+import { reasons, type Violation } from "./reasons.ts";
+import { type Peer, writeNotStored, writeStored } from "./write.ts";
+
+export type UplinkParts = {
+  endpoint: Endpoint;
+  identity: Identity;
+  peer: Peer;
+  remoteAddress: string | undefined;
+  send(bytes: Buffer): void;
+  close(farewell: Farewell): void;
+  readOn(): void;
+};
+
+/** One device's way up: each message is handed to the intake, and acknowledged when the intake says that it is durable. */
+export class Uplink {
+  readonly #parts: UplinkParts;
+  readonly #pace: Pace;
+  readonly #aliases: Aliases = new Map();
+  #underWay = 0;
+  #bytesUnderWay = 0;
+  #unacknowledged = 0;
+  /** The tick at which storage last answered, or had nothing to answer. */
+  #answered: number;
+  #drained: (() => void) | undefined;
+
+  constructor(parts: UplinkParts) {
+    this.#parts = parts;
+    this.#pace = new Pace(parts.endpoint.limits, parts.endpoint.tick());
+    this.#answered = parts.endpoint.tick();
+  }
+
+  mayRead(): boolean {
+    const { limits, budget, tick } = this.#parts.endpoint;
+    const room = this.#underWay < limits.maxUnderWay && this.#bytesUnderWay < limits.maxUnderWayBytes && !budget.full;
+    return room && this.#drained === undefined && this.#pace.allows(tick());
+  }
+
+  /** Every packet counts against the device's pace. */
+  spend(): void {
+    this.#pace.spend();
+  }
+
+  /** For how many ticks storage has owed an answer. */
+  stalledFor(tick: number): number {
+    return this.#underWay === 0 ? 0 : tick - this.#answered;
+  }
+
+  publish(publish: Publish): void {
+    const { endpoint, identity, peer } = this.#parts;
+    const { limits, topics } = endpoint;
+    const verdict = judgePublish(publish, {
+      device: identity.device,
+      version: peer.version,
+      limits,
+      topics,
+      aliases: this.#aliases,
+      unacknowledged: this.#unacknowledged,
+    });
+    if (verdict.is === "message") return void this.#store(publish, verdict);
+    endpoint.counted({ transport: "mqtt", channel: "none", result: "refused" });
+    endpoint.inputRefused(identity, verdict.violation);
+    if (verdict.is === "close") this.#parts.close(farewells.violation(verdict.violation));
+    else if (publish.qos === 1) this.#parts.send(writeNotStored(peer, publish.packetId, verdict.violation));
+  }
+
+  /** The will of a device that left without a word: a message like any other, but nobody is there to hear what became of it. */
+  testament({ topic, payload }: Will): void {
+    const { endpoint, identity } = this.#parts;
+    const found = endpoint.topics.up(identity.device, topic);
+    if (found.is !== "own") return;
+    const message = this.#message(payload, found);
+    endpoint.receive(message).then(
+      (received) => endpoint.counted({ transport: "mqtt", channel: found.channel, result: received.is }),
+      (error: unknown) => endpoint.failed("link.will_lost", { device: identity.device, because: describeError(error) }),
+    );
+  }
+
+  /** Takes nothing more; resolves when everything taken was answered for. */
+  drained(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#drained = resolve;
+      if (this.#underWay === 0) resolve();
+    });
+  }
+
+  async #store(publish: Publish, to: { channel: UpChannel; id?: string }): Promise<void> {
+    const { endpoint, identity } = this.#parts;
+    const bytes = publish.payload.length;
+    this.#begin(bytes, publish.qos);
+    endpoint.contact(identity);
+    const received = await this.#receive(this.#message(publish.payload, to));
+    this.#end(bytes, publish.qos);
+    endpoint.counted({ transport: "mqtt", channel: to.channel, result: received.is });
+    this.#answer(publish, received);
+    if (this.#underWay === 0) this.#drained?.();
+    this.#parts.readOn();
+  }
+
+  #message(payload: Buffer, { channel, id }: { channel: UpChannel; id?: string }): UpMessage {
+    const { endpoint, identity, remoteAddress } = this.#parts;
+    return {
+      device: identity.device,
+      scope: identity.scope,
+      channel,
+      ...(id === undefined ? {} : { id }),
+      payload,
+      receivedAt: endpoint.now(),
+      transport: "mqtt",
+      ...(remoteAddress === undefined ? {} : { remoteAddress }),
+    };
+  }
+
+  #begin(bytes: number, qos: number): void {
+    const { budget, tick } = this.#parts.endpoint;
+    if (this.#underWay === 0) this.#answered = tick();
+    this.#underWay += 1;
+    this.#bytesUnderWay += bytes;
+    if (qos === 1) this.#unacknowledged += 1;
+    budget.take(bytes);
+  }
+
+  #end(bytes: number, qos: number): void {
+    const { budget, tick } = this.#parts.endpoint;
+    this.#answered = tick();
+    this.#underWay -= 1;
+    this.#bytesUnderWay -= bytes;
+    if (qos === 1) this.#unacknowledged -= 1;
+    budget.give(bytes);
+  }
+
+  async #receive(message: UpMessage): Promise<Received> {
+    try {
+      return await this.#parts.endpoint.receive(message);
+    } catch (error) {
+      this.#parts.endpoint.failed("link.intake_failed", { device: message.device, because: describeError(error) });
+      return { is: "unavailable", detail: "Messages cannot be stored now; send them again." };
+    }
+  }
+
+  #answer({ qos, packetId }: Publish, received: Received): void {
+    const { peer, send, close } = this.#parts;
+    // Unacknowledged, the device keeps it and sends it again: closing tells a version 3.1.1 device so, and a version 5 one at once.
+    if (received.is === "unavailable") close(farewells.unavailable(received.detail));
+    else if (qos === 1)
+      send(received.is === "stored" ? writeStored(packetId) : writeNotStored(peer, packetId, violationOf(received)));
+  }
+}
+
+function violationOf({ because, detail }: { because: string; detail: string }): Violation {
+  return { reason: reasons.payloadFormatInvalid, because, detail };
+}

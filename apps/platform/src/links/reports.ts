@@ -1,0 +1,74 @@
+import type { Scope } from "@tenfold/base";
+import type { Bus, Clock, Log, Metrics } from "../kernel/index.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { type Limits, ticksOf } from "./limits.ts";
+
+type Parts = {
+  bus: Bus;
+  clock: Clock;
+  log: Log;
+  metrics: Metrics;
+  limits: Limits;
+  tick(): number;
+  contact?(device: string, scope: Scope, at: number): void;
+  refused?(device: string, scope: Scope, refusal: { because: string; detail: string; at: number }): void;
+};
+
+export type Reports = Pick<
+  Endpoint,
+  "openCount" | "refused" | "opened" | "closed" | "inputRefused" | "contact" | "counted" | "failed"
+> & { look(): void };
+
+/** Tells the rest of the platform, the log and the metrics what happens at the endpoints. */
+export function createReports(parts: Parts): Reports {
+  const { bus, clock, log, metrics, limits, tick } = parts;
+  const connections = metrics.gauge("tenfold_links_connections", "Open MQTT connections of devices.");
+  const messages = metrics.counter("tenfold_links_messages_total", "Messages from devices, by what became of them.", [
+    "transport",
+    "channel",
+    "result",
+  ]);
+  const refusals = metrics.counter("tenfold_links_refused_total", "Connections and messages that the endpoints refused.", [
+    "because",
+  ]);
+  const contacts = new Map<string, number>();
+  let open = 0;
+  return {
+    openCount: () => open,
+    refused({ because, ...fields }) {
+      refusals.inc({ because });
+      log.warn("link.refused", { because, ...fields });
+    },
+    opened({ device, scope }, remoteAddress) {
+      connections.set(++open);
+      log.debug("link.opened", { device, remoteAddress });
+      bus.publish({ type: "device.connected", subject: device, data: { fleet: scope.fleet, transport: "mqtt" } });
+    },
+    closed({ device, scope }, { because, detail }) {
+      connections.set(--open);
+      log[ordinary.has(because) ? "debug" : "warn"]("link.closed", { device, because, detail });
+      bus.publish({ type: "device.disconnected", subject: device, data: { fleet: scope.fleet, transport: "mqtt", because } });
+    },
+    inputRefused({ device, scope }, { because, detail }) {
+      refusals.inc({ because });
+      bus.publish({ type: "device.input_refused", subject: device, data: { fleet: scope.fleet, because, detail } });
+      parts.refused?.(device, scope, { because, detail, at: clock.now() });
+    },
+    contact({ device, scope }) {
+      const last = contacts.get(device);
+      if (last !== undefined && tick() - last < ticksOf(limits.contactMs)) return;
+      contacts.set(device, tick());
+      parts.contact?.(device, scope, clock.now());
+    },
+    counted: (labels) => messages.inc(labels),
+    failed: (event, fields) => log.error(event, fields),
+    look() {
+      // The memory of contacts is as long as it is needed for, and no longer.
+      if (tick() % ticksOf(limits.contactMs) !== 0) return;
+      for (const [device, at] of contacts) if (tick() - at >= ticksOf(limits.contactMs)) contacts.delete(device);
+    },
+  };
+}
+
+/** Ends that are no news. */
+const ordinary: ReadonlySet<string> = new Set(["device_left", "connection_lost", "shutting_down"]);
