@@ -53,7 +53,6 @@ export type IntakeDeps = {
   journal: Journal;
   putAside(letter: DeadLetter): Promise<void>;
   onRefused(note: RefusalNote): void;
-  clock: Clock;
   log: Log;
   metrics: Pick<Metrics, "counter" | "gauge">;
   batches?: Partial<typeof usualBatches>;
@@ -105,7 +104,7 @@ export function createIntake({ journal, putAside, onRefused, log, metrics, batch
     for (const frame of frames) {
       const message = decodeFrame(frame);
       if (message === undefined) log.error("intake.frame_unreadable", { token, bytes: frame.length });
-      else byChannel.set(message.channel, [...(byChannel.get(message.channel) ?? []), message]);
+      else listOf(byChannel, message.channel).push(message);
     }
     const work = [...byChannel].flatMap(([channel, list]) =>
       (channels.get(channel) ?? []).map((consumer) => hand(consumer, list, token)),
@@ -176,4 +175,10 @@ function decodeSafely({ decode }: Pick<Consumer<unknown>, "decode">, message: Up
   } catch (error) {
     return refuse("decoder_failed", `The payload could not be read: ${describeError(error)}`.slice(0, 300));
   }
+}
+
+function listOf<Key, Value>(lists: Map<Key, Value[]>, key: Key): Value[] {
+  const list = lists.get(key) ?? [];
+  lists.set(key, list);
+  return list;
 }

@@ -61,11 +61,7 @@ export function resolveSenml(records: readonly RawRecord[], receivedAt: number):
     base = baseOf(record, base);
     const v = readValue(record, at, base.value);
     const sum = record.number("s");
-    if (v === undefined && sum === undefined) {
-      // A record may do nothing but set base fields.
-      if (raw.has("n") || raw.has("t")) throw new Refused("value_missing", `Record ${at} has none of v, vs, vb, vd and s.`);
-      continue;
-    }
+    if (v === undefined && sum === undefined && setsBaseOnly(raw, at)) continue;
     const metric = senmlName(base.name + (record.text("n") ?? ""), at);
     const unit = record.text("u") ?? base.unit;
     const time = absoluteTime(base.time + (record.number("t") ?? 0), receivedAt);
@@ -74,6 +70,11 @@ export function resolveSenml(records: readonly RawRecord[], receivedAt: number):
   }
   if (collector.points.length === 0) throw new Refused("value_missing", "The pack has no value.");
   return collector.points;
+}
+
+function setsBaseOnly(raw: RawRecord, at: number): true {
+  if (raw.has("n") || raw.has("t")) throw new Refused("value_missing", `Record ${at} has none of v, vs, vb, vd and s.`);
+  return true;
 }
 
 const baseOf = (record: Fields, base: Base): Base => ({

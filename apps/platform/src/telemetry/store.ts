@@ -1,0 +1,217 @@
+import type { Scope } from "@tenfold/base";
+import type { DeviceEvent, DeviceLogs } from "@tenfold/contracts";
+import { type Column, type ColumnStore, dictionaryColumn } from "../kernel/index.ts";
+import { eventTime, type TimeSource } from "./event-time.ts";
+import type { UpMessage } from "./message.ts";
+import type { MeasuredPoint } from "./point.ts";
+
+/** A row and the message that it came from. */
+export type PointRow = { message: UpMessage; point: MeasuredPoint };
+export type EventRow = { message: UpMessage; event: DeviceEvent };
+export type LogRow = { message: UpMessage; line: DeviceLogs["lines"][number]; place: number };
+
+const sourceCode: Readonly<Record<TimeSource, number>> = { device: 0, received: 1 };
+
+export async function insertPoints(store: ColumnStore, rows: readonly PointRow[], token: string): Promise<void> {
+  const n = rows.length;
+  const [fleet, device, metric, unit] = [
+    dictionaryColumn("fleet"),
+    dictionaryColumn("device"),
+    dictionaryColumn("metric"),
+    dictionaryColumn("unit"),
+  ];
+  const text = dictionaryColumn("text");
+  const [ts, value, source, delay] = [new Float64Array(n), new Float64Array(n), new Uint8Array(n), new BigInt64Array(n)];
+  for (const [row, { message, point }] of rows.entries()) {
+    fleet.add(message.scope.fleet);
+    device.add(message.device);
+    metric.add(point.metric);
+    unit.add(point.unit);
+    text.add(typeof point.v === "string" ? point.v : "");
+    ts[row] = point.at;
+    value[row] = typeof point.v === "string" ? Number.NaN : point.v;
+    source[row] = sourceCode[point.timeSource];
+    delay[row] = BigInt(Math.round(message.receivedAt) - point.at);
+  }
+  const columns: Column[] = [
+    fleet.column(),
+    metric.column(),
+    device.column(),
+    { name: "ts", type: "ms", values: ts },
+    { name: "value", type: "f64", values: value },
+    text.column(),
+    unit.column(),
+    { name: "time_source", type: "u8", values: source },
+    { name: "delay_ms", type: "i64", values: delay },
+  ];
+  await store.insert({ table: "tenfold.point", columns, token });
+}
+
+export async function insertEvents(store: ColumnStore, rows: readonly EventRow[], token: string): Promise<void> {
+  const times = rows.map(({ message, event }) =>
+    eventTime(event.at === undefined ? undefined : Date.parse(event.at), message.receivedAt),
+  );
+  const columns: Column[] = [
+    { name: "fleet", type: "utf8", values: rows.map(({ message }) => message.scope.fleet) },
+    { name: "device", type: "utf8", values: rows.map(({ message }) => message.device) },
+    { name: "ts", type: "ms", values: Float64Array.from(times, ({ at }) => at) },
+    { name: "type", type: "utf8", values: rows.map(({ event }) => event.type) },
+    { name: "severity", type: "utf8", values: rows.map(({ event }) => event.severity) },
+    { name: "detail", type: "utf8", values: rows.map(({ event }) => JSON.stringify(event.detail ?? {})) },
+    { name: "time_source", type: "u8", values: Uint8Array.from(times, ({ timeSource }) => sourceCode[timeSource]) },
+    {
+      name: "delay_ms",
+      type: "i64",
+      values: BigInt64Array.from(rows, ({ message }, row) => BigInt(Math.round(message.receivedAt) - (times[row]?.at ?? 0))),
+    },
+  ];
+  await store.insert({ table: "tenfold.device_event", columns, token });
+}
+
+export const logTime = ({ line, message }: LogRow): number =>
+  eventTime(line.at === undefined ? undefined : Date.parse(line.at), message.receivedAt).at;
+
+export async function insertLogs(store: ColumnStore, rows: readonly LogRow[], token: string): Promise<void> {
+  const columns: Column[] = [
+    { name: "fleet", type: "utf8", values: rows.map(({ message }) => message.scope.fleet) },
+    { name: "device", type: "utf8", values: rows.map(({ message }) => message.device) },
+    { name: "ts", type: "ms", values: Float64Array.from(rows, logTime) },
+    { name: "received_at", type: "ms", values: Float64Array.from(rows, ({ message }) => Math.round(message.receivedAt)) },
+    { name: "place", type: "u32", values: Uint32Array.from(rows, ({ place }) => place) },
+    { name: "level", type: "utf8", values: rows.map(({ line }) => line.level) },
+    { name: "text", type: "utf8", values: rows.map(({ line }) => line.text) },
+  ];
+  await store.insert({ table: "tenfold.device_log", columns, token });
+}
+
+/** One series in [from, to), milliseconds. */
+export type SeriesQuery = { device: string; metric: string; from: number; to: number };
+export type StoredPoint = { at: number; v: number | string; receivedAt: number };
+
+const series =
+  "fleet = {fleet:String} AND metric = {metric:String} AND device = {device:String} AND ts >= {from:DateTime64(3)} AND ts < {to:DateTime64(3)}";
+type RawPoint = { at: number; value: number | null; text: string; receivedAt: number };
+const pointOf = ({ at, value, text, receivedAt }: RawPoint): StoredPoint => ({ at, v: value ?? text, receivedAt });
+
+export type SeriesSize = { stored: number; texts: number; unit: string; first: number; last: number };
+
+/** How much a series holds, and from when to when. */
+export async function sizeOf(store: ColumnStore, scope: Scope, query: SeriesQuery): Promise<SeriesSize> {
+  const [row] = await store.query<SeriesSize>(
+    `SELECT count() AS stored, countIf(isNaN(value)) AS texts, argMax(unit, ts) AS unit, toUnixTimestamp64Milli(min(ts)) AS first, toUnixTimestamp64Milli(max(ts)) AS last FROM tenfold.point WHERE ${series}`,
+    { fleet: scope.fleet, ...query },
+  );
+  return row ?? { stored: 0, texts: 0, unit: "", first: 0, last: 0 };
+}
+
+export async function allPoints(store: ColumnStore, scope: Scope, query: SeriesQuery): Promise<StoredPoint[]> {
+  const rows = await store.query<RawPoint>(
+    `SELECT toUnixTimestamp64Milli(ts) AS at, value, text, at + delay_ms AS receivedAt FROM tenfold.point WHERE ${series} ORDER BY at, receivedAt LIMIT 200000`,
+    { fleet: scope.fleet, ...query },
+  );
+  return rows.map(pointOf);
+}
+
+/**
+ * The extremes of `buckets` equal stretches of time: at most two points each, and every peak is among them. Texts have no extremes: of
+ * them the first and the last of each stretch.
+ */
+export async function thinnedPoints(
+  store: ColumnStore,
+  scope: Scope,
+  { buckets, texts, ...query }: SeriesQuery & { buckets: number; texts: boolean },
+): Promise<StoredPoint[]> {
+  const pick = (way: "argMin" | "argMax") => `${way}(tuple(ms, value, text, delay_ms), ${texts ? "ms" : "value"})`;
+  const rows = await store.query<{ a: [number, number | null, string, number]; b: [number, number | null, string, number] }>(
+    `SELECT ${pick("argMin")} AS a, ${pick("argMax")} AS b
+     FROM (SELECT value, text, delay_ms, toUnixTimestamp64Milli(ts) AS ms FROM tenfold.point WHERE ${series})
+     GROUP BY intDiv((ms - {start:Int64}) * {buckets:Int64}, {span:Int64})`,
+    { fleet: scope.fleet, ...query, start: query.from, span: Math.max(1, query.to - query.from), buckets },
+  );
+  const points = rows
+    .flatMap(({ a, b }) => (a[0] === b[0] ? [a] : [a, b]))
+    .map(([ms, value, text, delay]) => pointOf({ at: ms, value, text, receivedAt: ms + delay }));
+  return points.sort((one, other) => one.at - other.at);
+}
+
+export type MetricRow = { metric: string; unit: string; at: number; v: number | string; receivedAt: number; points: number };
+
+/** Every metric that a device has sent, with its newest point. */
+export async function metricsOf(store: ColumnStore, scope: Scope, device: string): Promise<MetricRow[]> {
+  const rows = await store.query<{ metric: string; points: number; latest: [number, number | null, string, string, number] }>(
+    `SELECT metric, count() AS points, argMax(tuple(toUnixTimestamp64Milli(ts), value, text, unit, delay_ms), ts) AS latest
+     FROM tenfold.point WHERE fleet = {fleet:String} AND device = {device:String} GROUP BY metric ORDER BY metric LIMIT 10000`,
+    { fleet: scope.fleet, device },
+  );
+  return rows.map(({ metric, points, latest: [at, value, text, unit, delay] }) => ({
+    metric,
+    unit,
+    points,
+    ...pointOf({ at, value, text, receivedAt: at + delay }),
+  }));
+}
+
+export type LogLine = { at: number; level: string; text: string };
+
+/** The newest lines, newest last. */
+export async function newestLogs(
+  store: ColumnStore,
+  scope: Scope,
+  { device, limit }: { device: string; limit: number },
+): Promise<LogLine[]> {
+  const rows = await store.query<LogLine>(
+    `SELECT toUnixTimestamp64Milli(ts) AS at, level, text FROM tenfold.device_log WHERE fleet = {fleet:String} AND device = {device:String}
+     ORDER BY ts DESC, received_at DESC, place DESC LIMIT {limit:Int64}`,
+    { fleet: scope.fleet, device, limit },
+  );
+  return rows.reverse();
+}
+
+export type StoredEvent = {
+  at: number;
+  type: string;
+  severity: DeviceEvent["severity"];
+  detail: NonNullable<DeviceEvent["detail"]>;
+  receivedAt: number;
+};
+
+/** The newest events, newest first. */
+export async function newestEvents(
+  store: ColumnStore,
+  scope: Scope,
+  { device, limit }: { device: string; limit: number },
+): Promise<StoredEvent[]> {
+  const rows = await store.query<Omit<StoredEvent, "detail"> & { detail: string }>(
+    `SELECT toUnixTimestamp64Milli(ts) AS at, type, severity, detail, at + delay_ms AS receivedAt FROM tenfold.device_event
+     WHERE fleet = {fleet:String} AND device = {device:String} ORDER BY ts DESC, receivedAt DESC LIMIT {limit:Int64}`,
+    { fleet: scope.fleet, device, limit },
+  );
+  // We wrote `detail` ourselves, as a JSON object.
+  return rows.map((row) => ({ ...row, detail: JSON.parse(row.detail) as StoredEvent["detail"] }));
+}
+
+export const aggregates = ["avg", "min", "max", "sum", "count"] as const;
+export type FleetQuery = {
+  metric: string;
+  devices: readonly string[] | "all";
+  from: number;
+  to: number;
+  buckets: number;
+  aggregate: (typeof aggregates)[number];
+};
+
+/** One number a bucket over many devices; buckets without a point are missing. */
+export async function bucketsOf(
+  store: ColumnStore,
+  scope: Scope,
+  { devices, aggregate, ...query }: FleetQuery,
+): Promise<{ bucket: number; v: number | null; devices: number }[]> {
+  const chosen = devices === "all" ? "" : "AND device IN ({devices:Array(String)})";
+  return store.query(
+    `SELECT intDiv((toUnixTimestamp64Milli(ts) - {start:Int64}) * {buckets:Int64}, {span:Int64}) AS bucket, ${aggregate === "count" ? "count()" : `${aggregate}(value)`} AS v, uniqExact(device) AS devices
+     FROM tenfold.point
+     WHERE fleet = {fleet:String} AND metric = {metric:String} AND ts >= {from:DateTime64(3)} AND ts < {to:DateTime64(3)} AND NOT isNaN(value) ${chosen}
+     GROUP BY bucket ORDER BY bucket`,
+    { fleet: scope.fleet, ...query, start: query.from, span: query.to - query.from, ...(devices === "all" ? {} : { devices }) },
+  );
+}

@@ -1,0 +1,148 @@
+import type { Scope } from "@tenfold/base";
+import type { DeviceEvent, DeviceLogs } from "@tenfold/contracts";
+import { applyIsolating, type Bus, type Clock, type ColumnStore, type Database, type Log } from "../kernel/index.ts";
+import { createAnnouncer } from "./announce.ts";
+import { decodeEvent, decodeLogs, decodeTelemetry } from "./decode.ts";
+import { eventTime } from "./event-time.ts";
+import type { DeadLetter, Intake, Item } from "./intake.shell.ts";
+import { type Lag, startLag } from "./lag.shell.ts";
+import { type LatestPoint, rememberLatest } from "./latest.ts";
+import { piecesOf } from "./pieces.ts";
+import type { MeasuredPoint } from "./point.ts";
+import {
+  type EventRow,
+  insertEvents,
+  insertLogs,
+  insertPoints,
+  type LogRow,
+  logTime,
+  metricsOf,
+  newestEvents,
+  type PointRow,
+  type StoredEvent,
+} from "./store.ts";
+
+export type TelemetryDeps = {
+  store: ColumnStore;
+  db: Database;
+  bus: Bus;
+  clock: Clock;
+  log: Log;
+  intake: Pick<Intake, "consume">;
+  putAside(letter: DeadLetter): Promise<void>;
+  lagFlushMs?: number;
+};
+
+export type Telemetry = {
+  /** Milliseconds until messages were visible; for the KPI. */
+  lagBetween: Lag["lagBetween"];
+  /** The newest value of each metric of a device: from memory, or from the store when it has been silent. */
+  latest(scope: Scope, device: string): Promise<ReadonlyMap<string, LatestPoint>>;
+  /** The newest events of a device, newest first. */
+  deviceEvents(scope: Scope, device: string, limit: number): Promise<StoredEvent[]>;
+  readonly store: ColumnStore;
+  readonly clock: Clock;
+  /** Writes down what is only in memory. Stop the intake first. */
+  stop(): Promise<void>;
+};
+
+/** Puts measurements, events and log lines into the column store. Registers its consumers; the intake is started by the caller. */
+export function createTelemetry({ store, db, bus, clock, log, intake, putAside, lagFlushMs }: TelemetryDeps): Telemetry {
+  const lag = startLag({ db, log, ...(lagFlushMs === undefined ? {} : { everyMs: lagFlushMs }) });
+  const latest = rememberLatest({ devices: 20_000, metrics: 200 });
+  const announcer = createAnnouncer({ everyMs: 1_000, most: 5 });
+
+  const inPieces = async <Row extends { message: Item<unknown>["message"] }>(
+    rows: readonly Row[],
+    {
+      token,
+      consumer,
+      timeOf,
+      insert,
+    }: {
+      token: string;
+      consumer: string;
+      timeOf: (row: Row) => number;
+      insert: (store: ColumnStore, rows: readonly Row[], token: string) => Promise<void>;
+    },
+  ) => {
+    for (const { rows: part, suffix } of piecesOf(rows, timeOf)) {
+      await applyIsolating({
+        items: part,
+        token: `${token}/${suffix}`,
+        apply: (some, someToken) => insert(store, some, someToken),
+        putAside: ({ message }, failure) => putAside({ message, consumer, ...failure }),
+      });
+    }
+  };
+
+  intake.consume<MeasuredPoint[]>("telemetry", {
+    name: "points",
+    decode: decodeTelemetry,
+    async apply(batch, { token }) {
+      const rows: PointRow[] = batch.flatMap(({ message, value }) => value.map((point) => ({ message, point })));
+      await inPieces(rows, { token, consumer: "points", timeOf: ({ point }) => point.at, insert: insertPoints });
+      const visibleAt = clock.now();
+      lag.record(
+        batch.map(({ message, value }) => ({
+          fleet: message.scope.fleet,
+          happenedAt: value.reduce((newest, { at }) => Math.max(newest, at), Number.NEGATIVE_INFINITY),
+          receivedAt: message.receivedAt,
+          visibleAt,
+        })),
+      );
+      for (const { message, value } of batch) latest.note({ fleet: message.scope.fleet, device: message.device }, value);
+      announcePoints(batch);
+    },
+  });
+
+  const announcePoints = (batch: readonly Item<MeasuredPoint[]>[]) => {
+    const byDevice = new Map(batch.map((item) => [item.message.device, item]));
+    for (const device of announcer.choose(byDevice.keys(), clock.now())) {
+      const metrics = (byDevice.get(device)?.value ?? [])
+        .slice(-50)
+        .map(({ metric, v, at }) => [metric, { v, at: new Date(at).toISOString() }] as const);
+      bus.publish({ type: "telemetry.stored", subject: device, data: { metrics: Object.fromEntries(metrics) } });
+    }
+  };
+
+  intake.consume<DeviceEvent>("events", {
+    name: "events",
+    decode: decodeEvent,
+    async apply(batch, { token }) {
+      const rows: EventRow[] = batch.map(({ message, value }) => ({ message, event: value }));
+      const timeOf = ({ event, message }: EventRow) =>
+        eventTime(event.at === undefined ? undefined : Date.parse(event.at), message.receivedAt).at;
+      await inPieces(rows, { token, consumer: "events", timeOf, insert: insertEvents });
+      for (const row of rows.slice(-20))
+        bus.publish({
+          type: "device.event",
+          subject: row.message.device,
+          data: { type: row.event.type, severity: row.event.severity, at: new Date(timeOf(row)).toISOString() },
+        });
+    },
+  });
+
+  intake.consume<DeviceLogs>("logs", {
+    name: "logs",
+    decode: decodeLogs,
+    async apply(batch, { token }) {
+      const rows: LogRow[] = batch.flatMap(({ message, value }) => value.lines.map((line, place) => ({ message, line, place })));
+      await inPieces(rows, { token, consumer: "logs", timeOf: logTime, insert: insertLogs });
+    },
+  });
+
+  return {
+    store,
+    clock,
+    lagBetween: lag.lagBetween,
+    async latest(scope, device) {
+      const remembered = latest.of({ fleet: scope.fleet, device });
+      if (remembered !== undefined) return remembered;
+      const rows = await metricsOf(store, scope, device);
+      return new Map(rows.map(({ metric, v, unit, at }) => [metric, { v, unit, at }]));
+    },
+    deviceEvents: (scope, device, limit) => newestEvents(store, scope, { device, limit }),
+    stop: () => lag.stop(),
+  };
+}
