@@ -48,6 +48,7 @@ export type Refusal =
   | "device_quarantined"
   | "device_retired"
   | "device_unknown"
+  | "device_conflict"
   | "subject_differs"
   | "key_of_another_device";
 

@@ -1,4 +1,4 @@
-import { days, defaultScope, minutes, newId, type Scope, seconds } from "@tenfold/base";
+import { days, defaultScope, minutes, newId, Problem, type Scope, seconds } from "@tenfold/base";
 import {
   type CertificateRequest,
   certificateFingerprint,
@@ -10,7 +10,7 @@ import {
   spkiFingerprint,
 } from "@tenfold/pki";
 import type { Transaction } from "../kernel/index.ts";
-import type { Method, Operation, Refused } from "./attempt.ts";
+import { type Method, type Operation, type Refused, refuse } from "./attempt.ts";
 import { type AttemptEntry, insertAttempt, type Refusals } from "./attempt-log.shell.ts";
 import { clockAllowance, type OwnAuthority } from "./authority.shell.ts";
 import { findByFingerprint, findKeyHolder, findPast, findRepeated, insertCertificate } from "./certificate-store.shell.ts";
@@ -67,11 +67,26 @@ export function createEnroll(deps: EnrollDeps): Enroll {
     const scope = await scopeFor(deps, credential, serial);
     const attempt: Attempt = { asked, request, credential, serial, device: known, scope, now };
     // Refusals are values, so that a wrong guess at a code is counted by the same transaction.
-    const outcome = await deps.db.transaction().execute((tx) => decideAndIssue(tx, deps, attempt));
+    const outcome = await deps.db
+      .transaction()
+      .execute((tx) => decideAndIssue(tx, deps, attempt))
+      .catch(conflictAsRefusal);
     if (outcome.is === "refused") await deps.refusals.note(scope, { ...entryFor(attempt), verdict: "refused", ...outcome });
     announce(deps, attempt, outcome);
     return outcome;
   };
+}
+
+/** What the registry does not allow (a suspension a moment ago, an id of another fleet) is a refusal like the others. */
+function conflictAsRefusal(error: unknown): Refused {
+  if (!(error instanceof Problem) || error.status >= 500) throw error;
+  return refuse({
+    step: "device",
+    because: "device_conflict",
+    reason: error.message,
+    fix: error.fix ?? "Look at the device's page.",
+    status: 403,
+  });
 }
 
 type Attempt = {

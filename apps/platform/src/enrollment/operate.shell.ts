@@ -77,26 +77,15 @@ export function createOperating({
 
     announce: (scope, { entries, actor }) =>
       db.transaction().execute(async (tx) => {
-        const fresh = new Set(
-          await insertManifest(tx, scope, {
-            entries: [...new Map(entries.map((entry) => [entry.serial, entry])).values()],
-            at: clock.now(),
-          }),
-        );
-        for (const { serial, model, tags } of entries) {
-          if (fresh.has(serial))
-            await registry.register(tx, scope, {
-              id: serial,
-              lifecycle: "expected",
-              ...(model ? { model } : {}),
-              ...(tags ? { tags } : {}),
-            });
-        }
-        const counts = { expected: fresh.size, already: entries.length - fresh.size };
+        const at = clock.now();
+        const bySerial = new Map(entries.map((entry) => [entry.serial, entry]));
+        const fresh = await insertManifest(tx, scope, { entries: [...bySerial.values()], at });
+        for (const serial of fresh) await registry.register(tx, scope, expectedDevice(serial, bySerial.get(serial)));
+        const counts = { expected: fresh.length, already: entries.length - fresh.length };
         await audit(tx, scope, {
           actor,
           action: "manifest.imported",
-          subject: { kind: "manifest", id: newId("man", clock.now()) },
+          subject: { kind: "manifest", id: newId("man", at) },
           detail: counts,
         });
         return counts;
@@ -134,6 +123,13 @@ export function createOperating({
       }),
   };
 }
+
+const expectedDevice = (id: string, { model, tags }: Partial<ManifestRow> = {}) => ({
+  id,
+  lifecycle: "expected" as const,
+  ...(model === undefined ? {} : { model }),
+  ...(tags === undefined ? {} : { tags }),
+});
 
 /** One CA certificate that could have signed a device's identity, or `trust_anchor_unusable` with what is wrong with it. */
 function readAnchor(pem: string, now: number): Certificate {
