@@ -41,3 +41,6 @@ create table releases.release (
 
 create index release_by_version on releases.release (fleet, version);
 create index release_by_artifact on releases.release (fleet, sha256);
+
+-- What other modules may read.
+create view releases.published as select fleet, id, name, version, sha256, created_at, retired_at from releases.release;

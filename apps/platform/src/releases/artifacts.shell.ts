@@ -71,12 +71,10 @@ export async function sendArtifact(
         .header("Content-Type", "text/plain")
         .send("The range begins behind the artifact's end.\n");
     case "part":
-      reply
-        .status(206)
-        .headers({
-          "Content-Range": `bytes ${portion.start}-${portion.end}/${artifact.size}`,
-          "Content-Length": String(portion.end - portion.start + 1),
-        });
+      reply.status(206).headers({
+        "Content-Range": `bytes ${portion.start}-${portion.end}/${artifact.size}`,
+        "Content-Length": String(portion.end - portion.start + 1),
+      });
       return reply.send(request.method === "HEAD" ? undefined : deps.blobs.read(sha256, portion));
     case "whole":
       reply.header("Content-Length", String(artifact.size));

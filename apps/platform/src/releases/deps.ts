@@ -1,15 +1,8 @@
-import type { Json, Scope } from "@tenfold/base";
-import type { Actor } from "@tenfold/contracts";
+import type { Scope } from "@tenfold/base";
 import type { FastifyRequest } from "fastify";
-import type { Blobs, Clock, Database, Transaction } from "../kernel/index.ts";
+import type { Audit } from "../access/index.ts";
+import type { Blobs, Clock, Database } from "../kernel/index.ts";
 import type { RunningFirmware } from "./release.ts";
-
-/** Writes to the audit trail in the transaction of the change itself. */
-export type Audit = (
-  tx: Transaction,
-  scope: Scope,
-  entry: { actor: Actor; action: string; subject: { kind: string; id: string }; detail: Record<string, Json> },
-) => Promise<void>;
 
 export type ReleasesDeps = {
   db: Database;

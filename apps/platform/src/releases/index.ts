@@ -8,7 +8,7 @@ import { routes } from "./routes.ts";
 import { listKeys, releasesLike } from "./store.ts";
 import { findRelease } from "./writes.shell.ts";
 
-export type { Audit, ReleasesDeps } from "./deps.ts";
+export type { ReleasesDeps } from "./deps.ts";
 export { releaseProblems } from "./errors.ts";
 export { type RunningFirmware, runs, type StoredRelease, type Usability } from "./release.ts";
 

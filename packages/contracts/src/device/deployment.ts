@@ -57,6 +57,8 @@ export const deploymentReason = z.enum([
   "rollout_halted",
   /** The device already runs something else than what this deployment set out from. */
   "superseded",
+  /** Suspended, quarantined or retired since the rollout began. */
+  "device_not_active",
   /** A rollback for which no release is known: the firmware before the update was never registered here. */
   "rollback_target_unknown",
 ]);

@@ -1,0 +1,33 @@
+import type { Audit } from "../access/index.ts";
+import type { Bus, Clock, Database, Log } from "../kernel/index.ts";
+import type { Registry } from "../registry/index.ts";
+import type { Releases } from "../releases/index.ts";
+import type { Firmware } from "./rollout.ts";
+
+/** What the engine must know of a device; the registry's picture has more. */
+export type DevicePicture = {
+  id: string;
+  lifecycle: string;
+  model?: string | undefined;
+  firmware?: { version: string; hash?: string | undefined; state?: string | undefined } | undefined;
+  bootId?: string | undefined;
+  connectivity: { is: string };
+};
+
+export type Send = (device: string, message: { topic: "deployments/next"; payload: string }) => boolean | Promise<boolean>;
+
+export type RolloutsDeps = {
+  db: Database;
+  registry: Pick<Registry, "select" | "get">;
+  releases: Pick<Releases, "get" | "usability" | "running">;
+  /** Gives a device its document if it is connected here. What is not sent is asked for: `next` answers from the tables. */
+  send: Send;
+  audit: Audit;
+  bus: Bus;
+  clock: Clock;
+  log: Log;
+  tickMs: number;
+};
+
+export const firmwareOf = ({ firmware }: DevicePicture): Firmware | undefined =>
+  firmware && { version: firmware.version, ...(firmware.hash === undefined ? {} : { hash: firmware.hash }) };

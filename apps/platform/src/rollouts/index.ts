@@ -1,0 +1,89 @@
+/** Rollouts: a release reaches a fleet in stages, is judged by verified boots, halts by itself, and brings back who took it. */
+import { days, type Scope } from "@tenfold/base";
+import type { NextDeployment, TimelineEntry } from "@tenfold/contracts";
+import { type Http, type Loop, startLoop } from "../kernel/index.ts";
+import type { RolloutsDeps } from "./deps.ts";
+import { harmedDevices, type PatchFact, patchFacts, timelineOf } from "./facts.shell.ts";
+import { type ObservedHeartbeat, type ObservedReport, observeHeartbeats, observeReports } from "./observe.shell.ts";
+import { documentsFor, reconcileDue } from "./reconcile.ts";
+import { routes } from "./routes.ts";
+import { haltedSince } from "./store.ts";
+
+export type { RolloutsDeps, Send } from "./deps.ts";
+export { rolloutProblems } from "./errors.ts";
+export type { PatchFact } from "./facts.shell.ts";
+export type { ObservedHeartbeat, ObservedReport } from "./observe.shell.ts";
+
+/** A rollout that did not go through. */
+export type RolloutCondition = {
+  rollout: string;
+  release: { name: string; version: string };
+  phase: string;
+  since: number;
+  because: string;
+  harmedDevices: string[];
+};
+
+export type Rollouts = {
+  /** Starts the loop. Without it nothing moves by itself. */
+  start(): void;
+  stop(): Promise<void>;
+  /** Looks at what is due, now. The loop does the same on its own. */
+  reconcile(): Promise<void>;
+  /** Takes in progress that devices told. Idempotent, in any order; a report for a deployment of another device changes nothing. */
+  observeReports(batch: readonly ObservedReport[]): Promise<void>;
+  /** Takes in heartbeats: the only way to success. `at` is when the platform received it. Idempotent. */
+  observeHeartbeats(batch: readonly ObservedHeartbeat[]): Promise<void>;
+  /** What a device finds at `deployments/next` now. */
+  next(device: string, scope: Scope): Promise<NextDeployment>;
+  /** Rollouts that halted: as long as devices are being brought back, and for a day after they were halted. */
+  conditions(scope: Scope): Promise<RolloutCondition[]>;
+  /** What rollouts did for the time to patch; times in ms. */
+  patchFacts(scope: Scope, period: { from: number; to: number }): Promise<PatchFact[]>;
+  /** The updates of a device for its timeline, newest first. */
+  deviceUpdates(scope: Scope, device: string, limit: number): Promise<TimelineEntry[]>;
+  routes(app: Http): void;
+};
+
+/** How long a halt stays a condition after everything has come to rest. */
+const conditionLasts = days(1);
+
+export function createRollouts(deps: RolloutsDeps): Rollouts {
+  const { db, clock, log, tickMs } = deps;
+  let loop: Loop | undefined;
+  const wake = () => loop?.wake();
+  const observed = (changes: number) => {
+    if (changes > 0) wake();
+  };
+  return {
+    start() {
+      loop ??= startLoop({ name: "rollouts", everyMs: tickMs, run: (signal) => reconcileDue(deps, signal), log });
+    },
+    async stop() {
+      await loop?.stop();
+      loop = undefined;
+    },
+    reconcile: () => reconcileDue(deps),
+    observeReports: async (batch) => observed(await observeReports(deps, batch)),
+    observeHeartbeats: async (batch) => observed(await observeHeartbeats(deps, batch)),
+    async next(device, scope) {
+      return (await documentsFor(deps, scope, [device])).get(device) ?? { is: "none" };
+    },
+    async conditions(scope) {
+      const halted = await haltedSince(db, scope, clock.now() - conditionLasts);
+      return Promise.all(
+        halted.map(async ({ id, release, phase, haltedAt, since, because }) => ({
+          rollout: id,
+          release: { name: release.name, version: release.version },
+          phase,
+          since: haltedAt ?? since,
+          because,
+          harmedDevices: (await harmedDevices(db, scope, id)).map(({ device }) => device),
+        })),
+      );
+    },
+    patchFacts: (scope, period) => patchFacts(db, scope, period),
+    deviceUpdates: (scope, device, limit) => timelineOf(db, scope, { device, limit }),
+    routes: (app) => routes(app, { ...deps, wake }),
+  };
+}

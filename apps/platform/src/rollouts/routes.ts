@@ -1,0 +1,116 @@
+import type { Scope } from "@tenfold/base";
+import { api, type Rollout } from "@tenfold/contracts";
+import { type Http, serve } from "../kernel/index.ts";
+import type { RolloutsDeps } from "./deps.ts";
+import { countRestored, deploymentsOfDevice, harmedDevices, listDeployments, notRestored, reasonsOf } from "./facts.shell.ts";
+import { countDeployments, decisionsOf, pageOfRollouts, type StoredRollout, stagesOf } from "./store.ts";
+import { decisionView, rolloutView } from "./view.ts";
+import { needRollout, pauseRollout, prepare, resumeRollout, rollBackRollout, startRollout } from "./writes.shell.ts";
+
+export function routes(app: Http, deps: RolloutsDeps & { wake: () => void }): void {
+  readingRoutes(app, deps);
+  changingRoutes(app, deps);
+  deploymentRoutes(app, deps);
+}
+
+async function show({ db }: Pick<RolloutsDeps, "db">, scope: Scope, rollouts: readonly StoredRollout[]): Promise<Rollout[]> {
+  const ids = rollouts.map(({ id }) => id);
+  const [stages, counts, restored] = await Promise.all([
+    stagesOf(db, scope, ids),
+    countDeployments(db, scope, ids),
+    countRestored(db, scope, ids),
+  ]);
+  return rollouts.map((rollout) =>
+    rolloutView(rollout, {
+      stages: stages.get(rollout.id) ?? [],
+      counts: counts.filter((count) => count.rollout === rollout.id),
+      restored: restored.get(rollout.id) ?? 0,
+    }),
+  );
+}
+
+async function showOne(deps: Pick<RolloutsDeps, "db">, scope: Scope, rollout: StoredRollout): Promise<Rollout> {
+  const [shown] = await show(deps, scope, [rollout]);
+  if (shown === undefined) throw new Error("show() answers for every rollout that it is given");
+  return shown;
+}
+
+function readingRoutes(app: Http, deps: RolloutsDeps): void {
+  const { db } = deps;
+  serve(app, api.listRollouts, async ({ query, scope }) => {
+    const found = await pageOfRollouts(db, scope, { limit: query.limit + 1, before: query.cursor });
+    const page = found.slice(0, query.limit);
+    const last = page.at(-1);
+    return { items: await show(deps, scope, page), ...(found.length > page.length && last ? { nextCursor: last.id } : {}) };
+  });
+  serve(app, api.getRollout, async ({ params, scope }) => showOne(deps, scope, await needRollout(db, scope, params.id)));
+  serve(app, api.getRolloutReport, async ({ params, scope }) => {
+    const rollout = await needRollout(db, scope, params.id);
+    const [shown, decisions, reasons, harmed, left] = await Promise.all([
+      showOne(deps, scope, rollout),
+      decisionsOf(db, scope, rollout.id),
+      reasonsOf(db, scope, rollout.id),
+      harmedDevices(db, scope, rollout.id),
+      notRestored(db, scope, rollout.id),
+    ]);
+    return { rollout: shown, decisions: decisions.map(decisionView), reasons, harmed, notRestored: left };
+  });
+  serve(app, api.previewRollout, async ({ body, scope }) => {
+    const { targets, stages, release, excluded } = await prepare(deps, scope, body);
+    // Nothing but the canary can be reached before a gate has judged it.
+    return {
+      targets: targets.length,
+      stages,
+      bytes: targets.length * release.artifact.size,
+      excluded,
+      worstCaseExposed: stages[0]?.devices ?? 0,
+    };
+  });
+}
+
+function changingRoutes(app: Http, deps: RolloutsDeps & { wake: () => void }): void {
+  const shown = async (scope: Scope, rollout: StoredRollout) => {
+    deps.wake();
+    return showOne(deps, scope, rollout);
+  };
+  serve(app, api.startRollout, async ({ body, scope, actor, request }) => {
+    const key = request.headers["idempotency-key"];
+    return shown(
+      scope,
+      await startRollout(
+        deps,
+        { scope, actor },
+        { plan: body, ...(typeof key === "string" ? { idempotencyKey: key.slice(0, 200) } : {}) },
+      ),
+    );
+  });
+  serve(app, api.pauseRollout, async ({ params, body, scope, actor }) =>
+    shown(scope, await pauseRollout(deps, { scope, actor }, { id: params.id, reason: body.reason })),
+  );
+  serve(app, api.resumeRollout, async ({ params, body, scope, actor }) =>
+    shown(scope, await resumeRollout(deps, { scope, actor }, { id: params.id, reason: body.reason })),
+  );
+  serve(app, api.rollBackRollout, async ({ params, body, scope, actor }) =>
+    shown(scope, await rollBackRollout(deps, { scope, actor }, { id: params.id, reason: body.reason })),
+  );
+}
+
+function deploymentRoutes(app: Http, { db }: RolloutsDeps): void {
+  serve(app, api.listDeployments, async ({ params, query, scope }) => {
+    await needRollout(db, scope, params.id);
+    const { limit, cursor, state, harmed } = query;
+    const found = await listDeployments(db, scope, {
+      rollout: params.id,
+      limit: limit + 1,
+      after: cursor,
+      state,
+      harmed: harmed === undefined ? undefined : harmed === "true",
+    });
+    const items = found.slice(0, limit);
+    const last = items.at(-1);
+    return { items, ...(found.length > items.length && last ? { nextCursor: last.id } : {}) };
+  });
+  serve(app, api.listDeviceDeployments, async ({ params, scope }) => ({
+    items: await deploymentsOfDevice(db, scope, { device: params.id, limit: 200 }),
+  }));
+}
