@@ -16,6 +16,8 @@ import { readReported, writeReported } from "./reported.shell.ts";
 import type { ReportedPatch } from "./reported.ts";
 import { readSilence, readTraits, type Silence, type SilenceQuestion, type Trait } from "./silence.shell.ts";
 import {
+  countFirmware,
+  type FirmwareInUse,
   type FoundDevice,
   findDevice,
   insertDevice,
@@ -23,6 +25,7 @@ import {
   type NewDevice,
   readDevice,
   readDevices,
+  readDevicesById,
   writeLifecycle,
   writeTrustLevel,
 } from "./store.ts";
@@ -35,8 +38,8 @@ export { mayBecome } from "./lifecycle.ts";
 export type { Refusal } from "./refusals.ts";
 export { type ReportedPatch, readReportedPatch } from "./reported.ts";
 export { registryRoutes, type TimelineSource } from "./routes.ts";
-export type { Silence, SilenceQuestion, SilentDevice, Trait } from "./silence.shell.ts";
-export type { FoundDevice, NewDevice } from "./store.ts";
+export type { Deafness, Silence, SilenceQuestion, SilentDevice, Trait } from "./silence.shell.ts";
+export type { FirmwareInUse, FoundDevice, NewDevice } from "./store.ts";
 
 export type RegistryDeps = {
   db: Database;
@@ -71,6 +74,10 @@ export type Registry = {
   recordReported(reports: readonly ReportedPatch[]): Promise<void>;
   /** What a device last reported about itself; undefined when it is not registered. */
   reportedOf(scope: Scope, id: string): Promise<Json | undefined>;
+  /** Devices by id; those that the fleet does not have are left out. */
+  pictures(scope: Scope, devices: readonly string[]): Promise<DevicePicture[]>;
+  /** How many devices that are not retired run which firmware, as they last said. */
+  firmwareInUse(scope: Scope): Promise<FirmwareInUse[]>;
   /** The filter with every dynamic group replaced by what it stands for. Throws `filter_invalid`, `filter_group_unknown`. */
   resolveFilter(scope: Scope, filter: string, db?: Queryable): Promise<Filter>;
 };
@@ -166,6 +173,13 @@ export function createRegistry({ db, bus, clock, log, audit }: RegistryDeps): Re
       readTraits(db, scope, { ...question, filter: await resolveFilter(scope, question.filter) }),
     recordReported: (reports) => writeReported(db, reports),
     reportedOf: (scope, id) => readReported(db, scope, id),
+
+    firmwareInUse: (scope) => countFirmware(db, scope),
+
+    async pictures(scope, devices) {
+      const now = clock.now();
+      return (await readDevicesById(db, scope, devices)).map((row) => pictureOf(row, now));
+    },
 
     async select(scope, filter) {
       const now = clock.now();

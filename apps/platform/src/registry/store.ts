@@ -26,6 +26,24 @@ export async function readDevice(db: Queryable, scope: Scope, id: string): Promi
   ).rows[0];
 }
 
+export async function readDevicesById(db: Queryable, scope: Scope, ids: readonly string[]): Promise<DeviceRow[]> {
+  return (
+    await sql<DeviceRow>`select ${columns} from registry.device d where d.fleet = ${scope.fleet} and d.id = any(${ids}::text[]) order by d.id`.execute(
+      db,
+    )
+  ).rows;
+}
+
+export type FirmwareInUse = { version: string; hash?: string; devices: number };
+
+export async function countFirmware(db: Queryable, scope: Scope): Promise<FirmwareInUse[]> {
+  type Row = { version: string; hash: string | null; devices: number };
+  const { rows } = await sql<Row>`
+    select fw_version as version, fw_hash as hash, count(*)::int as devices from registry.device
+    where fleet = ${scope.fleet} and fw_version is not null and lifecycle <> 'retired' group by 1, 2`.execute(db);
+  return rows.map(({ version, hash, devices }) => ({ version, devices, ...(hash !== null && { hash }) }));
+}
+
 export async function findDevice(db: Queryable, id: string): Promise<FoundDevice | undefined> {
   type Row = { fleet: string; lifecycle: Lifecycle; model: string | null; trust_level: number };
   const [row] = (await sql<Row>`select fleet, lifecycle, model, trust_level from registry.device where id = ${id}`.execute(db))
