@@ -6,8 +6,8 @@ import { oids } from "./oids.ts";
 
 export type KeyKind = "p256" | "p384" | "ed25519" | "rsa";
 
-/** A SubjectPublicKeyInfo whose algorithm, curve and size stand above our floor. `der` is exactly what was sent. */
-export type PublicKey = { readonly der: Buffer; readonly kind: KeyKind; readonly bits: number; readonly key: KeyObject };
+/** A SubjectPublicKeyInfo whose algorithm, curve and size stand above our floor. `der` is exactly what was sent; using it may still fail. */
+export type PublicKey = { readonly der: Buffer; readonly kind: KeyKind; readonly bits: number };
 
 export type SignatureAlgorithm = {
   readonly oid: string;
@@ -45,7 +45,7 @@ export function readPublicKey(element: Der | undefined): PublicKey {
   if (more.length > 0) throw pkiProblems.der_malformed("This is not DER: the public key has a third part.");
   const point = readOctetsOfBits(bits, "the public key");
   const { kind, size } = kindOf(expectTag(algorithm, tags.sequence, "the key's algorithm"), point);
-  return { der: spki.raw, kind, bits: size, key: importKey(spki.raw) };
+  return { der: spki.raw, kind, bits: size };
 }
 
 function kindOf(algorithm: Der, point: Buffer): { kind: KeyKind; size: number } {
@@ -81,14 +81,6 @@ function rsaBits(point: Buffer): number {
 
 const magnitude = (integer: Buffer): Buffer => (integer[0] === 0 ? integer.subarray(1) : integer);
 
-function importKey(der: Buffer): KeyObject {
-  try {
-    return createPublicKey({ key: der, format: "der", type: "spki" });
-  } catch (cause) {
-    throw pkiProblems.der_malformed("The public key is not a key: OpenSSL cannot read it.", { cause });
-  }
-}
-
 /** The algorithm in an AlgorithmIdentifier, if it is one that we verify; parameters must be absent (or NULL for RSA). */
 export function readSignatureAlgorithm(element: Der | undefined): SignatureAlgorithm {
   const [name, parameters, ...more] = expectTag(element, tags.sequence, "the signature algorithm").children;
@@ -112,7 +104,7 @@ export function verifySignature(
 ): boolean {
   if (!check.algorithm.keys.includes(key.kind)) return false;
   try {
-    return verifyBytes(check.algorithm.hash, check.bytes, key.key, check.signature);
+    return verifyBytes(check.algorithm.hash, check.bytes, { key: key.der, format: "der", type: "spki" }, check.signature);
   } catch {
     return false;
   }

@@ -31,5 +31,8 @@ export function fromBase64(text: string): Buffer {
       fix: "Send the DER bytes in base64, as `openssl base64` writes them.",
     });
   }
-  return Buffer.from(packed, "base64");
+  const bytes = Buffer.from(packed, "base64");
+  // [RFC 4648 3.5] Bits beyond the last byte are zero, so that one document has one spelling.
+  if (bytes.toString("base64") !== packed) throw pkiProblems.pem_malformed("This is base64 with stray bits at its end.");
+  return bytes;
 }
