@@ -37,17 +37,19 @@ export type Endpoint = {
   failed(event: string, fields: Record<string, unknown>): void;
 };
 
-/** Bytes of all connections that are under way to storage. */
+/** Bytes of all connections that are under way to storage, and storage's own word on whether it keeps up. */
 export class Budget {
   readonly #most: number;
+  readonly #pressed: () => boolean;
   #taken = 0;
 
-  constructor(most: number) {
+  constructor(most: number, pressed: () => boolean) {
     this.#most = most;
+    this.#pressed = pressed;
   }
 
   get full(): boolean {
-    return this.#taken >= this.#most;
+    return this.#taken >= this.#most || this.#pressed();
   }
 
   get taken(): number {

@@ -1,11 +1,10 @@
-import type { X509Certificate } from "node:crypto";
 import type { TLSSocket } from "node:tls";
 import { describeError } from "@tenfold/base";
 import type { Endpoint } from "./endpoint.ts";
 import { linkProblems } from "./errors.ts";
 import { ticksOf } from "./limits.ts";
 import type { Admission, Identity, Link, Received } from "./link.ts";
-import { judgeSocket } from "./mqtt/listener.shell.ts";
+import { type Admit, judgeSocket } from "./mqtt/listener.shell.ts";
 import { Pace } from "./mqtt/pace.ts";
 
 type Known = { link: Link; identity: Identity; judgedAt: number; pace: Pace };
@@ -13,10 +12,10 @@ type Known = { link: Link; identity: Identity; judgedAt: number; pace: Pace };
 /** The devices behind HTTPS connections. A connection belongs to one certificate; it is listed like an MQTT one, and closed like one. */
 export class HttpLinks {
   readonly #endpoint: Endpoint;
-  readonly #admitCertificate: (certificate: X509Certificate) => Promise<Admission>;
+  readonly #admitCertificate: Admit;
   readonly #known = new WeakMap<TLSSocket, Known>();
 
-  constructor(endpoint: Endpoint, admit: (certificate: X509Certificate) => Promise<Admission>) {
+  constructor(endpoint: Endpoint, admit: Admit) {
     this.#endpoint = endpoint;
     this.#admitCertificate = admit;
   }

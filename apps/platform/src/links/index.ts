@@ -11,7 +11,7 @@ import { HttpLinks } from "./http.shell.ts";
 import { barredBy } from "./lifecycle.ts";
 import { defaultLimits, type Limits, tickMs, ticksOf } from "./limits.ts";
 import type { Admission, Identity, Received, UpMessage } from "./link.ts";
-import { judgeSocket, type Listener, type ListenOptions, listenTls } from "./mqtt/listener.shell.ts";
+import { type Admit, judgeSocket, type Listener, type ListenOptions, listenTls } from "./mqtt/listener.shell.ts";
 import { MqttWire } from "./mqtt/wire.shell.ts";
 import { createReports } from "./reports.ts";
 import { ownTopics, type TopicRule } from "./topics.ts";
@@ -23,9 +23,11 @@ export type { TopicRule } from "./topics.ts";
 
 export type LinksParts = {
   /** Asked for every connection, resumed or not, and now and then again. Throwing means "not now", and the device tries again. */
-  admit(certificate: X509Certificate): Promise<Admission>;
+  admit(certificate: X509Certificate, from: { remoteAddress?: string }): Promise<Admission>;
   /** Resolves when the message is durable, or with the reason why it is not. */
   receive(message: UpMessage): Promise<Received>;
+  /** `high` stops reading from every socket until it is `none` again. */
+  pressure?(): "none" | "high";
   /** The current document for a topic below the device's own, or undefined where there is none. */
   downlink(device: string, scope: Scope, topic: "deployments/next" | "state/desired"): Promise<string | undefined>;
   /** Told that a device was heard of, on connecting and at most every `contactMs` after. */
@@ -76,7 +78,7 @@ export function createLinks(parts: LinksParts): Links {
     limits,
     topics: parts.topics ?? ownTopics,
     directory,
-    budget: new Budget(limits.maxTotalBytes),
+    budget: new Budget(limits.maxTotalBytes, () => parts.pressure?.() === "high"),
     tick,
     now: () => clock.now(),
     receive: (message) => parts.receive(message),
@@ -84,19 +86,15 @@ export function createLinks(parts: LinksParts): Links {
     downlink: (device, scope, topic) => parts.downlink(device, scope, topic as "deployments/next" | "state/desired"),
     ...reports,
   };
-  const http = new HttpLinks(endpoint, (certificate) => parts.admit(certificate));
+  const admit: Admit = (certificate, from) => parts.admit(certificate, from);
+  const http = new HttpLinks(endpoint, admit);
 
   const serve = (stream: Duplex, judge: () => Promise<Admission>, remoteAddress?: string) => {
     const wire = new MqttWire({ stream, endpoint, judge, remoteAddress });
     wires.add(wire);
     stream.once("close", () => wires.delete(wire));
   };
-  const accept = (socket: TLSSocket) =>
-    serve(
-      socket,
-      judgeSocket(socket, (certificate) => parts.admit(certificate)),
-      socket.remoteAddress,
-    );
+  const accept = (socket: TLSSocket) => serve(socket, judgeSocket(socket, admit), socket.remoteAddress);
   const look = () => {
     ticks += 1;
     for (const wire of wires) wire.look();

@@ -68,7 +68,7 @@ export const defaultLimits: Limits = {
   maxTotalBytes: 128 * 1024 * 1024,
   ratePerS: 100,
   burst: 1_000,
-  topicAliasMaximum: 16,
+  topicAliasMaximum: 10,
   maxDownUnacknowledged: 16,
   maxDownWaiting: 100,
   maxUnreadBytes: 1024 * 1024,

@@ -41,11 +41,11 @@ export async function listenTls({ tls, port, host, limits, accept }: Parts): Pro
   return { port: address.port, close: () => new Promise((resolve) => server.close(() => resolve())) };
 }
 
+export type Admit = (certificate: X509Certificate, from: { remoteAddress?: string }) => Promise<Admission>;
+
 /** Judges the certificate that the socket showed; without one there is nothing to ask. */
-export function judgeSocket(
-  socket: TLSSocket,
-  admit: (certificate: X509Certificate) => Promise<Admission>,
-): () => Promise<Admission> {
+export function judgeSocket(socket: TLSSocket, admit: Admit): () => Promise<Admission> {
+  const { remoteAddress } = socket;
   return async () => {
     const certificate = socket.getPeerX509Certificate();
     if (certificate === undefined)
@@ -54,6 +54,6 @@ export function judgeSocket(
         because: "certificate_missing",
         detail: "A device shows its certificate when it connects; this one showed none.",
       };
-    return await admit(certificate);
+    return await admit(certificate, remoteAddress === undefined ? {} : { remoteAddress });
   };
 }

@@ -91,11 +91,12 @@ export class Session {
     this.#will = undefined;
   }
 
-  #acknowledged({ is, packetId }: Acknowledgement): void {
+  #acknowledged({ is, packetId, reason }: Acknowledgement): void {
     const { send } = this.#parts;
     // [MQTT-4.3.2] What was sent at QoS 1 is answered by PUBACK and by nothing else.
     if (is !== "puback" && this.#downlink.awaits(packetId)) this.#violate(`${is.toUpperCase()} for a message sent at QoS 1.`);
-    else if (is === "pubrec") send(writePubrel(packetId));
+    // [MQTT5 4.3.3] A refusing PUBREC ends the matter.
+    else if (is === "pubrec" && reason < refused) send(writePubrel(packetId));
     else if (is === "pubrel") send(writePubcomp(packetId));
     else {
       this.#downlink.acknowledge(packetId);
