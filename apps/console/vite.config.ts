@@ -8,7 +8,8 @@ export default defineConfig({
   plugins: [react()],
   server: { host: "127.0.0.1", proxy: { "/api": platform } },
   build: {
-    target: "es2024",
+    // The first versions that know light-dark() by themselves.
+    target: ["chrome125", "edge125", "firefox126", "safari18"],
     // Nothing is inlined as a data: URL, so that the content security policy can stay at 'self'.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },

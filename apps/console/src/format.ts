@@ -36,6 +36,17 @@ export const absolute = (at: number): string => new Date(at).toLocaleString("en-
 
 export const clockTime = (at: number): string => new Date(at).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
 
+/** Labels of a time axis (seconds since the epoch), 24-hour clock; the day stands where it changes, or alone where steps are days. */
+export function timeTicks(seconds: readonly number[]): string[] {
+  const step = (seconds[1] ?? 0) - (seconds[0] ?? 0);
+  const day = (second: number) => new Date(second * 1_000).toLocaleDateString("en-GB", { day: "numeric", month: "short" });
+  return seconds.map((second, place) => {
+    if (step >= 86_400) return day(second);
+    const changed = place === 0 || day(second) !== day(seconds[place - 1] ?? second);
+    return changed ? `${clockTime(second * 1_000)}\n${day(second)}` : clockTime(second * 1_000);
+  });
+}
+
 export function bytes(n: number): string {
   const units = ["B", "kB", "MB", "GB", "TB"];
   let value = n;

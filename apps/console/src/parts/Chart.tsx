@@ -2,7 +2,7 @@ import "uplot/dist/uPlot.min.css";
 import { useComputedColorScheme } from "@mantine/core";
 import { useEffect, useRef } from "react";
 import UPlot from "uplot";
-import { measured } from "../format.ts";
+import { measured, timeTicks } from "../format.ts";
 import classes from "./chart.module.css";
 
 export type ChartLine = {
@@ -71,9 +71,12 @@ function optionsFor(element: HTMLElement, { width, height, unit, write, withTarg
     width,
     height,
     cursor: { y: false, points: { size: 7 } },
-    axes: [axis, { ...axis, size: 62, values: (_, splits) => splits.map(write) }],
+    axes: [
+      { ...axis, values: (_, splits) => timeTicks(splits) },
+      { ...axis, size: 62, values: (_, splits) => splits.map(write) },
+    ],
     series: [
-      { value: "{DD} {MMM} {HH}:{mm}:{ss}", label: "Time" },
+      { value: "{DD} {MMM} {YYYY} {HH}:{mm}:{ss}", label: "Time" },
       {
         label: "Value",
         stroke: color("--tf-accent"),

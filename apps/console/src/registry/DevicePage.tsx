@@ -61,8 +61,8 @@ function Summary({ device }: { device: Device }) {
           ["Lifecycle", <Badge key="lifecycle" look={lifecycleLook[device.lifecycle]} />],
           ["Model", device.model ?? "not told yet"],
           ["Firmware", firmware ? <FirmwareWords key="fw" firmware={firmware} /> : "not told yet"],
-          ["Last contact", device.lastContactAt ? <When at={device.lastContactAt} /> : "never"],
-          ["Expected again", device.leaseUntil ? <When at={device.leaseUntil} /> : "–"],
+          ["Last contact", device.lastContactAt ? <When key="contact" at={device.lastContactAt} /> : "never"],
+          ["Expected again", device.leaseUntil ? <When key="lease" at={device.leaseUntil} /> : "–"],
           ["Running since boot", uptimeWords(device.uptimeS)],
           [
             "Refused inputs",

@@ -27,7 +27,7 @@ export function DevicesPage() {
       title="Devices"
       name="Devices"
       cli={cli.devices(filter)}
-      lead={total === undefined ? "…" : `${counted(total, "device")}${filter === "" ? "" : " match"}`}
+      lead={total === undefined ? undefined : `${counted(total, "device")}${filter === "" ? "" : " match"}`}
     >
       <FilterBar filter={filter} error={list.error} onFilter={(next) => go(paths.devices({ filter: next }), "replace")} />
       {list.isPending && <Lines count={12} />}
