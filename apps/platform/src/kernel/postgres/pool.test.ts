@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { sql } from "kysely";
+import pg from "pg";
+import { createLog, silentLog } from "../log.ts";
+import { throwAwayDatabase } from "../testing.ts";
+import { openDatabase } from "./pool.ts";
+
+async function run(url: string, statement: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  await client.query(statement);
+  await client.end();
+}
+
+test("whole numbers come back as numbers, times as dates, and a number past 2^53 is an error instead of another number", async () => {
+  await using database = await throwAwayDatabase();
+  const { db, close } = await openDatabase({ url: database.url, log: silentLog });
+  const { rows } = await sql<{
+    n: number;
+    at: Date;
+    list: unknown;
+  }>`select 9007199254740991::int8 as n, '2026-11-22T20:00:00Z'::timestamptz as at, '[1]'::jsonb as list`.execute(db);
+  assert.deepEqual(rows, [{ n: 9_007_199_254_740_991, at: new Date("2026-11-22T20:00:00Z"), list: [1] }]);
+  await assert.rejects(sql`select 9007199254740993::int8 as n`.execute(db), { code: "database_number_too_large" });
+  await close();
+});
+
+test("a server that forgets what it confirmed is refused", async () => {
+  await using database = await throwAwayDatabase();
+  const name = new URL(database.url).pathname.slice(1);
+  await run(database.url, `alter database ${name} set synchronous_commit = off`);
+  await assert.rejects(openDatabase({ url: database.url, log: silentLog }), { code: "database_not_durable" });
+});
+
+test("a server that is not there is named as the trouble", async () => {
+  await assert.rejects(openDatabase({ url: "postgresql://nobody@localhost/none?host=/nonexistent", log: silentLog }), {
+    code: "database_unreachable",
+  });
+});
+
+test("connections that the server ends are replaced, and told of in the log", async () => {
+  await using database = await throwAwayDatabase();
+  const lines: string[] = [];
+  const { db, close } = await openDatabase({
+    url: database.url,
+    log: createLog({ level: "warn", write: (line) => lines.push(line) }),
+  });
+  await sql`select 1`.execute(db);
+  await run(
+    database.url,
+    "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()",
+  );
+  while (!lines.some((line) => line.includes("postgres.connection_lost"))) await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual((await sql`select 1 as one`.execute(db)).rows, [{ one: 1 }]);
+  await close();
+});
