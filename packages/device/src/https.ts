@@ -1,0 +1,54 @@
+import type { IncomingMessage, OutgoingHttpHeaders } from "node:http";
+import { request } from "node:https";
+
+/** The platform's device endpoint as a device knows it: where, and which authority may vouch for it. Nothing else is trusted. */
+export type DeviceServer = { readonly url: string; readonly ca: string };
+
+/** A certificate with its private key, in PEM. `cert` may go on with the chain. */
+export type Identity = { readonly cert: string; readonly key: string };
+
+export type Ask = {
+  readonly server: DeviceServer;
+  readonly path: string;
+  readonly method?: "GET" | "POST";
+  readonly identity?: Identity | undefined;
+  readonly headers?: OutgoingHttpHeaders;
+  readonly body?: string;
+  /** Milliseconds of silence after which the request is given up. */
+  readonly idleMs: number;
+  readonly signal?: AbortSignal | undefined;
+};
+
+/**
+ * One request on a connection of its own; resolves with the answer's head. No agent and no pool: a device asks seldom, and the
+ * connection must show the certificate that is current now.
+ */
+export function ask({ server, path, method = "GET", identity, headers = {}, body, idleMs, signal }: Ask): Promise<IncomingMessage> {
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  const sent = request(new URL(path, server.url), {
+    method,
+    agent: false,
+    ca: server.ca,
+    minVersion: "TLSv1.2",
+    headers: { Connection: "close", ...(body === undefined ? {} : { "Content-Length": Buffer.byteLength(body) }), ...headers },
+    ...(identity ?? {}),
+    ...(signal ? { signal } : {}),
+  });
+  sent.setTimeout(idleMs, () => sent.destroy(new Error(`No answer for ${idleMs / 1_000} s.`)));
+  sent.once("response", resolve);
+  sent.once("error", reject);
+  sent.end(body);
+  return promise;
+}
+
+/** The whole body, at most `maxBytes`. */
+export async function readBody(answer: IncomingMessage, maxBytes: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of answer as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > maxBytes) throw new Error(`The answer has more than ${maxBytes} bytes.`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
