@@ -13,15 +13,14 @@ import { timelineOf } from "./timeline.ts";
 export { monitoringProblems } from "./errors.ts";
 export { monitoringRoutes } from "./routes.ts";
 
-/** A rollout that stands still because of its own gates. `since` in ms; the sentences answer what a person asks first. */
+/** A rollout that its own gates halted; `since` in ms, `because` a sentence. As `rollouts.conditions` tells it. */
 export type RolloutCondition = {
   rollout: string;
-  name: string;
+  release: { name: string; version: string };
+  phase: string;
   since: number;
-  why: string;
-  comparedWith: string;
-  next: string;
-  devices: readonly string[];
+  because: string;
+  harmedDevices: readonly string[];
 };
 
 /** What other modules find wrong. A condition that is no longer told is over. */

@@ -1,7 +1,8 @@
 import type { Scope } from "@tenfold/base";
 import type { Bus, Database } from "../kernel/index.ts";
 import type { Deafness, Registry } from "../registry/index.ts";
-import type { RolloutCondition, Sources } from "./index.ts";
+import { rolloutCondition } from "./halt.ts";
+import type { Sources } from "./index.ts";
 import { judge, type Verdict } from "./judge.ts";
 import { type Condition, keyOf, type Rule } from "./rule.ts";
 import { deviceConditions, groupCondition, thresholdOf } from "./silence.ts";
@@ -69,17 +70,4 @@ async function conditionsOf(
   if (silence.silent < thresholdOf(rule, silence)) return [];
   const condition = groupCondition(rule, silence, await registry.silentTraits(scope, question));
   return condition === undefined ? [] : [condition];
-}
-
-function rolloutCondition(rule: Rule, { rollout, name, since, why, comparedWith, next, devices }: RolloutCondition): Condition {
-  return {
-    rule,
-    subject: { kind: "rollout", id: rollout },
-    since,
-    title: `Rollout ${name} was halted`,
-    why,
-    comparedWith,
-    next,
-    devices: [...devices],
-  };
 }
