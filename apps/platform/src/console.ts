@@ -19,10 +19,10 @@ export async function serveConsole(app: Http): Promise<void> {
     root: built,
     wildcard: false,
     setHeaders: (reply, path) => {
-      reply.setHeader("Cache-Control", path.includes("/assets/") ? "public, max-age=31536000, immutable" : "no-cache");
-      reply.setHeader("Content-Security-Policy", policy);
-      reply.setHeader("X-Content-Type-Options", "nosniff");
-      reply.setHeader("Referrer-Policy", "no-referrer");
+      reply.header("Cache-Control", path.includes("/assets/") ? "public, max-age=31536000, immutable" : "no-cache");
+      reply.header("Content-Security-Policy", policy);
+      reply.header("X-Content-Type-Options", "nosniff");
+      reply.header("Referrer-Policy", "no-referrer");
     },
   });
   app.get("/*", async (request, reply) => {

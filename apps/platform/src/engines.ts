@@ -8,6 +8,7 @@ import {
   type Journal,
   type Log,
   migrate,
+  migrateStore,
   openBlobs,
   openChdbStore,
   openClickHouseStore,
@@ -46,7 +47,7 @@ export async function startEngines({ config, log }: { config: Config; log: Log }
     if (database.status === "fulfilled") stops.push(database.value.stop);
     if (store.status === "rejected") throw store.reason;
     if (database.status === "rejected") throw database.reason;
-    const journal = await openJournal({ dir: join(dataDir, "journal"), log: log.child({ part: "journal" }), limits: { diskBytes: config["journal.max.bytes"] } });
+    const journal = await openJournal({ dir: join(dataDir, "journal"), log: log.child({ part: "journal" }), limits: { quotaBytes: config["journal.max.bytes"] } });
     stops.push(() => journal.close());
     const blobs = await openBlobs(join(dataDir, "blobs"));
     const kinds = {
@@ -85,8 +86,15 @@ async function startDatabase({ config, dataDir, log }: Start): Promise<{ db: Dat
   }
 }
 
-function startStore({ config, dataDir, log }: Start): Promise<ColumnStore> {
+async function startStore({ config, dataDir, log }: Start): Promise<ColumnStore> {
   const part = log.child({ part: "clickhouse" });
   const url = config["clickhouse.url"];
-  return url === undefined ? openChdbStore({ path: join(dataDir, "clickhouse"), log: part }) : openClickHouseStore({ url, log: part });
+  const store = url === undefined ? await openChdbStore({ path: join(dataDir, "clickhouse"), log: part }) : await openClickHouseStore({ url, log: part });
+  try {
+    await migrateStore(store, { log: part });
+    return store;
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
 }

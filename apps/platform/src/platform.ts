@@ -1,0 +1,205 @@
+import { readFileSync } from "node:fs";
+import type { IncomingMessage } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Scope } from "@tenfold/base";
+import { api, type DeploymentReport, deploymentReport, type Heartbeat, type TimelineEntry } from "@tenfold/contracts";
+import type { FastifyRequest } from "fastify";
+import { sql } from "kysely";
+import { accessRoutes, createAccess } from "./access/index.ts";
+import type { Config } from "./config.ts";
+import { serveConsole } from "./console.ts";
+import { announceEndpoints, type Endpoints, listening } from "./endpoints.ts";
+import { type Engines, startEngines } from "./engines.ts";
+import { createEnrollment } from "./enrollment/index.ts";
+import { healthRoutes } from "./health.ts";
+import {
+  type Clock,
+  createBatcher,
+  createBus,
+  createDeviceHttp,
+  createHttp,
+  createMetrics,
+  guarded,
+  httpProblems,
+  type Log,
+  liveEvents,
+  serve,
+  systemClock,
+  tlsSocketOf,
+} from "./kernel/index.ts";
+import { createLinks } from "./links/index.ts";
+import { type Contact, createRegistry, type Refusal, registryRoutes } from "./registry/index.ts";
+import { createReleases } from "./releases/index.ts";
+import { createRollouts } from "./rollouts/index.ts";
+import { bySchema, createIntake, createTelemetry, decodeHeartbeat, keepDeadLetters, type RefusalNote, type Telemetry, telemetryRoutes } from "./telemetry/index.ts";
+
+export type Platform = {
+  version: string;
+  /** What to print: name and address of each way in. */
+  endpoints: Record<string, string>;
+  /** Stops accepting, commits and acknowledges what was taken, then stops the engines. */
+  stop(): Promise<void>;
+};
+
+export type PlatformOptions = {
+  config: Config;
+  log: Log;
+  clock?: Clock;
+  /** Tests hold every answer against its schema. */
+  answers?: "validate" | "stringify";
+  /** Tests leave out the metrics of the process, which all platforms of one process would share. */
+  processMetrics?: "collect" | "omit";
+};
+
+const drainMs = 5_000;
+
+/** Builds every part once, in order: engines, who may, what devices there are, their ways in, what they say, what they should run. */
+export async function startPlatform(options: PlatformOptions): Promise<Platform> {
+  const engines = await startEngines(options);
+  try {
+    return await build(options, engines);
+  } catch (error) {
+    await engines.stop();
+    throw error;
+  }
+}
+
+async function build(options: PlatformOptions, engines: Engines): Promise<Platform> {
+  const { config, log, clock = systemClock, answers = "stringify", processMetrics = "collect" } = options;
+  const { db, store, journal, blobs, dataDir } = engines;
+  const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string };
+  const startedAt = new Date(clock.now()).toISOString();
+  const bus = createBus(clock);
+  const metrics = createMetrics({ processMetrics });
+  const part = (name: string) => log.child({ part: name });
+
+  const access = createAccess({ db, clock, log: part("access") });
+  const { audit } = access;
+  const registry = createRegistry({ db, bus, clock, log: part("registry"), audit });
+  const hostnames = config["device.hostnames"];
+  const enrollment = await createEnrollment({ db, registry, audit, bus, clock, log: part("enrollment"), dataDir, hostnames, certificateLifetime: config["certificate.lifetime"] });
+
+  // What devices say.
+  const refusals = createBatcher<Refusal>({ name: "refusals", everyMs: 500, most: 100_000, write: (items) => registry.recordRefusals(items), log });
+  const contacts = createBatcher<Contact>({ name: "contacts", everyMs: 1_000, most: 200_000, write: (items) => registry.recordContacts(items), log });
+  const putAside = keepDeadLetters({ db, clock });
+  const onRefused = ({ device, at, because, detail }: RefusalNote) => refusals.add({ device, at, reason: `${because}: ${detail}` });
+  const intake = createIntake({ journal, putAside, onRefused, log: part("intake"), metrics });
+  const telemetry = createTelemetry({ store, db, bus, clock, log: part("telemetry"), intake, putAside });
+
+  // Who is connected. The endpoint asks, hands over, and is told what to send; what it knows of a device it knows from its certificate.
+  const links = createLinks({
+    admit: (certificate) => enrollment.admit(certificate),
+    receive: (message) => intake.receive(message),
+    downlink: async (device, scope, topic) => (topic === "deployments/next" ? JSON.stringify(await rollouts.next(device, scope)) : undefined),
+    contact: (device, _scope, at) => contacts.add({ device, at }),
+    refused: (device, _scope, { because, detail, at }) => refusals.add({ device, at, reason: `${because}: ${detail}` }),
+    bus,
+    clock,
+    log: part("links"),
+    metrics,
+    limits: { maxConnections: config["mqtt.max.connections"] },
+  });
+
+  // What devices should run.
+  const admitRequest = async (request: { raw: IncomingMessage }): Promise<{ device: string; scope: Scope }> => {
+    const certificate = tlsSocketOf(request).getPeerX509Certificate();
+    if (certificate === undefined) throw httpProblems.not_signed_in("This path needs a client certificate.", { fix: "Connect with the device's operational certificate." });
+    const admission = await enrollment.admit(certificate);
+    if (admission.is === "refuse") throw httpProblems.not_allowed(`${admission.because}: ${admission.detail}`);
+    return admission;
+  };
+  const releases = createReleases({ db, blobs, audit, clock, maxArtifactBytes: config["artifact.max.bytes"], admitRequest, firmwareInUse: (scope) => registry.firmwareInUse(scope) });
+  const rollouts = createRollouts({ db, registry, releases, send: (device, message) => links.send(device, message), audit, bus, clock, log: part("rollouts"), tickMs: config["rollout.tick"] });
+
+  intake.consume<Heartbeat>("heartbeat", {
+    name: "contacts",
+    decode: decodeHeartbeat,
+    apply: (batch) => registry.recordContacts(batch.map(({ message, value }) => ({ device: message.device, at: message.receivedAt, heartbeat: value }))),
+  });
+  intake.consume<Heartbeat>("heartbeat", {
+    name: "verified-boots",
+    decode: decodeHeartbeat,
+    apply: (batch) => rollouts.observeHeartbeats(batch.map(({ message, value }) => ({ device: message.device, scope: message.scope, heartbeat: value, at: message.receivedAt }))),
+  });
+  intake.consume<DeploymentReport>("deployment", {
+    name: "deployment-reports",
+    decode: bySchema(deploymentReport, "deployment_report_invalid"),
+    apply: (batch) => rollouts.observeReports(batch.map(({ message, value }) => ({ device: message.device, scope: message.scope, deployment: message.id ?? "", report: value, at: message.receivedAt }))),
+  });
+
+  // What people look at.
+  const authenticate = (request: FastifyRequest) => access.authenticate(request);
+  const http = await createHttp({ log: part("http"), authenticate, version, answers });
+  healthRoutes(http, {
+    metrics,
+    checks: [
+      { name: "postgresql", examine: () => sql`select 1`.execute(db) },
+      { name: "telemetry store", examine: () => store.ping() },
+      { name: "journal", examine: async () => assertWell(journal.health()) },
+    ],
+  });
+  serve(http, api.getVersion, async () => ({ version, node: process.version, startedAt, engines: engines.kinds }));
+  http.get("/api/openapi.json", guarded("anyone"), async () => http.swagger());
+  liveEvents(http, bus);
+  accessRoutes(http, { access, publicUrl: config["public.url"] });
+  registryRoutes(http, { db, clock, audit, registry, timeline: [(scope, device, limit) => telemetryTimeline(telemetry, scope, { device, limit }), rollouts.deviceUpdates] });
+  enrollment.routes(http);
+  telemetryRoutes(http, { store, select: async (scope, filter) => (await registry.select(scope, filter)).map(({ id }) => id) });
+  releases.routes(http);
+  rollouts.routes(http);
+  await serveConsole(http);
+
+  const deviceHttp = createDeviceHttp({ tls: enrollment.serverTls(), log: part("device-http") });
+  enrollment.deviceRoutes(deviceHttp);
+  links.deviceRoutes(deviceHttp);
+  releases.deviceRoutes(deviceHttp);
+  enrollment.onServerTls((tls) => deviceHttp.server.setSecureContext(tls));
+
+  // Everything is built: first the loops and what an earlier process acknowledged, then the doors.
+  intake.start();
+  enrollment.start();
+  rollouts.start();
+  const endpoints = await openDoors();
+  const { setUpUrl } = await access.bootstrap({ dataDir, baseUrl: config["public.url"] ?? endpoints.url });
+  const withdraw = await announceEndpoints(dataDir, endpoints);
+
+  async function openDoors(): Promise<Endpoints> {
+    const { "http.port": httpPort, "http.host": httpHost, "device.host": deviceHost, "device.https.port": devicePort, "mqtt.port": mqttPort } = config;
+    const url = await listening({ setting: "http.port", port: httpPort }, () => http.listen({ port: httpPort, host: httpHost }));
+    await listening({ setting: "device.https.port", port: devicePort }, () => deviceHttp.listen({ port: devicePort, host: deviceHost }));
+    const mqtt = await listening({ setting: "mqtt.port", port: mqttPort }, () => links.listenMqtt({ tls: enrollment.serverTls(), port: mqttPort, host: deviceHost }));
+    const address = deviceHttp.server.address() as AddressInfo;
+    return { url, deviceUrl: `https://localhost:${address.port}`, mqttUrl: `mqtts://localhost:${mqtt.port}` };
+  }
+
+  return {
+    version,
+    endpoints: {
+      console: endpoints.url,
+      ...(setUpUrl === undefined ? {} : { "first sign-in": `${setUpUrl} (once)` }),
+      "operator API": `${endpoints.url}/api/v1`,
+      "device HTTPS, EST": endpoints.deviceUrl,
+      "device MQTT": endpoints.mqttUrl,
+      "data folder": dataDir,
+    },
+    async stop() {
+      await withdraw();
+      await Promise.all([links.close({ drainMs }), deviceHttp.close(), http.close()]);
+      await Promise.all([rollouts.stop(), enrollment.stop()]);
+      await intake.stop();
+      await Promise.all([refusals.stop(), contacts.stop(), telemetry.stop()]);
+      await engines.stop();
+    },
+  };
+}
+
+function assertWell(health: { is: "well" } | { is: "broken"; because: string }): void {
+  if (health.is === "broken") throw new Error(health.because);
+}
+
+/** Events of the column store, as entries of a device's timeline. */
+async function telemetryTimeline(telemetry: Telemetry, scope: Scope, { device, limit }: { device: string; limit: number }): Promise<TimelineEntry[]> {
+  const events = await telemetry.deviceEvents(scope, device, limit);
+  return events.map(({ at, type, severity, detail }) => ({ at: new Date(at).toISOString(), kind: `event.${type}`, severity, text: type.replaceAll("_", " "), detail }));
+}

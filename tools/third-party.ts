@@ -1,0 +1,33 @@
+/**
+ * `npm run test:third-party [-- NAME …]`: clients that others wrote, against a running platform. Installs Debian packages where it may;
+ * what cannot run is named with the reason. Ends with `N passed, N failed, N skipped`.
+ */
+import { provide } from "./third-party/packages.ts";
+import { type RunningPlatform, runPlatform } from "./third-party/platform.ts";
+import type { Counts } from "./third-party/steps.ts";
+
+type Suite = { name: string; commands: string[]; load: () => Promise<{ run: (platform: RunningPlatform) => Promise<Counts> }> };
+
+const suites: Suite[] = [
+  { name: "est", commands: ["openssl", "curl"], load: () => import("./third-party/est.ts") },
+  { name: "mosquitto", commands: ["openssl", "curl", "mosquitto_pub"], load: () => import("./third-party/mosquitto.ts") },
+  { name: "replay", commands: [], load: () => import("./third-party/replay.ts") },
+  { name: "console", commands: ["chromium"], load: () => import("./third-party/console.ts") },
+];
+
+const wanted = process.argv.slice(2);
+const total = { passed: 0, failed: 0, skipped: 0 };
+for (const { name, commands, load } of suites.filter((suite) => wanted.length === 0 || wanted.includes(suite.name))) {
+  const missing = provide(commands);
+  if (missing.size > 0) {
+    total.skipped += 1;
+    console.log(`- ${name}: skipped, because ${[...missing].map(([command, why]) => `${command} is missing: ${why}`).join("; ")}`);
+    continue;
+  }
+  await using platform = await runPlatform();
+  const counts = await (await load()).run(platform);
+  total.passed += counts.passed;
+  total.failed += counts.failed;
+}
+console.log(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
+process.exit(total.failed === 0 && total.passed > 0 ? 0 : 1);
