@@ -13,7 +13,8 @@ const lockPatienceMs = 10_000;
 
 // A parent that is gone can be told nothing more, and its successor waits for the lock. The store survives kill -9 at any moment.
 process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));
-process.on("SIGINT", () => undefined); // Ctrl-C reaches the whole group; the parent decides when we close.
+// Ctrl-C and service managers reach the whole group; the parent decides when we close.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => undefined);
 
 const say = (message: StoreAnswer | StoreGreeting) => process.connected && process.send?.(message);
 
