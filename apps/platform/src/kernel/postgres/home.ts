@@ -25,7 +25,7 @@ export type Home = {
 export async function settle(folder: string, account: Account | undefined): Promise<Home> {
   await mkdir(folder, { recursive: true });
   const given = await realpath(folder);
-  const place = await chooseplace(given, account);
+  const place = await choosePlace(given, account);
   const socket = await socketFolder(place, account);
   return {
     cluster: join(place, "cluster"),
@@ -35,7 +35,7 @@ export async function settle(folder: string, account: Account | undefined): Prom
   };
 }
 
-async function chooseplace(given: string, account: Account | undefined): Promise<string> {
+async function choosePlace(given: string, account: Account | undefined): Promise<string> {
   const marker = join(given, "location");
   if (existsSync(marker)) return (await readFile(marker, "utf8")).trim();
   if (await canReach(given, account)) {
@@ -71,7 +71,14 @@ async function shortFolder(marker: string): Promise<string> {
 /** The password of the embedded server, made once; only we may read it. */
 async function ownPassword(file: string): Promise<string> {
   if (!existsSync(file)) await writeDurably(file, `${randomBytes(24).toString("base64url")}\n`);
-  return (await readFile(file, "utf8")).trim();
+  try {
+    return (await readFile(file, "utf8")).trim();
+  } catch (cause) {
+    throw postgresProblems.embedded_postgres_failed(`The database's password in ${file} cannot be read.`, {
+      cause,
+      fix: "Run Tenfold as the user who made this data folder (root, perhaps), or use another folder (--data).",
+    });
+  }
 }
 
 /** A reader sees the whole text or no file, after a power cut too. Mode 0600. */

@@ -44,10 +44,12 @@ export async function openDatabase({ url, log, max = 20 }: DatabaseOptions): Pro
     types,
     ...waits,
   });
-  // Without a listener, a connection that the server ends (a restart) would end this process.
-  pool.on("error", (error) => log.warn("postgres.connection_lost", { because: error.message }));
   const db: Database = new Kysely({ dialect: new PostgresDialect({ pool }) });
   let closing: Promise<void> | undefined;
+  // Without a listener, a connection that the server ends (a restart) would end this process.
+  pool.on("error", (error) => {
+    if (closing === undefined) log.warn("postgres.connection_lost", { because: error.message });
+  });
   const close = () => {
     closing ??= db.destroy();
     return closing;
