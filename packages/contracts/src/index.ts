@@ -2,3 +2,4 @@ export * from "./api/index.ts";
 export * from "./device/deployment.ts";
 export * from "./device/heartbeat.ts";
 export * from "./device/topics.ts";
+export * from "./manifest.ts";
