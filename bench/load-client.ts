@@ -19,22 +19,57 @@ export type LoadOrders = {
   firstSeq?: number;
 };
 
-export type LoadReport = { connected: number; acknowledged: number; seconds: number; connectSeconds: number; ackMs: { p50: number; p95: number; p99: number } };
+export type LoadReport = {
+  connected: number;
+  acknowledged: number;
+  seconds: number;
+  connectSeconds: number;
+  ackMs: { p50: number; p95: number; p99: number };
+};
 
-type Link = { socket: TLSSocket; topic: string; left: number; inFlight: number; nextId: number; seq: number; sentAt: Map<number, number> };
+type Link = {
+  socket: TLSSocket;
+  topic: string;
+  left: number;
+  inFlight: number;
+  nextId: number;
+  seq: number;
+  sentAt: Map<number, number>;
+};
 
-const payloadOf = (seq: number) => `{"ts":${Date.now()},"seq":${seq},"temperature":${(20 + (seq % 100) / 10).toFixed(1)},"humidity":${40 + (seq % 20)},"vibration":${((seq % 50) / 100).toFixed(2)},"battery":3.7}`;
+const payloadOf = (seq: number) =>
+  `{"ts":${Date.now()},"seq":${seq},"temperature":${(20 + (seq % 100) / 10).toFixed(1)},"humidity":${40 + (seq % 20)},"vibration":${((seq % 50) / 100).toFixed(2)},"battery":3.7}`;
 
 async function openLink(orders: LoadOrders, device: LoadOrders["devices"][number], left: number): Promise<Link> {
-  const socket = connect({ host: orders.host, port: orders.port, ca: orders.ca, cert: device.cert, key: device.key, servername: "localhost", checkServerIdentity: () => undefined });
+  const socket = connect({
+    host: orders.host,
+    port: orders.port,
+    ca: orders.ca,
+    cert: device.cert,
+    key: device.key,
+    servername: "localhost",
+    checkServerIdentity: () => undefined,
+  });
   socket.setNoDelay(true);
   await new Promise<void>((resolve, reject) => socket.once("secureConnect", resolve).once("error", reject));
-  socket.write(generate({ cmd: "connect", protocolId: "MQTT", protocolVersion: 4, clientId: device.id, clean: true, keepalive: 600 }));
+  socket.write(
+    generate({ cmd: "connect", protocolId: "MQTT", protocolVersion: 4, clientId: device.id, clean: true, keepalive: 600 }),
+  );
   await new Promise<void>((resolve, reject) => {
-    socket.once("data", (answer) => (answer[0] === 0x20 && answer[3] === 0 ? resolve() : reject(new Error(`CONNACK refused: ${answer.toString("hex")}`))));
+    socket.once("data", (answer) =>
+      answer[0] === 0x20 && answer[3] === 0 ? resolve() : reject(new Error(`CONNACK refused: ${answer.toString("hex")}`)),
+    );
     socket.once("close", () => reject(new Error("closed before CONNACK")));
   });
-  return { socket, topic: `devices/${device.id}/telemetry`, left, inFlight: 0, nextId: 1, seq: orders.firstSeq ?? 0, sentAt: new Map() };
+  return {
+    socket,
+    topic: `devices/${device.id}/telemetry`,
+    left,
+    inFlight: 0,
+    nextId: 1,
+    seq: orders.firstSeq ?? 0,
+    sentAt: new Map(),
+  };
 }
 
 /** Sends until the window is full. */
@@ -43,7 +78,17 @@ function pump(link: Link, window: number): void {
   while (link.inFlight < window && link.left > 0) {
     const id = link.nextId;
     link.nextId = (id % 65_535) + 1;
-    packets.push(generate({ cmd: "publish", topic: link.topic, payload: payloadOf(link.seq++), qos: 1, messageId: id, dup: false, retain: false }));
+    packets.push(
+      generate({
+        cmd: "publish",
+        topic: link.topic,
+        payload: payloadOf(link.seq++),
+        qos: 1,
+        messageId: id,
+        dup: false,
+        retain: false,
+      }),
+    );
     link.sentAt.set(id, performance.now());
     link.inFlight += 1;
     link.left -= 1;
@@ -84,12 +129,14 @@ export async function runLoad(orders: LoadOrders): Promise<LoadReport> {
   const began = performance.now();
   const links: Link[] = [];
   const each = Math.ceil(orders.messages / orders.devices.length);
-  for (let i = 0; i < orders.devices.length; i += 32) links.push(...(await Promise.all(orders.devices.slice(i, i + 32).map((device) => openLink(orders, device, each)))));
+  for (let i = 0; i < orders.devices.length; i += 32)
+    links.push(...(await Promise.all(orders.devices.slice(i, i + 32).map((device) => openLink(orders, device, each)))));
   const connectSeconds = (performance.now() - began) / 1_000;
   const latencies: number[] = [];
   const started = performance.now();
   if (orders.holdMs !== undefined) await new Promise((resolve) => setTimeout(resolve, orders.holdMs));
-  const counts = orders.holdMs === undefined ? await Promise.all(links.map((link) => drive(link, { window: orders.window, latencies }))) : [];
+  const counts =
+    orders.holdMs === undefined ? await Promise.all(links.map((link) => drive(link, { window: orders.window, latencies }))) : [];
   const seconds = (performance.now() - started) / 1_000;
   for (const { socket } of links) socket.destroy();
   latencies.sort((a, b) => a - b);

@@ -20,7 +20,11 @@ if (unknown.length > 0 || !existsSync("bench")) {
   console.error(`No benchmark is called ${unknown.join(", ")}. There are: ${names.join(", ")}.`);
   process.exit(2);
 }
-console.log(`load average ${loadavg().map((n) => n.toFixed(1)).join(" ")}; these figures are ratios and orders of size, not promises`);
+console.log(
+  `load average ${loadavg()
+    .map((n) => n.toFixed(1))
+    .join(" ")}; these figures are ratios and orders of size, not promises`,
+);
 for (const name of wanted.length > 0 ? wanted : names) {
   // Checked against `names` above.
   const result = await (await load[name as Name]()).run();

@@ -38,14 +38,17 @@ export const moduleRows = [
 const shell = /\/(index|routes|device-routes|store|reconcile|deps|testing)\.ts$|\.shell\.ts$/;
 const test = /\.test\.ts$|\/test\/|\/testing\.ts$/;
 
-const importPattern = /(?:^|\n)\s*(import|export)\s+(type\s)?[^;"']*?from\s*["']([^"']+)["']|(?:^|\n)\s*import\s*["']([^"']+)["']|\bimport\(\s*["']([^"']+)["']/g;
+const importPattern =
+  /(?:^|\n)\s*(import|export)\s+(type\s)?[^;"']*?from\s*["']([^"']+)["']|(?:^|\n)\s*import\s*["']([^"']+)["']|\bimport\(\s*["']([^"']+)["']/g;
 
 export type Import = { from: string; to: string; typeOnly: boolean };
 
 export function importsOf(file: string, source: string): Import[] {
   return [...source.matchAll(importPattern)].map((match) => {
     const specifier = match[3] ?? match[4] ?? match[5] ?? "";
-    const to = specifier.startsWith(".") ? normalize(join(dirname(file), specifier)) : specifier.replace(/^@tenfold\/([^/]+)$/, "packages/$1/src/index.ts");
+    const to = specifier.startsWith(".")
+      ? normalize(join(dirname(file), specifier))
+      : specifier.replace(/^@tenfold\/([^/]+)$/, "packages/$1/src/index.ts");
     return { from: file, to, typeOnly: match[2] !== undefined };
   });
 }
@@ -72,14 +75,16 @@ function betweenModules({ from, to }: Import): string | undefined {
   if (module === undefined || other === undefined || module === other) return undefined;
   const row = moduleRows.findIndex((names) => names.includes(module));
   if (row < 0) return `${module} stands in no row of tools/architecture.ts`;
-  if (!moduleRows.slice(0, row).flat().includes(other)) return `${module} may not import ${other}: it does not stand in an earlier row`;
+  if (!moduleRows.slice(0, row).flat().includes(other))
+    return `${module} may not import ${other}: it does not stand in an earlier row`;
   return to.endsWith("/index.ts") ? undefined : `${other} is entered through its index.ts`;
 }
 
 function outOfPureFiles({ from, to, typeOnly }: Import): string | undefined {
   const module = platformModule(from);
   if (module === undefined || module === "kernel" || typeOnly || shell.test(from)) return undefined;
-  const touchesTheWorld = /^(node:(?!crypto$|util$|buffer$)|fastify|pg$|kysely|@clickhouse|chdb)/.test(to) || platformModule(to) === "kernel";
+  const touchesTheWorld =
+    /^(node:(?!crypto$|util$|buffer$)|fastify|pg$|kysely|@clickhouse|chdb)/.test(to) || platformModule(to) === "kernel";
   return touchesTheWorld ? "only index, routes, store, reconcile, deps and *.shell.ts touch the world" : undefined;
 }
 

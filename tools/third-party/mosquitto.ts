@@ -22,7 +22,9 @@ export async function run(platform: RunningPlatform): Promise<Counts> {
   });
   await step("tenfold api GET returns exactly those points", () =>
     eventually(async () => {
-      const { points } = JSON.parse(await platform.tenfold("api", "GET", `/api/v1/devices/${device.id}/telemetry?metric=temperature`)) as { points: { at: string; v: number }[] };
+      const { points } = JSON.parse(
+        await platform.tenfold("api", "GET", `/api/v1/devices/${device.id}/telemetry?metric=temperature`),
+      ) as { points: { at: string; v: number }[] };
       same(
         points.map(({ at: when, v }) => [Date.parse(when), v]),
         sent.map(({ ts, temperature }) => [ts, temperature]),
@@ -32,7 +34,9 @@ export async function run(platform: RunningPlatform): Promise<Counts> {
   await step("rubbish is refused with a reason that stands on the device's page", async () => {
     same(await post(platform, device, "{not json"), "422");
     await eventually(async () => {
-      const shown = JSON.parse(await platform.tenfold("device", "show", device.id, "--json")) as { refusedInputs: { count: number; lastReason?: string } };
+      const shown = JSON.parse(await platform.tenfold("device", "show", device.id, "--json")) as {
+        refusedInputs: { count: number; lastReason?: string };
+      };
       assert.ok(shown.refusedInputs.count >= 1 && shown.refusedInputs.lastReason, JSON.stringify(shown.refusedInputs));
     });
   });
@@ -42,11 +46,17 @@ export async function run(platform: RunningPlatform): Promise<Counts> {
   const expired = await expiredDevice(platform, "board-1");
   await refused(platform, suite, { what: "an expired certificate", device: expired, because: "certificate_expired" });
   await step("a topic of another device is refused, and the log says so", async () => {
-    const { said } = await publish(platform, device, { version: "mqttv5", payload: '{"temperature":1}', topic: "devices/board-2/telemetry" });
+    const { said } = await publish(platform, device, {
+      version: "mqttv5",
+      payload: '{"temperature":1}',
+      topic: "devices/board-2/telemetry",
+    });
     assert.match(`${said}${await platform.log()}`, /not authori[sz]ed|topic_not_own|topic_not_allowed/i);
   });
   await step("a revoked certificate is refused from the moment of its revocation", async () => {
-    const { items } = JSON.parse(await platform.tenfold("api", "GET", `/api/v1/certificates?device=${device.id}`)) as { items: { serialNumber: string }[] };
+    const { items } = JSON.parse(await platform.tenfold("api", "GET", `/api/v1/certificates?device=${device.id}`)) as {
+      items: { serialNumber: string }[];
+    };
     await platform.tenfold("api", "POST", `/api/v1/certificates/${items[0]?.serialNumber}/revoke`, "--body", '{"reason":"test"}');
     same(await post(platform, device, '{"temperature":1}'), "403");
   });
@@ -56,7 +66,11 @@ export async function run(platform: RunningPlatform): Promise<Counts> {
 
 type Refused = { what: string; device: ShellDevice; because: string };
 
-async function refused(platform: RunningPlatform, { step }: ReturnType<typeof steps>, { what, device, because }: Refused): Promise<void> {
+async function refused(
+  platform: RunningPlatform,
+  { step }: ReturnType<typeof steps>,
+  { what, device, because }: Refused,
+): Promise<void> {
   for (const version of ["mqttv5", "mqttv311"]) {
     await step(`${what} is refused over ${version}, with the reason ${because} in the log`, async () => {
       const { code, said } = await publish(platform, device, { version, payload: '{"temperature":1}' });
@@ -68,10 +82,55 @@ async function refused(platform: RunningPlatform, { step }: ReturnType<typeof st
 
 type Publish = { version: string; payload: string; topic?: string };
 
-function publish({ mqttPort, ca }: RunningPlatform, { id, key, cert }: ShellDevice, { version, payload, topic = `devices/${id}/telemetry` }: Publish) {
-  return attempt("mosquitto_pub", "-V", version, "-h", "localhost", "-p", String(mqttPort), "--cafile", ca, "--cert", cert, "--key", key, "-i", id, "-q", "1", "-t", topic, "-m", payload, "-d");
+function publish(
+  { mqttPort, ca }: RunningPlatform,
+  { id, key, cert }: ShellDevice,
+  { version, payload, topic = `devices/${id}/telemetry` }: Publish,
+) {
+  return attempt(
+    "mosquitto_pub",
+    "-V",
+    version,
+    "-h",
+    "localhost",
+    "-p",
+    String(mqttPort),
+    "--cafile",
+    ca,
+    "--cert",
+    cert,
+    "--key",
+    key,
+    "-i",
+    id,
+    "-q",
+    "1",
+    "-t",
+    topic,
+    "-m",
+    payload,
+    "-d",
+  );
 }
 
 async function post({ deviceUrl, ca }: RunningPlatform, { key, cert }: ShellDevice, body: string): Promise<string> {
-  return sh("curl", "-sS", "--cacert", ca, "--cert", cert, "--key", key, "-H", "Content-Type: application/json", "--data-binary", body, "-o", "/dev/null", "-w", "%{http_code}", `${deviceUrl}/v1/telemetry`);
+  return sh(
+    "curl",
+    "-sS",
+    "--cacert",
+    ca,
+    "--cert",
+    cert,
+    "--key",
+    key,
+    "-H",
+    "Content-Type: application/json",
+    "--data-binary",
+    body,
+    "-o",
+    "/dev/null",
+    "-w",
+    "%{http_code}",
+    `${deviceUrl}/v1/telemetry`,
+  );
 }

@@ -3,10 +3,16 @@ import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 
 /** Debian packages by the command that shows that they are there. */
-const packageOf: Record<string, string> = { openssl: "openssl", curl: "curl", mosquitto_pub: "mosquitto-clients", mosquitto: "mosquitto", chromium: "chromium" };
+const packageOf: Record<string, string> = {
+  openssl: "openssl",
+  curl: "curl",
+  mosquitto_pub: "mosquitto-clients",
+  mosquitto: "mosquitto",
+  chromium: "chromium",
+};
 
 export const onPath = (command: string): boolean =>
-  (process.env["PATH"] ?? "").split(delimiter).some((folder) => {
+  (process.env.PATH ?? "").split(delimiter).some((folder) => {
     try {
       accessSync(join(folder, command), constants.X_OK);
       return true;
@@ -20,13 +26,22 @@ export function provide(commands: readonly string[]): Map<string, string> {
   const missing = commands.filter((command) => !onPath(command));
   if (missing.length === 0) return new Map();
   const packages = missing.map((command) => packageOf[command] ?? command);
-  if (process.getuid?.() !== 0 || !onPath("apt-get")) return new Map(missing.map((command) => [command, `install the Debian package ${packageOf[command]} (only root can do that from here)`]));
+  if (process.getuid?.() !== 0 || !onPath("apt-get"))
+    return new Map(
+      missing.map((command) => [command, `install the Debian package ${packageOf[command]} (only root can do that from here)`]),
+    );
   console.log(`installing ${packages.join(", ")} …`);
   try {
     execFileSync("apt-get", ["update", "-q"], { stdio: "ignore", timeout: 120_000 });
-    execFileSync("apt-get", ["install", "-y", "-q", "--no-install-recommends", ...packages], { stdio: "ignore", timeout: 600_000, env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" } });
+    execFileSync("apt-get", ["install", "-y", "-q", "--no-install-recommends", ...packages], {
+      stdio: "ignore",
+      timeout: 600_000,
+      env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
+    });
   } catch {
     // What is still missing is said below, by name.
   }
-  return new Map(missing.filter((command) => !onPath(command)).map((command) => [command, `apt-get could not install ${packageOf[command]}`]));
+  return new Map(
+    missing.filter((command) => !onPath(command)).map((command) => [command, `apt-get could not install ${packageOf[command]}`]),
+  );
 }

@@ -32,8 +32,16 @@ export async function runPlatform(env: Record<string, string> = {}): Promise<Run
   const dir = await mkdtemp(join(tmpdir(), "tenfold-third-party-"));
   const dataDir = join(dir, "data");
   const logFile = join(dir, "platform.log");
-  const ports = { TENFOLD_HTTP_PORT: "0", TENFOLD_DEVICE_HTTPS_PORT: "0", TENFOLD_MQTT_PORT: "0", TENFOLD_DEVICE_HOST: "127.0.0.1" };
-  const child = spawn(process.execPath, ["apps/platform/src/main.ts", "--data", dataDir], { env: { ...process.env, ...ports, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+  const ports = {
+    TENFOLD_HTTP_PORT: "0",
+    TENFOLD_DEVICE_HTTPS_PORT: "0",
+    TENFOLD_MQTT_PORT: "0",
+    TENFOLD_DEVICE_HOST: "127.0.0.1",
+  };
+  const child = spawn(process.execPath, ["apps/platform/src/main.ts", "--data", dataDir], {
+    env: { ...process.env, ...ports, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   const file = createWriteStream(logFile);
   child.stdout.pipe(file, { end: false });
   child.stderr.pipe(file, { end: false });
@@ -51,7 +59,13 @@ export async function runPlatform(env: Record<string, string> = {}): Promise<Run
     issuingKey: join(dataDir, "pki", "issuing.key"),
     pid: child.pid ?? 0,
     log: () => readFile(logFile, "utf8"),
-    tenfold: async (...args) => (await run(process.execPath, ["apps/cli/src/main.ts", "--data", dataDir, ...args], { timeout: 120_000, maxBuffer: 64 * 1024 * 1024 })).stdout,
+    tenfold: async (...args) =>
+      (
+        await run(process.execPath, ["apps/cli/src/main.ts", "--data", dataDir, ...args], {
+          timeout: 120_000,
+          maxBuffer: 64 * 1024 * 1024,
+        })
+      ).stdout,
     async [Symbol.asyncDispose]() {
       if (child.exitCode === null && child.signalCode === null) {
         child.kill("SIGTERM");

@@ -31,11 +31,42 @@ export async function enrollByCode(platform: RunningPlatform, id: string): Promi
   const dir = join(platform.dir, id);
   await mkdir(dir, { recursive: true });
   const [key, csr, cert] = [join(dir, "key.pem"), join(dir, "request.b64"), join(dir, "cert.pem")];
-  await sh("openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-subj", `/CN=${id}`, "-outform", "DER", "-out", `${csr}.der`);
+  await sh(
+    "openssl",
+    "req",
+    "-new",
+    "-newkey",
+    "ec",
+    "-pkeyopt",
+    "ec_paramgen_curve:P-256",
+    "-nodes",
+    "-keyout",
+    key,
+    "-subj",
+    `/CN=${id}`,
+    "-outform",
+    "DER",
+    "-out",
+    `${csr}.der`,
+  );
   await sh("openssl", "base64", "-in", `${csr}.der`, "-out", csr);
   const { code } = JSON.parse(await platform.tenfold("enroll", "code", id, "--json")) as { code: string };
   const url = `${platform.deviceUrl}/.well-known/est/simpleenroll`;
-  await sh("curl", "-sSf", "--cacert", platform.ca, "-u", `${id}:${code}`, "-H", "Content-Type: application/pkcs10", "--data-binary", `@${csr}`, url, "-o", `${cert}.p7.b64`);
+  await sh(
+    "curl",
+    "-sSf",
+    "--cacert",
+    platform.ca,
+    "-u",
+    `${id}:${code}`,
+    "-H",
+    "Content-Type: application/pkcs10",
+    "--data-binary",
+    `@${csr}`,
+    url,
+    "-o",
+    `${cert}.p7.b64`,
+  );
   await sh("openssl", "base64", "-d", "-in", `${cert}.p7.b64`, "-out", `${cert}.p7`);
   await writeFile(cert, await sh("openssl", "pkcs7", "-inform", "DER", "-in", `${cert}.p7`, "-print_certs"));
   return { id, key, cert };
@@ -46,7 +77,24 @@ export async function strangersDevice(platform: RunningPlatform, id: string): Pr
   const dir = join(platform.dir, `stranger-${id}`);
   await mkdir(dir, { recursive: true });
   const at = (name: string) => join(dir, name);
-  await sh("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", at("ca.key"), "-out", at("ca.pem"), "-subj", "/CN=Somebody Else", "-days", "30");
+  await sh(
+    "openssl",
+    "req",
+    "-x509",
+    "-newkey",
+    "ec",
+    "-pkeyopt",
+    "ec_paramgen_curve:P-256",
+    "-nodes",
+    "-keyout",
+    at("ca.key"),
+    "-out",
+    at("ca.pem"),
+    "-subj",
+    "/CN=Somebody Else",
+    "-days",
+    "30",
+  );
   await issueByHand({ ca: at("ca.pem"), caKey: at("ca.key"), dir, id, end: "20991231000000Z" });
   return { id, key: at("key.pem"), cert: at("cert.pem") };
 }
@@ -63,10 +111,44 @@ type ByHand = { ca: string; caKey: string; dir: string; id: string; end: string 
 
 async function issueByHand({ ca, caKey, dir, id, end }: ByHand): Promise<void> {
   const at = (name: string) => join(dir, name);
-  await sh("openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", at("key.pem"), "-subj", `/CN=${id}`, "-out", at("request.pem"));
+  await sh(
+    "openssl",
+    "req",
+    "-new",
+    "-newkey",
+    "ec",
+    "-pkeyopt",
+    "ec_paramgen_curve:P-256",
+    "-nodes",
+    "-keyout",
+    at("key.pem"),
+    "-subj",
+    `/CN=${id}`,
+    "-out",
+    at("request.pem"),
+  );
   const config = `[ca]\ndefault_ca=d\n[d]\ndatabase=${at("index")}\nnew_certs_dir=${dir}\nrand_serial=yes\ndefault_md=sha256\npolicy=p\nx509_extensions=e\nunique_subject=no\n[p]\ncommonName=supplied\n[e]\nbasicConstraints=critical,CA:false\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=clientAuth\n`;
   await writeFile(at("ca.cnf"), config);
   await writeFile(at("index"), "");
-  await sh("openssl", "ca", "-batch", "-notext", "-config", at("ca.cnf"), "-cert", ca, "-keyfile", caKey, "-in", at("request.pem"), "-out", at("cert.pem"), "-startdate", "20250101000000Z", "-enddate", end);
+  await sh(
+    "openssl",
+    "ca",
+    "-batch",
+    "-notext",
+    "-config",
+    at("ca.cnf"),
+    "-cert",
+    ca,
+    "-keyfile",
+    caKey,
+    "-in",
+    at("request.pem"),
+    "-out",
+    at("cert.pem"),
+    "-startdate",
+    "20250101000000Z",
+    "-enddate",
+    end,
+  );
   await readFile(at("cert.pem"));
 }

@@ -27,6 +27,10 @@ export async function pushArtifact(client: ApiClient, path: string): Promise<{ s
   const { size } = await stat(path);
   // Node's fetch wants `duplex` for a streamed body; the DOM types do not know it.
   const body = Readable.toWeb(createReadStream(path)) as unknown as NonNullable<RequestInit["body"]>;
-  await client.raw("PUT", url, { body, duplex: "half", headers: { "content-type": "application/octet-stream", "content-length": String(size) } } as Parameters<ApiClient["raw"]>[2]);
+  await client.raw("PUT", url, {
+    body,
+    duplex: "half",
+    headers: { "content-type": "application/octet-stream", "content-length": String(size) },
+  } as Parameters<ApiClient["raw"]>[2]);
   return { ...described, already: false };
 }

@@ -7,7 +7,11 @@ import { cliProblems } from "./exit.ts";
 const apps = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 
 /** Starts another of Tenfold's programs: `platform` or `simulator`. */
-export function startProgram(app: "platform" | "simulator", args: readonly string[], options: { stdio: "inherit" | "piped"; env?: Readonly<Record<string, string>> }): ChildProcess {
+export function startProgram(
+  app: "platform" | "simulator",
+  args: readonly string[],
+  options: { stdio: "inherit" | "piped"; env?: Readonly<Record<string, string>> },
+): ChildProcess {
   const stdio = options.stdio === "inherit" ? ("inherit" as const) : (["ignore", "pipe", "pipe"] as ["ignore", "pipe", "pipe"]);
   return spawn(process.execPath, [join(apps, app, "src", "main.ts"), ...args], { stdio, env: { ...process.env, ...options.env } });
 }

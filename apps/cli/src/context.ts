@@ -5,7 +5,16 @@ import { type ApiClient, createClient } from "@tenfold/contracts";
 import { cliProblems } from "./exit.ts";
 import { createOutput, type Output } from "./output.ts";
 
-export type GlobalOptions = { json?: boolean; jsonl?: boolean; url?: string; token?: string; data?: string; input?: boolean; yes?: boolean; dryRun?: boolean };
+export type GlobalOptions = {
+  json?: boolean;
+  jsonl?: boolean;
+  url?: string;
+  token?: string;
+  data?: string;
+  input?: boolean;
+  yes?: boolean;
+  dryRun?: boolean;
+};
 
 /** Where the server is and how to be let in. */
 export type Server = { url: string; token?: string; dataDir: string };
@@ -33,7 +42,7 @@ export function createSession(options: GlobalOptions): Session {
     write: (text) => void process.stdout.write(text),
     writeNote: (text) => void process.stderr.write(text),
   });
-  const dataDir = resolve(options.data ?? env["TENFOLD_DATA"] ?? "data");
+  const dataDir = resolve(options.data ?? env.TENFOLD_DATA ?? "data");
   const server = () => findServer({ options, env, dataDir });
   return {
     options,
@@ -52,8 +61,8 @@ type Finding = { options: GlobalOptions; env: Readonly<Record<string, string | u
 
 async function findServer({ options, env, dataDir }: Finding): Promise<Server> {
   const running = await readJson(join(dataDir, "server.json"));
-  const url = options.url ?? env["TENFOLD_URL"] ?? running?.url ?? "http://127.0.0.1:8080";
-  const token = options.token ?? env["TENFOLD_TOKEN"] ?? (await readText(join(dataDir, "admin-token")));
+  const url = options.url ?? env.TENFOLD_URL ?? running?.url ?? "http://127.0.0.1:8080";
+  const token = options.token ?? env.TENFOLD_TOKEN ?? (await readText(join(dataDir, "admin-token")));
   return { url, dataDir, ...(token === undefined ? {} : { token }) };
 }
 
@@ -68,7 +77,8 @@ async function readJson(path: string): Promise<{ url?: string } | undefined> {
 
 async function confirm(question: string, { options, terminal }: { options: GlobalOptions; terminal: boolean }): Promise<void> {
   if (options.yes) return;
-  if (!terminal || options.input === false) throw cliProblems.not_confirmed(`${question} Nobody is here to answer.`, { fix: "Add --yes to go on without asking." });
+  if (!terminal || options.input === false)
+    throw cliProblems.not_confirmed(`${question} Nobody is here to answer.`, { fix: "Add --yes to go on without asking." });
   const reader = createInterface({ input: process.stdin, output: process.stderr });
   const answer = await reader.question(`${question} [y/N] `);
   reader.close();

@@ -3,7 +3,13 @@ import { defineProblems, describeError, Problem } from "@tenfold/base";
 /** What the shell is told (docs/cli.md). */
 export const exitCodes = { ok: 0, failed: 1, usage: 2, notFound: 3, refused: 4, halted: 5 } as const;
 
-export const cliProblems = defineProblems({ usage: 400, rollout_halted: 409, not_confirmed: 409, program_failed: 500, not_verified: 403 });
+export const cliProblems = defineProblems({
+  usage: 400,
+  rollout_halted: 409,
+  not_confirmed: 409,
+  program_failed: 500,
+  not_verified: 403,
+});
 
 const usageCodes = new Set(["usage", "input_invalid", "config_invalid", "filter_invalid"]);
 const refusedStatuses = new Set([401, 403, 409, 412]);

@@ -17,11 +17,18 @@ export type Output = {
   event(value: unknown, human: string): void;
 };
 
-export type OutputOptions = { json: boolean; jsonl: boolean; env: Readonly<Record<string, string | undefined>>; terminal: boolean; write: (text: string) => void; writeNote: (text: string) => void };
+export type OutputOptions = {
+  json: boolean;
+  jsonl: boolean;
+  env: Readonly<Record<string, string | undefined>>;
+  terminal: boolean;
+  write: (text: string) => void;
+  writeNote: (text: string) => void;
+};
 
 export function createOutput({ json, jsonl, env, terminal, write, writeNote }: OutputOptions): Output {
   const form = json ? "json" : jsonl ? "jsonl" : "human";
-  const colors = pico.createColors(terminal && form === "human" && !env["NO_COLOR"]);
+  const colors = pico.createColors(terminal && form === "human" && !env.NO_COLOR);
   const print = (value: unknown) => write(`${JSON.stringify(value)}\n`);
   return {
     form,
@@ -46,14 +53,21 @@ export function createOutput({ json, jsonl, env, terminal, write, writeNote }: O
 }
 
 /** Columns in line on a terminal, tabs when piped, so that `cut` and `awk` work. */
-export function table(rows: readonly Record<string, Cell>[], { terminal, bold }: { terminal: boolean; bold: (text: string) => string }): string {
+export function table(
+  rows: readonly Record<string, Cell>[],
+  { terminal, bold }: { terminal: boolean; bold: (text: string) => string },
+): string {
   const [first] = rows;
   if (first === undefined) return terminal ? "Nothing to show.\n" : "";
   const names = Object.keys(first);
   const cells = rows.map((row) => names.map((name) => String(row[name] ?? "")));
   if (!terminal) return `${cells.map((row) => row.join("\t")).join("\n")}\n`;
   const widths = names.map((name, i) => Math.max(name.length, ...cells.map((row) => row[i]?.length ?? 0)));
-  const line = (row: string[]) => row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join("  ").trimEnd();
+  const line = (row: string[]) =>
+    row
+      .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+      .join("  ")
+      .trimEnd();
   return `${[bold(line(names.map((name) => name.toUpperCase()))), ...cells.map(line)].join("\n")}\n`;
 }
 

@@ -1,7 +1,10 @@
 type Page<Item> = { items: Item[]; nextCursor?: string | undefined };
 
 /** Every item of a list, page after page, up to `most`. */
-export async function allItems<Item>(most: number, next: (page: { limit: number; cursor?: string }) => Promise<Page<Item>>): Promise<Item[]> {
+export async function allItems<Item>(
+  most: number,
+  next: (page: { limit: number; cursor?: string }) => Promise<Page<Item>>,
+): Promise<Item[]> {
   const items: Item[] = [];
   let cursor: string | undefined;
   do {

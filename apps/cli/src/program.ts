@@ -29,6 +29,19 @@ export function createProgram(): Command {
     .showHelpAfterError("(add --help for the usage)")
     .configureHelp({ showGlobalOptions: false });
   serverCommands(program);
-  for (const add of [deviceCommands, enrollCommands, groupCommands, artifactCommands, releaseCommands, rolloutCommands, alertCommands, kpiCommands, simCommands, auditCommands, accountCommands]) add(program);
+  for (const add of [
+    deviceCommands,
+    enrollCommands,
+    groupCommands,
+    artifactCommands,
+    releaseCommands,
+    rolloutCommands,
+    alertCommands,
+    kpiCommands,
+    simCommands,
+    auditCommands,
+    accountCommands,
+  ])
+    add(program);
   return program;
 }

@@ -20,11 +20,14 @@ export type Verb = {
 /** Adds a verb to a noun (or to the program itself). Failures end in one place, with the documented exit code. */
 export function addVerb(noun: Command, { usage, summary, flags = [], example, run }: Verb): void {
   const command = noun.command(usage).summary(summary).description(summary);
-  for (const [flag, meaning, otherwise] of flags) command.addOption(otherwise === undefined ? new Option(flag, meaning) : new Option(flag, meaning).default(otherwise));
+  for (const [flag, meaning, otherwise] of flags)
+    command.addOption(otherwise === undefined ? new Option(flag, meaning) : new Option(flag, meaning).default(otherwise));
   if (example !== undefined) command.addHelpText("after", `\nExample:\n  $ tenfold ${example}`);
   command.action(async (...given: unknown[]) => {
     const own = command.opts<Flags>();
-    const words = given.slice(0, -2).flatMap((word) => (Array.isArray(word) ? [word.join(" ")] : word === undefined ? [] : [String(word)]));
+    const words = given
+      .slice(0, -2)
+      .flatMap((word) => (Array.isArray(word) ? [word.join(" ")] : word === undefined ? [] : [String(word)]));
     await attempt(async () => run(createSession(command.optsWithGlobals<GlobalOptions>()), { words, flags: own }));
   });
 }

@@ -4,7 +4,10 @@ import { readConfig } from "./config.ts";
 
 test("without any setting the ports and folders are the documented ones", () => {
   const config = readConfig({ env: { PATH: "/bin" } });
-  assert.deepEqual([config["http.port"], config["device.https.port"], config["mqtt.port"], config.data, config["http.host"]], [8080, 8443, 8883, "./data", "127.0.0.1"]);
+  assert.deepEqual(
+    [config["http.port"], config["device.https.port"], config["mqtt.port"], config.data, config["http.host"]],
+    [8080, 8443, 8883, "./data", "127.0.0.1"],
+  );
 });
 
 test("a flag wins over the environment, and the environment over the file", () => {
@@ -15,7 +18,10 @@ test("a flag wins over the environment, and the environment over the file", () =
 
 test("an unknown key is refused with its file and line, and the nearest right name", () => {
   const file = { path: "tenfold.yaml", text: "data: x\nhttp:\n  prot: 1\n" };
-  assert.throws(() => readConfig({ env: {}, file }), (error: Error & { fix?: string }) => error.message.includes("tenfold.yaml:3") && (error.fix ?? "").includes('"http.port"'));
+  assert.throws(
+    () => readConfig({ env: {}, file }),
+    (error: Error & { fix?: string }) => error.message.includes("tenfold.yaml:3") && (error.fix ?? "").includes('"http.port"'),
+  );
   assert.throws(() => readConfig({ env: { TENFOLD_HTPP_PORT: "1" } }), { code: "config_invalid", message: /TENFOLD_HTPP_PORT/ });
 });
 

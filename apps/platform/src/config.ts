@@ -11,7 +11,15 @@ const duration = z.string().transform((text, context) => {
   if (length === undefined) context.addIssue({ code: "custom", message: `"${text}" is not a duration such as 30s, 5m or PT5M` });
   return length ?? z.NEVER;
 });
-const list = z.union([z.array(z.string()), z.string().transform((text) => text.split(",").map((one) => one.trim()).filter(Boolean))]);
+const list = z.union([
+  z.array(z.string()),
+  z.string().transform((text) =>
+    text
+      .split(",")
+      .map((one) => one.trim())
+      .filter(Boolean),
+  ),
+]);
 
 /** Every key of the configuration. `http.port` in YAML is `TENFOLD_HTTP_PORT` in the environment. */
 const shape = {
@@ -38,7 +46,11 @@ type Read<K extends Key> = z.output<(typeof shape)[K]["schema"]>;
 
 export type Config = { readonly [K in Key]: Read<K> };
 
-export type ConfigSources = { env: Readonly<Record<string, string | undefined>>; file?: { path: string; text: string }; flags?: Readonly<Partial<Record<Key, string>>> };
+export type ConfigSources = {
+  env: Readonly<Record<string, string | undefined>>;
+  file?: { path: string; text: string };
+  flags?: Readonly<Partial<Record<Key, string>>>;
+};
 
 /**
  * One configuration from a YAML file, the environment (which wins over it) and flags (which win over both). Unknown keys and
@@ -48,11 +60,15 @@ export function readConfig({ env, file, flags = {} }: ConfigSources): Config {
   const found = new Map<Key, { value: unknown; where: string }>();
   if (file) for (const entry of fromYaml(file)) found.set(entry.key, entry);
   for (const entry of fromEnvironment(env)) found.set(entry.key, entry);
-  for (const [key, value] of Object.entries(flags)) if (value !== undefined) found.set(key as Key, { value, where: `the flag for ${key}` });
+  for (const [key, value] of Object.entries(flags))
+    if (value !== undefined) found.set(key as Key, { value, where: `the flag for ${key}` });
   const read = Object.entries(shape).map(([key, { schema, otherwise }]) => {
     const given = found.get(key as Key);
     const parsed = schema.safeParse(given === undefined ? otherwise : given.value);
-    if (!parsed.success) throw configProblems.config_invalid(`${given?.where ?? key}: ${parsed.error.issues[0]?.message ?? "cannot be read"}`, { field: key });
+    if (!parsed.success)
+      throw configProblems.config_invalid(`${given?.where ?? key}: ${parsed.error.issues[0]?.message ?? "cannot be read"}`, {
+        field: key,
+      });
     return [key, parsed.data];
   });
   // Each key of `shape` was parsed by its own schema.
@@ -65,7 +81,10 @@ export function readConfigFile(path: string | undefined): ConfigSources["file"] 
   try {
     return { path, text: readFileSync(path, "utf8") };
   } catch (cause) {
-    throw configProblems.config_invalid(`The configuration file ${path} cannot be read.`, { cause, fix: "Name another with --config or TENFOLD_CONFIG, or leave it out." });
+    throw configProblems.config_invalid(`The configuration file ${path} cannot be read.`, {
+      cause,
+      fix: "Name another with --config or TENFOLD_CONFIG, or leave it out.",
+    });
   }
 }
 
@@ -82,7 +101,8 @@ function fromYaml({ path, text }: { path: string; text: string }): Entry[] {
     const name = trail.join(".");
     if (isMap(node) && !(name in shape)) {
       for (const { key, value } of node.items) visit(value, [...trail, String(key.value)], key.range?.[0] ?? offset);
-    } else if (name in shape) entries.push({ key: name as Key, value: isPlain(node) ? node.toJSON() : undefined, where: `${where} (${name})` });
+    } else if (name in shape)
+      entries.push({ key: name as Key, value: isPlain(node) ? node.toJSON() : undefined, where: `${where} (${name})` });
     else throw unknownKey(name, where);
   };
   if (document.contents !== null) visit(document.contents, [], 0);
@@ -90,7 +110,12 @@ function fromYaml({ path, text }: { path: string; text: string }): Entry[] {
 }
 
 type MapNode = { items: { key: { value: unknown; range?: [number, number, number] }; value: unknown }[] };
-const isMap = (node: unknown): node is MapNode => typeof node === "object" && node !== null && "items" in node && Array.isArray(node.items) && node.items.every((item: unknown) => typeof item === "object" && item !== null && "key" in item);
+const isMap = (node: unknown): node is MapNode =>
+  typeof node === "object" &&
+  node !== null &&
+  "items" in node &&
+  Array.isArray(node.items) &&
+  node.items.every((item: unknown) => typeof item === "object" && item !== null && "key" in item);
 const isPlain = (node: unknown): node is { toJSON(): unknown } => typeof node === "object" && node !== null && "toJSON" in node;
 
 /** Variables that other Tenfold programs read; the server leaves them alone. */
@@ -110,7 +135,10 @@ function fromEnvironment(env: ConfigSources["env"]): Entry[] {
 
 function unknownKey(name: string, where: string, known: string[] = Object.keys(shape)): Error {
   const nearest = known.toSorted((a, b) => distance(a, name) - distance(b, name))[0];
-  return configProblems.config_invalid(`${where}: "${name}" is not a setting.`, { field: name, fix: `Did you mean "${nearest}"? All settings: ${known.join(", ")}.` });
+  return configProblems.config_invalid(`${where}: "${name}" is not a setting.`, {
+    field: name,
+    fix: `Did you mean "${nearest}"? All settings: ${known.join(", ")}.`,
+  });
 }
 
 /** Levenshtein distance, for "did you mean". */
@@ -118,7 +146,8 @@ function distance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
-    for (let j = 1; j <= b.length; j++) next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)));
+    for (let j = 1; j <= b.length; j++)
+      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)));
     row = next;
   }
   return row[b.length] ?? 0;

@@ -13,7 +13,11 @@ export async function listening<Bound>(what: { setting: string; port: number }, 
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== "EADDRINUSE") throw cause;
     const variable = `TENFOLD_${what.setting.toUpperCase().replaceAll(".", "_")}`;
-    throw endpointProblems.port_taken(`Port ${what.port} is in use by another program.`, { cause, field: what.setting, fix: `Stop that program, or choose another port with ${variable}.` });
+    throw endpointProblems.port_taken(`Port ${what.port} is in use by another program.`, {
+      cause,
+      field: what.setting,
+      fix: `Stop that program, or choose another port with ${variable}.`,
+    });
   }
 }
 

@@ -42,12 +42,19 @@ export async function startEngines({ config, log }: { config: Config; log: Log }
   };
   try {
     // Both engines start at the same time: together they take most of a cold start.
-    const [database, store] = await Promise.allSettled([startDatabase({ config, dataDir, log }), startStore({ config, dataDir, log })]);
+    const [database, store] = await Promise.allSettled([
+      startDatabase({ config, dataDir, log }),
+      startStore({ config, dataDir, log }),
+    ]);
     if (store.status === "fulfilled") stops.push(() => store.value.close());
     if (database.status === "fulfilled") stops.push(database.value.stop);
     if (store.status === "rejected") throw store.reason;
     if (database.status === "rejected") throw database.reason;
-    const journal = await openJournal({ dir: join(dataDir, "journal"), log: log.child({ part: "journal" }), limits: { quotaBytes: config["journal.max.bytes"] } });
+    const journal = await openJournal({
+      dir: join(dataDir, "journal"),
+      log: log.child({ part: "journal" }),
+      limits: { quotaBytes: config["journal.max.bytes"] },
+    });
     stops.push(() => journal.close());
     const blobs = await openBlobs(join(dataDir, "blobs"));
     const kinds = {
@@ -89,7 +96,10 @@ async function startDatabase({ config, dataDir, log }: Start): Promise<{ db: Dat
 async function startStore({ config, dataDir, log }: Start): Promise<ColumnStore> {
   const part = log.child({ part: "clickhouse" });
   const url = config["clickhouse.url"];
-  const store = url === undefined ? await openChdbStore({ path: join(dataDir, "clickhouse"), log: part }) : await openClickHouseStore({ url, log: part });
+  const store =
+    url === undefined
+      ? await openChdbStore({ path: join(dataDir, "clickhouse"), log: part })
+      : await openClickHouseStore({ url, log: part });
   try {
     await migrateStore(store, { log: part });
     return store;

@@ -13,7 +13,10 @@ export function healthRoutes(app: Http, { checks, metrics }: { checks: readonly 
     const findings = await Promise.all(checks.map(examine));
     const ready = findings.every(({ ok }) => ok);
     const text = findings.map(({ name, ok, found }) => `${ok ? "ok" : "NOT READY"} ${name}${found}`).join("\n");
-    return reply.status(ready ? 200 : 503).type("text/plain").send(`${text}\n`);
+    return reply
+      .status(ready ? 200 : 503)
+      .type("text/plain")
+      .send(`${text}\n`);
   });
   app.get("/metrics", async (_request, reply) => reply.type(metrics.contentType).send(await metrics.render()));
 }

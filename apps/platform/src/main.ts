@@ -10,7 +10,8 @@ function readFlags(words: readonly string[]): { data?: string; config?: string }
   const flags: Record<string, string> = {};
   for (let i = 0; i < words.length; i += 2) {
     const [word = "", value] = [words[i], words[i + 1]];
-    if ((word !== "--data" && word !== "--config") || value === undefined) throw new Error(`Usage: main.ts [--data DIR] [--config FILE]; "${word}" is neither.`);
+    if ((word !== "--data" && word !== "--config") || value === undefined)
+      throw new Error(`Usage: main.ts [--data DIR] [--config FILE]; "${word}" is neither.`);
     flags[word.slice(2)] = value;
   }
   return flags;
@@ -18,8 +19,12 @@ function readFlags(words: readonly string[]): { data?: string; config?: string }
 
 try {
   const flags = readFlags(process.argv.slice(2));
-  const file = readConfigFile(flags.config ?? process.env["TENFOLD_CONFIG"]);
-  const config = readConfig({ env: process.env, ...(file ? { file } : {}), flags: flags.data === undefined ? {} : { data: flags.data } });
+  const file = readConfigFile(flags.config ?? process.env.TENFOLD_CONFIG);
+  const config = readConfig({
+    env: process.env,
+    ...(file ? { file } : {}),
+    flags: flags.data === undefined ? {} : { data: flags.data },
+  });
   const log = createLog({ level: config["log.level"] });
   const signals = ["SIGTERM", "SIGINT"] as const;
   const stopped = new Promise<string>((resolve) => {

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { Scope } from "@tenfold/base";
+import type { Json, Scope } from "@tenfold/base";
 import { api, type DeploymentReport, deploymentReport, type Heartbeat, type TimelineEntry } from "@tenfold/contracts";
 import type { FastifyRequest } from "fastify";
 import { sql } from "kysely";
@@ -28,10 +28,20 @@ import {
   tlsSocketOf,
 } from "./kernel/index.ts";
 import { createLinks } from "./links/index.ts";
-import { type Contact, createRegistry, type Refusal, registryRoutes } from "./registry/index.ts";
+import { createMonitoring, monitoringRoutes } from "./monitoring/index.ts";
+import { type Contact, createRegistry, type Refusal, readReportedPatch, registryRoutes } from "./registry/index.ts";
 import { createReleases } from "./releases/index.ts";
 import { createRollouts } from "./rollouts/index.ts";
-import { bySchema, createIntake, createTelemetry, decodeHeartbeat, keepDeadLetters, type RefusalNote, type Telemetry, telemetryRoutes } from "./telemetry/index.ts";
+import {
+  bySchema,
+  createIntake,
+  createTelemetry,
+  decodeHeartbeat,
+  keepDeadLetters,
+  type RefusalNote,
+  type Telemetry,
+  telemetryRoutes,
+} from "./telemetry/index.ts";
 
 export type Platform = {
   version: string;
@@ -77,11 +87,33 @@ async function build(options: PlatformOptions, engines: Engines): Promise<Platfo
   const { audit } = access;
   const registry = createRegistry({ db, bus, clock, log: part("registry"), audit });
   const hostnames = config["device.hostnames"];
-  const enrollment = await createEnrollment({ db, registry, audit, bus, clock, log: part("enrollment"), dataDir, hostnames, certificateLifetime: config["certificate.lifetime"] });
+  const enrollment = await createEnrollment({
+    db,
+    registry,
+    audit,
+    bus,
+    clock,
+    log: part("enrollment"),
+    dataDir,
+    hostnames,
+    certificateLifetime: config["certificate.lifetime"],
+  });
 
   // What devices say.
-  const refusals = createBatcher<Refusal>({ name: "refusals", everyMs: 500, most: 100_000, write: (items) => registry.recordRefusals(items), log });
-  const contacts = createBatcher<Contact>({ name: "contacts", everyMs: 1_000, most: 200_000, write: (items) => registry.recordContacts(items), log });
+  const refusals = createBatcher<Refusal>({
+    name: "refusals",
+    everyMs: 500,
+    most: 100_000,
+    write: (items) => registry.recordRefusals(items),
+    log,
+  });
+  const contacts = createBatcher<Contact>({
+    name: "contacts",
+    everyMs: 1_000,
+    most: 200_000,
+    write: (items) => registry.recordContacts(items),
+    log,
+  });
   const putAside = keepDeadLetters({ db, clock });
   const onRefused = ({ device, at, because, detail }: RefusalNote) => refusals.add({ device, at, reason: `${because}: ${detail}` });
   const intake = createIntake({ journal, putAside, onRefused, log: part("intake"), metrics });
@@ -91,7 +123,8 @@ async function build(options: PlatformOptions, engines: Engines): Promise<Platfo
   const links = createLinks({
     admit: (certificate) => enrollment.admit(certificate),
     receive: (message) => intake.receive(message),
-    downlink: async (device, scope, topic) => (topic === "deployments/next" ? JSON.stringify(await rollouts.next(device, scope)) : undefined),
+    downlink: async (device, scope, topic) =>
+      topic === "deployments/next" ? JSON.stringify(await rollouts.next(device, scope)) : undefined,
     contact: (device, _scope, at) => contacts.add({ device, at }),
     refused: (device, _scope, { because, detail, at }) => refusals.add({ device, at, reason: `${because}: ${detail}` }),
     bus,
@@ -104,28 +137,88 @@ async function build(options: PlatformOptions, engines: Engines): Promise<Platfo
   // What devices should run.
   const admitRequest = async (request: { raw: IncomingMessage }): Promise<{ device: string; scope: Scope }> => {
     const certificate = tlsSocketOf(request).getPeerX509Certificate();
-    if (certificate === undefined) throw httpProblems.not_signed_in("This path needs a client certificate.", { fix: "Connect with the device's operational certificate." });
+    if (certificate === undefined)
+      throw httpProblems.not_signed_in("This path needs a client certificate.", {
+        fix: "Connect with the device's operational certificate.",
+      });
     const admission = await enrollment.admit(certificate);
     if (admission.is === "refuse") throw httpProblems.not_allowed(`${admission.because}: ${admission.detail}`);
     return admission;
   };
-  const releases = createReleases({ db, blobs, audit, clock, maxArtifactBytes: config["artifact.max.bytes"], admitRequest, firmwareInUse: (scope) => registry.firmwareInUse(scope) });
-  const rollouts = createRollouts({ db, registry, releases, send: (device, message) => links.send(device, message), audit, bus, clock, log: part("rollouts"), tickMs: config["rollout.tick"] });
+  const releases = createReleases({
+    db,
+    blobs,
+    audit,
+    clock,
+    maxArtifactBytes: config["artifact.max.bytes"],
+    admitRequest,
+    firmwareInUse: (scope) => registry.firmwareInUse(scope),
+  });
+  const rollouts = createRollouts({
+    db,
+    registry,
+    releases,
+    send: (device, message) => links.send(device, message),
+    audit,
+    bus,
+    clock,
+    log: part("rollouts"),
+    tickMs: config["rollout.tick"],
+  });
 
   intake.consume<Heartbeat>("heartbeat", {
     name: "contacts",
     decode: decodeHeartbeat,
-    apply: (batch) => registry.recordContacts(batch.map(({ message, value }) => ({ device: message.device, at: message.receivedAt, heartbeat: value }))),
+    apply: (batch) =>
+      registry.recordContacts(
+        batch.map(({ message, value }) => ({ device: message.device, at: message.receivedAt, heartbeat: value })),
+      ),
   });
   intake.consume<Heartbeat>("heartbeat", {
     name: "verified-boots",
     decode: decodeHeartbeat,
-    apply: (batch) => rollouts.observeHeartbeats(batch.map(({ message, value }) => ({ device: message.device, scope: message.scope, heartbeat: value, at: message.receivedAt }))),
+    apply: (batch) =>
+      rollouts.observeHeartbeats(
+        batch.map(({ message, value }) => ({
+          device: message.device,
+          scope: message.scope,
+          heartbeat: value,
+          at: message.receivedAt,
+        })),
+      ),
+  });
+  intake.consume<Json>("state", {
+    name: "reported-state",
+    decode: readReportedPatch,
+    apply: (batch) =>
+      registry.recordReported(
+        batch.map(({ message, value }) => ({ device: message.device, at: message.receivedAt, patch: value })),
+      ),
   });
   intake.consume<DeploymentReport>("deployment", {
     name: "deployment-reports",
     decode: bySchema(deploymentReport, "deployment_report_invalid"),
-    apply: (batch) => rollouts.observeReports(batch.map(({ message, value }) => ({ device: message.device, scope: message.scope, deployment: message.id ?? "", report: value, at: message.receivedAt }))),
+    apply: (batch) =>
+      rollouts.observeReports(
+        batch.map(({ message, value }) => ({
+          device: message.device,
+          scope: message.scope,
+          deployment: message.id ?? "",
+          report: value,
+          at: message.receivedAt,
+        })),
+      ),
+  });
+
+  // What is wrong, and how it all goes.
+  const monitoring = createMonitoring({
+    db,
+    registry,
+    sources: { rollouts: (scope) => rollouts.conditions(scope) },
+    bus,
+    clock,
+    log: part("monitoring"),
+    audit,
   });
 
   // What people look at.
@@ -143,11 +236,22 @@ async function build(options: PlatformOptions, engines: Engines): Promise<Platfo
   http.get("/api/openapi.json", guarded("anyone"), async () => http.swagger());
   liveEvents(http, bus);
   accessRoutes(http, { access, publicUrl: config["public.url"] });
-  registryRoutes(http, { db, clock, audit, registry, timeline: [(scope, device, limit) => telemetryTimeline(telemetry, scope, { device, limit }), rollouts.deviceUpdates] });
+  registryRoutes(http, {
+    db,
+    clock,
+    audit,
+    registry,
+    timeline: [
+      (scope, device, limit) => telemetryTimeline(telemetry, scope, { device, limit }),
+      rollouts.deviceUpdates,
+      monitoring.timeline,
+    ],
+  });
   enrollment.routes(http);
   telemetryRoutes(http, { store, select: async (scope, filter) => (await registry.select(scope, filter)).map(({ id }) => id) });
   releases.routes(http);
   rollouts.routes(http);
+  monitoringRoutes(http, monitoring.deps);
   await serveConsole(http);
 
   const deviceHttp = createDeviceHttp({ tls: enrollment.serverTls(), log: part("device-http") });
@@ -160,15 +264,26 @@ async function build(options: PlatformOptions, engines: Engines): Promise<Platfo
   intake.start();
   enrollment.start();
   rollouts.start();
+  await monitoring.start();
   const endpoints = await openDoors();
   const { setUpUrl } = await access.bootstrap({ dataDir, baseUrl: config["public.url"] ?? endpoints.url });
   const withdraw = await announceEndpoints(dataDir, endpoints);
 
   async function openDoors(): Promise<Endpoints> {
-    const { "http.port": httpPort, "http.host": httpHost, "device.host": deviceHost, "device.https.port": devicePort, "mqtt.port": mqttPort } = config;
+    const {
+      "http.port": httpPort,
+      "http.host": httpHost,
+      "device.host": deviceHost,
+      "device.https.port": devicePort,
+      "mqtt.port": mqttPort,
+    } = config;
     const url = await listening({ setting: "http.port", port: httpPort }, () => http.listen({ port: httpPort, host: httpHost }));
-    await listening({ setting: "device.https.port", port: devicePort }, () => deviceHttp.listen({ port: devicePort, host: deviceHost }));
-    const mqtt = await listening({ setting: "mqtt.port", port: mqttPort }, () => links.listenMqtt({ tls: enrollment.serverTls(), port: mqttPort, host: deviceHost }));
+    await listening({ setting: "device.https.port", port: devicePort }, () =>
+      deviceHttp.listen({ port: devicePort, host: deviceHost }),
+    );
+    const mqtt = await listening({ setting: "mqtt.port", port: mqttPort }, () =>
+      links.listenMqtt({ tls: enrollment.serverTls(), port: mqttPort, host: deviceHost }),
+    );
     const address = deviceHttp.server.address() as AddressInfo;
     return { url, deviceUrl: `https://localhost:${address.port}`, mqttUrl: `mqtts://localhost:${mqtt.port}` };
   }
@@ -186,7 +301,7 @@ async function build(options: PlatformOptions, engines: Engines): Promise<Platfo
     async stop() {
       await withdraw();
       await Promise.all([links.close({ drainMs }), deviceHttp.close(), http.close()]);
-      await Promise.all([rollouts.stop(), enrollment.stop()]);
+      await Promise.all([monitoring.stop(), rollouts.stop(), enrollment.stop()]);
       await intake.stop();
       await Promise.all([refusals.stop(), contacts.stop(), telemetry.stop()]);
       await engines.stop();
@@ -199,7 +314,17 @@ function assertWell(health: { is: "well" } | { is: "broken"; because: string }):
 }
 
 /** Events of the column store, as entries of a device's timeline. */
-async function telemetryTimeline(telemetry: Telemetry, scope: Scope, { device, limit }: { device: string; limit: number }): Promise<TimelineEntry[]> {
+async function telemetryTimeline(
+  telemetry: Telemetry,
+  scope: Scope,
+  { device, limit }: { device: string; limit: number },
+): Promise<TimelineEntry[]> {
   const events = await telemetry.deviceEvents(scope, device, limit);
-  return events.map(({ at, type, severity, detail }) => ({ at: new Date(at).toISOString(), kind: `event.${type}`, severity, text: type.replaceAll("_", " "), detail }));
+  return events.map(({ at, type, severity, detail }) => ({
+    at: new Date(at).toISOString(),
+    kind: `event.${type}`,
+    severity,
+    text: type.replaceAll("_", " "),
+    detail,
+  }));
 }

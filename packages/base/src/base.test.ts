@@ -1,6 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { canonicalJson, defineProblems, describeError, formatDuration, hash32, newId, parseDuration, Problem, seededRandom } from "./index.ts";
+import {
+  canonicalJson,
+  defineProblems,
+  describeError,
+  formatDuration,
+  hash32,
+  newId,
+  Problem,
+  parseDuration,
+  seededRandom,
+} from "./index.ts";
 
 test("a duration reads the same in ISO 8601 and in short form, and survives a round trip", () => {
   assert.equal(parseDuration("PT1M30S"), 90_000);
@@ -45,5 +55,8 @@ test("a seed decides its numbers for ever, and they spread evenly", () => {
     const tenth = Math.floor((hash32(`device-${i}`) / 2 ** 32) * 10);
     tenths[tenth] = (tenths[tenth] ?? 0) + 1;
   }
-  assert.ok(tenths.every((n) => n > 850 && n < 1_150), `uneven: ${tenths}`);
+  assert.ok(
+    tenths.every((n) => n > 850 && n < 1_150),
+    `uneven: ${tenths}`,
+  );
 });

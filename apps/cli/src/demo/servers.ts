@@ -23,9 +23,15 @@ const stopMs = 12_000;
 
 /** A platform on `dataDir`, ready to serve. It takes the documented ports where they are free, and others where they are not. */
 export async function startPlatform(dataDir: string): Promise<Program & { endpoints: Endpoints }> {
-  const ports = { TENFOLD_HTTP_PORT: await freePort(8080), TENFOLD_DEVICE_HTTPS_PORT: await freePort(8443), TENFOLD_MQTT_PORT: await freePort(8883) };
+  const ports = {
+    TENFOLD_HTTP_PORT: await freePort(8080),
+    TENFOLD_DEVICE_HTTPS_PORT: await freePort(8443),
+    TENFOLD_MQTT_PORT: await freePort(8883),
+  };
   const env = Object.fromEntries(Object.entries(ports).map(([name, port]) => [name, String(port)]));
-  const program = watch(startProgram("platform", ["--data", dataDir], { stdio: "piped", env: { ...env, TENFOLD_DEVICE_HOST: "127.0.0.1" } }));
+  const program = watch(
+    startProgram("platform", ["--data", dataDir], { stdio: "piped", env: { ...env, TENFOLD_DEVICE_HOST: "127.0.0.1" } }),
+  );
   const deadline = Date.now() + startMs;
   while (Date.now() < deadline) {
     if (program.process.exitCode !== null) break;

@@ -25,22 +25,44 @@ export async function makeSigner(dir: string): Promise<Signer> {
 type Firmware = { version: string; bricks?: number; notes: string };
 
 /** Makes an image, signs it, uploads it and registers the release, as a pipeline would. */
-export async function publishFirmware({ client, dir, signer }: { client: ApiClient; dir: string; signer: Signer }, { version, bricks, notes }: Firmware): Promise<void> {
+export async function publishFirmware(
+  { client, dir, signer }: { client: ApiClient; dir: string; signer: Signer },
+  { version, bricks, notes }: Firmware,
+): Promise<void> {
   const path = join(dir, `firmware-${version}.bin`);
-  await runProgram("simulator", ["firmware", "--version", version, "--size", "131072", "--out", path, ...(bricks === undefined ? [] : ["--bricks", String(bricks)])]);
+  await runProgram("simulator", [
+    "firmware",
+    "--version",
+    version,
+    "--size",
+    "131072",
+    "--out",
+    path,
+    ...(bricks === undefined ? [] : ["--bricks", String(bricks)]),
+  ]);
   await readFile(path);
   await pushArtifact(client, path);
-  const statement = { type: "tenfold.release.v1" as const, name: "demo-firmware", version, models: [], artifact: await describeArtifact(path), signedAt: new Date().toISOString() };
+  const statement = {
+    type: "tenfold.release.v1" as const,
+    name: "demo-firmware",
+    version,
+    models: [],
+    artifact: await describeArtifact(path),
+    signedAt: new Date().toISOString(),
+  };
   await client.call(api.createRelease, { body: { envelope: signRelease(statement, readPrivateKey(signer.privateKeyPem)), notes } });
 }
 
 /** Waits until so many devices are online, and says how far it is. */
-export async function untilOnline(client: ApiClient, { devices, withinMs, signal }: { devices: number; withinMs: number; signal: AbortSignal }): Promise<number> {
+export async function untilOnline(
+  client: ApiClient,
+  { devices, withinMs, signal }: { devices: number; withinMs: number; signal: AbortSignal },
+): Promise<number> {
   const deadline = Date.now() + withinMs;
   let online = 0;
   while (Date.now() < deadline && !signal.aborted) {
     const { connectivity } = await client.call(api.summarizeDevices, { query: {} });
-    online = connectivity["online"] ?? 0;
+    online = connectivity.online ?? 0;
     if (online >= devices) return online;
     await wait(250);
   }
@@ -50,9 +72,20 @@ export async function untilOnline(client: ApiClient, { devices, withinMs, signal
 type Plan = { version: string; deadline: string; soak: string };
 
 /** Starts a staged rollout and follows it to its end, telling each change of its stages. */
-export async function rollOut(client: ApiClient, plan: Plan, { tell, signal }: { tell: Tell; signal: AbortSignal }): Promise<Rollout> {
+export async function rollOut(
+  client: ApiClient,
+  plan: Plan,
+  { tell, signal }: { tell: Tell; signal: AbortSignal },
+): Promise<Rollout> {
   const { version, deadline, soak } = plan;
-  const body = { release: version, stages: [{ share: 0.05 }, { share: 0.25 }, { share: 1 }], haltAbove: 0.05, deadline, soak, atOnce: 200 };
+  const body = {
+    release: version,
+    stages: [{ share: 0.05 }, { share: 0.25 }, { share: 1 }],
+    haltAbove: 0.05,
+    deadline,
+    soak,
+    atOnce: 200,
+  };
   let rollout = await client.call(api.startRollout, { body });
   let told = "";
   for await (const seen of watchRollout(client, rollout.id, signal)) {

@@ -22,17 +22,45 @@ export const mostHarmed = 15;
 /** Each promise of the demo, and whether it was kept. */
 export function judgeDemo(facts: DemoFacts): KeptPromise[] {
   const { devices, good, bad } = facts;
-  const updated = good.counts["succeeded"] ?? 0;
-  const exposed = bad.targets - (bad.counts["queued"] ?? 0);
+  const updated = good.counts.succeeded ?? 0;
+  const exposed = bad.targets - (bad.counts.queued ?? 0);
   return [
-    { promise: "every device enrolled with a certificate of its own", kept: facts.enrolled === devices, found: `${facts.enrolled} of ${devices}` },
-    { promise: "the good release reached every device, each by a verified boot", kept: good.phase === "completed" && updated === devices, found: `${updated} of ${devices}, ${good.phase}` },
-    { promise: "the bad release was stopped by its canary or the stage after it", kept: bad.phase === "rolled_back" || bad.phase === "halted", found: `${bad.phase}: ${bad.because}` },
-    { promise: `at most ${mostHarmed} devices were harmed, and they are listed`, kept: bad.harmed > 0 && bad.harmed <= mostHarmed && facts.harmedListed.length === bad.harmed, found: `${bad.harmed} harmed, ${facts.harmedListed.length} listed` },
-    { promise: "devices that had taken it are back on the good release", kept: bad.phase === "rolled_back", found: `${bad.restored} restored of ${exposed} exposed` },
-    { promise: "somebody was told", kept: facts.firingAlertKinds.includes("rollout_halted"), found: facts.firingAlertKinds.join(", ") || "no alert" },
+    {
+      promise: "every device enrolled with a certificate of its own",
+      kept: facts.enrolled === devices,
+      found: `${facts.enrolled} of ${devices}`,
+    },
+    {
+      promise: "the good release reached every device, each by a verified boot",
+      kept: good.phase === "completed" && updated === devices,
+      found: `${updated} of ${devices}, ${good.phase}`,
+    },
+    {
+      promise: "the bad release was stopped by its canary or the stage after it",
+      kept: bad.phase === "rolled_back" || bad.phase === "halted",
+      found: `${bad.phase}: ${bad.because}`,
+    },
+    {
+      promise: `at most ${mostHarmed} devices were harmed, and they are listed`,
+      kept: bad.harmed > 0 && bad.harmed <= mostHarmed && facts.harmedListed.length === bad.harmed,
+      found: `${bad.harmed} harmed, ${facts.harmedListed.length} listed`,
+    },
+    {
+      promise: "devices that had taken it are back on the good release",
+      kept: bad.phase === "rolled_back",
+      found: `${bad.restored} restored of ${exposed} exposed`,
+    },
+    {
+      promise: "somebody was told",
+      kept: facts.firingAlertKinds.includes("rollout_halted"),
+      found: facts.firingAlertKinds.join(", ") || "no alert",
+    },
     { promise: "the audit trail is intact", kept: facts.auditIntact, found: facts.auditIntact ? "intact" : "broken" },
-    { promise: "uptime, mean time to patch and data lag have values", kept: facts.kpis.length >= 3 && facts.kpis.every(({ value }) => value !== null), found: facts.kpis.map(({ name, value }) => `${name} ${value}`).join(", ") },
+    {
+      promise: "uptime, mean time to patch and data lag have values",
+      kept: facts.kpis.length >= 3 && facts.kpis.every(({ value }) => value !== null),
+      found: facts.kpis.map(({ name, value }) => `${name} ${value}`).join(", "),
+    },
   ];
 }
 

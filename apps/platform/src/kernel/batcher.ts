@@ -7,7 +7,13 @@ export type Batcher<Item> = {
   stop(): Promise<void>;
 };
 
-export type BatcherOptions<Item> = { name: string; everyMs: number; /** What waits at most; more is left out and counted in the log. */ most: number; write: (items: Item[]) => Promise<void>; log: Log };
+export type BatcherOptions<Item> = {
+  name: string;
+  everyMs: number /** What waits at most; more is left out and counted in the log. */;
+  most: number;
+  write: (items: Item[]) => Promise<void>;
+  log: Log;
+};
 
 /** Gathers small facts that may be late and may be lost with the process, and writes them together. One write at a time. */
 export function createBatcher<Item>({ name, everyMs, most, write, log }: BatcherOptions<Item>): Batcher<Item> {
@@ -20,7 +26,9 @@ export function createBatcher<Item>({ name, everyMs, most, write, log }: Batcher
     if (leftOut > 0) log.warn("batcher.left_out", { batcher: name, items: leftOut });
     leftOut = 0;
     if (items.length === 0) return;
-    await write(items).catch((error: unknown) => log.error("batcher.lost", { batcher: name, items: items.length, because: describeError(error) }));
+    await write(items).catch((error: unknown) =>
+      log.error("batcher.lost", { batcher: name, items: items.length, because: describeError(error) }),
+    );
   };
   const timer = setInterval(() => {
     writing ??= flush().finally(() => {

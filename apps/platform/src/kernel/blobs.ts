@@ -36,7 +36,9 @@ export async function openBlobs(dir: string): Promise<Blobs> {
       try {
         const written = await writeHashed(source, temporary, maxBytes);
         if (wanted !== undefined && wanted !== written.sha256) {
-          throw blobProblems.blob_hash_mismatch(`The bytes hash to ${written.sha256}, not to ${wanted}.`, { fix: "Send the file again; it was damaged on the way, or is another file." });
+          throw blobProblems.blob_hash_mismatch(`The bytes hash to ${written.sha256}, not to ${wanted}.`, {
+            fix: "Send the file again; it was damaged on the way, or is another file.",
+          });
         }
         const path = pathOf(written.sha256);
         await mkdir(dirname(path), { recursive: true });

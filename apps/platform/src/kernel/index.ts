@@ -1,6 +1,7 @@
 /** The platform's ground floor: databases, HTTP, TLS, log, clock, loops, bus, blobs. It knows no word of the domain. */
-export { blobProblems, type Blobs, openBlobs, type PutOptions } from "./blobs.ts";
+
 export { type Batcher, type BatcherOptions, createBatcher } from "./batcher.ts";
+export { type Blobs, blobProblems, openBlobs, type PutOptions } from "./blobs.ts";
 export { type Bus, type BusListener, type BusMessage, createBus } from "./bus.ts";
 export { type Clock, systemClock } from "./clock.ts";
 export * from "./http/index.ts";

@@ -15,8 +15,29 @@ export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
 
 /** One JSON object a line on stderr, or to `write`. Fields whose names promise a secret are blanked, whatever they hold. */
 export function createLog({ level, write }: { level: LogLevel; write?: (line: string) => void }): Log {
-  const redact = { paths: ["token", "*.token", "key", "*.key", "password", "*.password", "enrollmentCode", "*.enrollmentCode", "authorization", "*.authorization", "cookie"], censor: "[redacted]" };
-  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, redact, formatters: { level: (label: string) => ({ level: label }) } };
+  const redact = {
+    paths: [
+      "token",
+      "*.token",
+      "key",
+      "*.key",
+      "password",
+      "*.password",
+      "enrollmentCode",
+      "*.enrollmentCode",
+      "authorization",
+      "*.authorization",
+      "cookie",
+    ],
+    censor: "[redacted]",
+  };
+  const options = {
+    level,
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    redact,
+    formatters: { level: (label: string) => ({ level: label }) },
+  };
   return wrap(pino(options, write ? { write } : pino.destination({ fd: 2, sync: false })));
 }
 

@@ -1,4 +1,4 @@
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "@prometheus-io/client";
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "@prometheus-io/client";
 
 /** Prometheus metrics, all `tenfold_…`, base units, never a device id as a label. */
 export type Metrics = {
@@ -17,7 +17,8 @@ export function createMetrics({ processMetrics }: { processMetrics: "collect" | 
   return {
     counter: (name, help, labels = []) => new Counter({ name, help, labelNames: labels, registers: [registry] }),
     gauge: (name, help, labels = []) => new Gauge({ name, help, labelNames: labels, registers: [registry] }),
-    histogram: (name, help, { labels = [], buckets }) => new Histogram({ name, help, labelNames: labels, buckets, registers: [registry] }),
+    histogram: (name, help, { labels = [], buckets }) =>
+      new Histogram({ name, help, labelNames: labels, buckets, registers: [registry] }),
     render: () => registry.metrics(),
     contentType: registry.contentType,
   };

@@ -8,7 +8,14 @@ export const role = z.enum(roles);
 export const actor = z.object({ kind: z.enum(["person", "service_account", "system"]), id: z.string(), name: z.string() });
 export type Actor = z.infer<typeof actor>;
 
-export const serviceAccount = z.object({ id: z.string(), name: z.string(), role, createdAt: timestamp, lastUsedAt: timestamp.optional(), revokedAt: timestamp.optional() });
+export const serviceAccount = z.object({
+  id: z.string(),
+  name: z.string(),
+  role,
+  createdAt: timestamp,
+  lastUsedAt: timestamp.optional(),
+  revokedAt: timestamp.optional(),
+});
 export type ServiceAccount = z.infer<typeof serviceAccount>;
 
 export const auditEntry = z.object({
@@ -25,14 +32,96 @@ export const auditEntry = z.object({
 export type AuditEntry = z.infer<typeof auditEntry>;
 
 export const accessOperations = {
-  getVersion: operation({ name: "getVersion", method: "GET", path: "/version", summary: "Which Tenfold this is.", permission: "anyone", response: z.object({ version: z.string(), node: z.string(), startedAt: timestamp, engines: z.record(z.string(), z.string()) }) }),
-  whoAmI: operation({ name: "whoAmI", method: "GET", path: "/session", summary: "Who is asking, and what they may do.", permission: "anyone", response: z.object({ actor: actor.nullable(), role: role.nullable(), permissions: z.array(z.enum(permissions)), setUpNeeded: z.boolean() }) }),
-  redeemSignInLink: operation({ name: "redeemSignInLink", method: "POST", path: "/session", summary: "Turns a one-time link into a session cookie.", permission: "anyone", body: z.strictObject({ token: z.string().min(1).max(200), name: z.string().min(1).max(100).optional() }), response: z.object({ actor }) }),
-  signOut: operation({ name: "signOut", method: "DELETE", path: "/session", summary: "Ends the session.", permission: "anyone", response: z.object({ signedOut: z.literal(true) }) }),
-  createSignInLink: operation({ name: "createSignInLink", method: "POST", path: "/sign-in-links", summary: "A one-time link that signs a person in to the console.", permission: "access.write", body: z.strictObject({ name: z.string().min(1).max(100), role: role.default("admin") }), response: z.object({ url: z.string(), expiresAt: timestamp }), status: 201 }),
-  listServiceAccounts: operation({ name: "listServiceAccounts", method: "GET", path: "/service-accounts", summary: "Accounts of programs.", permission: "access.read", response: z.object({ items: z.array(serviceAccount) }) }),
-  createServiceAccount: operation({ name: "createServiceAccount", method: "POST", path: "/service-accounts", summary: "Makes an account for a program. Its token is shown only here.", permission: "access.write", body: z.strictObject({ name: z.string().min(1).max(100), role }), response: serviceAccount.extend({ token: z.string() }), status: 201 }),
-  revokeServiceAccount: operation({ name: "revokeServiceAccount", method: "POST", path: "/service-accounts/:id/revoke", summary: "Its token stops working now.", permission: "access.write", params: z.object({ id: z.string() }), response: serviceAccount }),
-  listAudit: operation({ name: "listAudit", method: "GET", path: "/audit", summary: "Who changed what, newest first.", permission: "audit.read", query: pageQuery.extend({ action: z.string().optional(), subject: z.string().optional() }), response: pageOf(auditEntry) }),
-  verifyAudit: operation({ name: "verifyAudit", method: "GET", path: "/audit/verify", summary: "Recomputes the hash chain of the audit trail.", permission: "audit.read", response: z.object({ entries: z.int(), intact: z.boolean(), brokenAt: z.int().optional(), head: z.string() }) }),
+  getVersion: operation({
+    name: "getVersion",
+    method: "GET",
+    path: "/version",
+    summary: "Which Tenfold this is.",
+    permission: "anyone",
+    response: z.object({ version: z.string(), node: z.string(), startedAt: timestamp, engines: z.record(z.string(), z.string()) }),
+  }),
+  whoAmI: operation({
+    name: "whoAmI",
+    method: "GET",
+    path: "/session",
+    summary: "Who is asking, and what they may do.",
+    permission: "anyone",
+    response: z.object({
+      actor: actor.nullable(),
+      role: role.nullable(),
+      permissions: z.array(z.enum(permissions)),
+      setUpNeeded: z.boolean(),
+    }),
+  }),
+  redeemSignInLink: operation({
+    name: "redeemSignInLink",
+    method: "POST",
+    path: "/session",
+    summary: "Turns a one-time link into a session cookie.",
+    permission: "anyone",
+    body: z.strictObject({ token: z.string().min(1).max(200), name: z.string().min(1).max(100).optional() }),
+    response: z.object({ actor }),
+  }),
+  signOut: operation({
+    name: "signOut",
+    method: "DELETE",
+    path: "/session",
+    summary: "Ends the session.",
+    permission: "anyone",
+    response: z.object({ signedOut: z.literal(true) }),
+  }),
+  createSignInLink: operation({
+    name: "createSignInLink",
+    method: "POST",
+    path: "/sign-in-links",
+    summary: "A one-time link that signs a person in to the console.",
+    permission: "access.write",
+    body: z.strictObject({ name: z.string().min(1).max(100), role: role.default("admin") }),
+    response: z.object({ url: z.string(), expiresAt: timestamp }),
+    status: 201,
+  }),
+  listServiceAccounts: operation({
+    name: "listServiceAccounts",
+    method: "GET",
+    path: "/service-accounts",
+    summary: "Accounts of programs.",
+    permission: "access.read",
+    response: z.object({ items: z.array(serviceAccount) }),
+  }),
+  createServiceAccount: operation({
+    name: "createServiceAccount",
+    method: "POST",
+    path: "/service-accounts",
+    summary: "Makes an account for a program. Its token is shown only here.",
+    permission: "access.write",
+    body: z.strictObject({ name: z.string().min(1).max(100), role }),
+    response: serviceAccount.extend({ token: z.string() }),
+    status: 201,
+  }),
+  revokeServiceAccount: operation({
+    name: "revokeServiceAccount",
+    method: "POST",
+    path: "/service-accounts/:id/revoke",
+    summary: "Its token stops working now.",
+    permission: "access.write",
+    params: z.object({ id: z.string() }),
+    response: serviceAccount,
+  }),
+  listAudit: operation({
+    name: "listAudit",
+    method: "GET",
+    path: "/audit",
+    summary: "Who changed what, newest first.",
+    permission: "audit.read",
+    query: pageQuery.extend({ action: z.string().optional(), subject: z.string().optional() }),
+    response: pageOf(auditEntry),
+  }),
+  verifyAudit: operation({
+    name: "verifyAudit",
+    method: "GET",
+    path: "/audit/verify",
+    summary: "Recomputes the hash chain of the audit trail.",
+    permission: "audit.read",
+    response: z.object({ entries: z.int(), intact: z.boolean(), brokenAt: z.int().optional(), head: z.string() }),
+  }),
 };

@@ -42,8 +42,46 @@ export type Alert = z.infer<typeof alert>;
 const byId = z.object({ id: z.string() });
 
 export const alertOperations = {
-  listAlerts: operation({ name: "listAlerts", method: "GET", path: "/alerts", summary: "Alerts, firing ones first.", permission: "alerts.read", query: pageQuery.extend({ state: z.enum(["firing", "resolved"]).optional() }), response: pageOf(alert) }),
-  acknowledgeAlert: operation({ name: "acknowledgeAlert", method: "POST", path: "/alerts/:id/acknowledge", summary: "Somebody looks after it.", permission: "alerts.write", params: byId, response: alert }),
-  listAlertRules: operation({ name: "listAlertRules", method: "GET", path: "/alert-rules", summary: "The rules that make alerts.", permission: "alerts.read", response: z.object({ items: z.array(alertRule) }) }),
-  updateAlertRule: operation({ name: "updateAlertRule", method: "PATCH", path: "/alert-rules/:id", summary: "Changes a rule.", permission: "alerts.write", params: byId, body: z.strictObject({ enabled: z.boolean().optional(), severity: severity.optional(), filter: z.string().max(1_000).optional(), share: share.optional(), hold: isoDuration.optional() }), response: alertRule }),
+  listAlerts: operation({
+    name: "listAlerts",
+    method: "GET",
+    path: "/alerts",
+    summary: "Alerts, firing ones first.",
+    permission: "alerts.read",
+    query: pageQuery.extend({ state: z.enum(["firing", "resolved"]).optional() }),
+    response: pageOf(alert),
+  }),
+  acknowledgeAlert: operation({
+    name: "acknowledgeAlert",
+    method: "POST",
+    path: "/alerts/:id/acknowledge",
+    summary: "Somebody looks after it.",
+    permission: "alerts.write",
+    params: byId,
+    response: alert,
+  }),
+  listAlertRules: operation({
+    name: "listAlertRules",
+    method: "GET",
+    path: "/alert-rules",
+    summary: "The rules that make alerts.",
+    permission: "alerts.read",
+    response: z.object({ items: z.array(alertRule) }),
+  }),
+  updateAlertRule: operation({
+    name: "updateAlertRule",
+    method: "PATCH",
+    path: "/alert-rules/:id",
+    summary: "Changes a rule.",
+    permission: "alerts.write",
+    params: byId,
+    body: z.strictObject({
+      enabled: z.boolean().optional(),
+      severity: severity.optional(),
+      filter: z.string().max(1_000).optional(),
+      share: share.optional(),
+      hold: isoDuration.optional(),
+    }),
+    response: alertRule,
+  }),
 };

@@ -1,16 +1,26 @@
-import { z } from "zod";
-import { Problem, type HttpStatus } from "@tenfold/base";
+import { type HttpStatus, Problem } from "@tenfold/base";
+import type { z } from "zod";
 import { problemDocument } from "./common.ts";
 import type { Operation } from "./operation.ts";
 
 /** Parts that the operation does not have need not be given. */
-export type Call<Op extends Operation> = Part<"params", z.input<Op["params"]>> & Part<"query", z.input<Op["query"]>> & Part<"body", z.input<Op["body"]>>;
+export type Call<Op extends Operation> = Part<"params", z.input<Op["params"]>> &
+  Part<"query", z.input<Op["query"]>> &
+  Part<"body", z.input<Op["body"]>>;
 type Part<Name extends string, Value> = [Value] extends [undefined] ? unknown : { [Key in Name]: Value };
 
 export type ApiClient = {
-  call<Op extends Operation>(operation: Op, call: Call<Op>, options?: { signal?: AbortSignal; idempotencyKey?: string }): Promise<z.output<Op["response"]>>;
+  call<Op extends Operation>(
+    operation: Op,
+    call: Call<Op>,
+    options?: { signal?: AbortSignal; idempotencyKey?: string },
+  ): Promise<z.output<Op["response"]>>;
   /** A raw request below the base URL with the same authorization; throws a Problem as `call` does. */
-  raw(method: string, path: string, init?: { body?: NonNullable<RequestInit["body"]>; headers?: Record<string, string>; signal?: AbortSignal }): Promise<Response>;
+  raw(
+    method: string,
+    path: string,
+    init?: { body?: NonNullable<RequestInit["body"]>; headers?: Record<string, string>; signal?: AbortSignal },
+  ): Promise<Response>;
 };
 
 export type ClientOptions = { baseUrl: string; token?: string; fetch?: typeof fetch };
@@ -40,7 +50,10 @@ export function createClient({ baseUrl, token, fetch: send = fetch }: ClientOpti
   };
 }
 
-export function pathOf(template: string, { params = {}, query = {} }: { params?: Record<string, string> | undefined; query?: Record<string, unknown> | undefined }): string {
+export function pathOf(
+  template: string,
+  { params = {}, query = {} }: { params?: Record<string, string> | undefined; query?: Record<string, unknown> | undefined },
+): string {
   const path = template.replace(/:([A-Za-z]+)/g, (_, name: string) => encodeURIComponent(params[name] ?? ""));
   const search = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) if (value !== undefined) search.set(name, String(value));
@@ -64,7 +77,8 @@ async function problemFrom(response: Response): Promise<Problem> {
   const parsed = problemDocument.safeParse(parseJson(text));
   // Only a Problem's own statuses are sent by our server; another status is kept as it came, for the message.
   const status = response.status as HttpStatus;
-  if (!parsed.success) return new Problem({ code: "unexpected_answer", status }, `The server answered ${response.status}: ${text.slice(0, 300)}`);
+  if (!parsed.success)
+    return new Problem({ code: "unexpected_answer", status }, `The server answered ${response.status}: ${text.slice(0, 300)}`);
   const { code, detail, field, fix } = parsed.data;
   return new Problem({ code, status }, detail, { ...(field ? { field } : {}), ...(fix ? { fix } : {}) });
 }

@@ -21,5 +21,11 @@ export const liveEventTypes = [
 ] as const;
 export type LiveEventType = (typeof liveEventTypes)[number];
 
-export const liveEvent = z.object({ id: z.int(), type: z.enum(liveEventTypes), at: timestamp, subject: z.string(), data: z.record(z.string(), z.json()) });
+export const liveEvent = z.object({
+  id: z.int(),
+  type: z.enum(liveEventTypes),
+  at: timestamp,
+  subject: z.string(),
+  data: z.record(z.string(), z.json()),
+});
 export type LiveEvent = z.infer<typeof liveEvent>;

@@ -28,6 +28,30 @@ export const kpi = z.object({
 export type Kpi = z.infer<typeof kpi>;
 
 export const kpiOperations = {
-  listKpis: operation({ name: "listKpis", method: "GET", path: "/kpis", summary: "Device uptime, mean time to patch, data lag.", permission: "kpis.read", query: z.object({ from: timestamp.optional(), to: timestamp.optional() }), response: z.object({ items: z.array(kpi) }) }),
-  explainKpi: operation({ name: "explainKpi", method: "GET", path: "/kpis/:name/explain", summary: "The exact definition of a KPI and what went into its present value.", permission: "kpis.read", params: z.object({ name: kpiName }), response: z.object({ name: kpiName, definition: z.string(), numerator: z.string(), denominator: z.string(), exclusions: z.array(z.string()), source: z.string(), kpi }) }),
+  listKpis: operation({
+    name: "listKpis",
+    method: "GET",
+    path: "/kpis",
+    summary: "Device uptime, mean time to patch, data lag.",
+    permission: "kpis.read",
+    query: z.object({ from: timestamp.optional(), to: timestamp.optional() }),
+    response: z.object({ items: z.array(kpi) }),
+  }),
+  explainKpi: operation({
+    name: "explainKpi",
+    method: "GET",
+    path: "/kpis/:name/explain",
+    summary: "The exact definition of a KPI and what went into its present value.",
+    permission: "kpis.read",
+    params: z.object({ name: kpiName }),
+    response: z.object({
+      name: kpiName,
+      definition: z.string(),
+      numerator: z.string(),
+      denominator: z.string(),
+      exclusions: z.array(z.string()),
+      source: z.string(),
+      kpi,
+    }),
+  }),
 };

@@ -7,7 +7,12 @@ export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
  * One thing that the operator API can do, said once: the server registers it, the client calls it, OpenAPI shows it, the console
  * asks its permission. `path` stands below `/api/v1` and marks parameters with a colon.
  */
-export type Operation<P extends z.ZodType = z.ZodType, Q extends z.ZodType = z.ZodType, B extends z.ZodType = z.ZodType, R extends z.ZodType = z.ZodType> = {
+export type Operation<
+  P extends z.ZodType = z.ZodType,
+  Q extends z.ZodType = z.ZodType,
+  B extends z.ZodType = z.ZodType,
+  R extends z.ZodType = z.ZodType,
+> = {
   readonly name: string;
   readonly method: Method;
   readonly path: `/${string}`;
@@ -39,9 +44,18 @@ type Spec<P, Q, B, R> = {
 const nothing = z.undefined();
 
 /** Declares an operation. A part that is left out is `undefined` on both sides. */
-export function operation<R extends z.ZodType, P extends z.ZodType = z.ZodUndefined, Q extends z.ZodType = z.ZodUndefined, B extends z.ZodType = z.ZodUndefined>(
-  spec: Spec<P, Q, B, R>,
-): Operation<P, Q, B, R> {
-  const { params = nothing as unknown as P, query = nothing as unknown as Q, body = nothing as unknown as B, status = 200, ...rest } = spec;
+export function operation<
+  R extends z.ZodType,
+  P extends z.ZodType = z.ZodUndefined,
+  Q extends z.ZodType = z.ZodUndefined,
+  B extends z.ZodType = z.ZodUndefined,
+>(spec: Spec<P, Q, B, R>): Operation<P, Q, B, R> {
+  const {
+    params = nothing as unknown as P,
+    query = nothing as unknown as Q,
+    body = nothing as unknown as B,
+    status = 200,
+    ...rest
+  } = spec;
   return { ...rest, params, query, body, status };
 }

@@ -26,7 +26,12 @@ export const telemetryOperations = {
     summary: "The points of one metric of one device, oldest first.",
     permission: "telemetry.read",
     params: z.object({ id: deviceId }),
-    query: z.object({ metric: z.string().min(1).max(200), from: timestamp.optional(), to: timestamp.optional(), points: z.coerce.number().int().min(2).max(100_000).default(1_000) }),
+    query: z.object({
+      metric: z.string().min(1).max(200),
+      from: timestamp.optional(),
+      to: timestamp.optional(),
+      points: z.coerce.number().int().min(2).max(100_000).default(1_000),
+    }),
     response: series,
   }),
   listDeviceMetrics: operation({
@@ -36,7 +41,9 @@ export const telemetryOperations = {
     summary: "The metrics that a device has sent, with their latest values.",
     permission: "telemetry.read",
     params: z.object({ id: deviceId }),
-    response: z.object({ items: z.array(z.object({ metric: z.string(), unit: z.string().optional(), latest: point, points: z.int() })) }),
+    response: z.object({
+      items: z.array(z.object({ metric: z.string(), unit: z.string().optional(), latest: point, points: z.int() })),
+    }),
   }),
   getDeviceLogs: operation({
     name: "getDeviceLogs",
@@ -54,7 +61,14 @@ export const telemetryOperations = {
     path: "/telemetry/query",
     summary: "One metric over many devices, in equal time buckets.",
     permission: "telemetry.read",
-    body: z.strictObject({ metric: z.string().min(1).max(200), filter: z.string().max(1_000).default(""), from: timestamp, to: timestamp, buckets: z.int().min(1).max(2_000).default(100), aggregate: z.enum(["avg", "min", "max", "sum", "count"]).default("avg") }),
+    body: z.strictObject({
+      metric: z.string().min(1).max(200),
+      filter: z.string().max(1_000).default(""),
+      from: timestamp,
+      to: timestamp,
+      buckets: z.int().min(1).max(2_000).default(100),
+      aggregate: z.enum(["avg", "min", "max", "sum", "count"]).default("avg"),
+    }),
     response: z.object({ items: z.array(z.object({ at: timestamp, v: z.number().nullable(), devices: z.int() })) }),
   }),
 };

@@ -9,7 +9,10 @@ export const clockQuality = z.enum(["synced", "holdover", "suspect", "none"]);
  */
 export const firmwareReport = z.strictObject({
   version: z.string().min(1).max(64),
-  hash: z.string().regex(/^[0-9a-f]{64}$/).optional(),
+  hash: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .optional(),
   slot: z.string().min(1).max(16).optional(),
   state: z.enum(["confirmed", "trial"]).default("confirmed"),
 });
@@ -23,7 +26,10 @@ export const heartbeat = z.object({
   /** Random, new at every boot. */
   bootId: z.string().min(1).max(64),
   uptimeS: z.number().min(0),
-  leaseS: z.number().min(1).max(31 * 86_400),
+  leaseS: z
+    .number()
+    .min(1)
+    .max(31 * 86_400),
   /** The device's monotonic clock at sending, seconds. */
   monoS: z.number().min(0),
   /** The device's wall clock at sending, RFC 3339. */
@@ -31,8 +37,16 @@ export const heartbeat = z.object({
   clock: clockQuality,
   firmware: firmwareReport,
   model: z.string().min(1).max(64).optional(),
-  power: z.strictObject({ source: z.enum(["mains", "battery", "solar", "unknown"]), mv: z.number().optional(), level: z.number().min(0).max(1).optional() }).optional(),
-  net: z.strictObject({ bearer: z.string().max(32), rssi: z.number().optional(), reconnects: z.int().min(0).optional() }).optional(),
+  power: z
+    .strictObject({
+      source: z.enum(["mains", "battery", "solar", "unknown"]),
+      mv: z.number().optional(),
+      level: z.number().min(0).max(1).optional(),
+    })
+    .optional(),
+  net: z
+    .strictObject({ bearer: z.string().max(32), rssi: z.number().optional(), reconnects: z.int().min(0).optional() })
+    .optional(),
   queue: z.strictObject({ depth: z.int().min(0), oldestAgeS: z.number().min(0) }).optional(),
   counters: z.record(z.string().max(64), z.number()).optional(),
 });
@@ -50,7 +64,13 @@ export type DeviceEvent = z.infer<typeof deviceEvent>;
 /** Log lines, newest last (topic `logs`). */
 export const deviceLogs = z.object({
   lines: z
-    .array(z.object({ at: z.iso.datetime({ offset: true }).optional(), level: z.enum(["debug", "info", "warn", "error"]).default("info"), text: z.string().max(4_096) }))
+    .array(
+      z.object({
+        at: z.iso.datetime({ offset: true }).optional(),
+        level: z.enum(["debug", "info", "warn", "error"]).default("info"),
+        text: z.string().max(4_096),
+      }),
+    )
     .min(1)
     .max(1_000),
 });

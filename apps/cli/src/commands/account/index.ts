@@ -11,7 +11,13 @@ export function accountCommands(program: Command): void {
     summary: "All service accounts",
     async run(session) {
       const { items } = await (await session.client()).call(api.listServiceAccounts, {});
-      session.out.list(items, (one) => ({ id: one.id, name: one.name, role: one.role, used: ago(one.lastUsedAt), revoked: one.revokedAt ? "yes" : "" }));
+      session.out.list(items, (one) => ({
+        id: one.id,
+        name: one.name,
+        role: one.role,
+        used: ago(one.lastUsedAt),
+        revoked: one.revokedAt ? "yes" : "",
+      }));
     },
   });
   addVerb(account, {
@@ -20,8 +26,10 @@ export function accountCommands(program: Command): void {
     flags: [["--role <role>", roles.join(", "), "viewer"]],
     async run(session, given) {
       const wanted = role.safeParse(text(given.flags, "role"));
-      if (!wanted.success) throw cliProblems.usage(`"${given.flags["role"]}" is not a role.`, { fix: `One of: ${roles.join(", ")}.` });
-      const made = await (await session.client()).call(api.createServiceAccount, { body: { name: word(given, 0), role: wanted.data } });
+      if (!wanted.success) throw cliProblems.usage(`"${given.flags.role}" is not a role.`, { fix: `One of: ${roles.join(", ")}.` });
+      const made = await (await session.client()).call(api.createServiceAccount, {
+        body: { name: word(given, 0), role: wanted.data },
+      });
       session.out.one(made, () => facts({ account: made.id, name: made.name, role: made.role, token: made.token }));
     },
   });

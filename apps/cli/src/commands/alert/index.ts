@@ -13,7 +13,15 @@ export function alertCommands(program: Command): void {
       const state = text(flags, "state");
       const query = state === "firing" || state === "resolved" ? ({ state } as const) : {};
       const { items } = await (await session.client()).call(api.listAlerts, { query });
-      session.out.list(items, (one) => ({ id: one.id, severity: one.severity, state: one.state, title: one.title, why: one.why, since: ago(one.since), next: one.next }));
+      session.out.list(items, (one) => ({
+        id: one.id,
+        severity: one.severity,
+        state: one.state,
+        title: one.title,
+        why: one.why,
+        since: ago(one.since),
+        next: one.next,
+      }));
     },
   });
   addVerb(alert, {
@@ -29,7 +37,15 @@ export function alertCommands(program: Command): void {
     summary: "The rules that make alerts",
     async run(session) {
       const { items } = await (await session.client()).call(api.listAlertRules, {});
-      session.out.list(items, (one) => ({ id: one.id, name: one.name, kind: one.kind, severity: one.severity, hold: one.hold, enabled: one.enabled ? "yes" : "no", filter: one.filter }));
+      session.out.list(items, (one) => ({
+        id: one.id,
+        name: one.name,
+        kind: one.kind,
+        severity: one.severity,
+        hold: one.hold,
+        enabled: one.enabled ? "yes" : "no",
+        filter: one.filter,
+      }));
     },
   });
 }

@@ -15,7 +15,14 @@ export function artifactKey(artifact: Command): void {
       await writeFile(path, made.privateKeyPem, { mode: 0o600, flag: "wx" });
       await chmod(path, 0o600);
       await writeFile(`${path}.pub`, made.publicKeyPem);
-      session.out.one({ keyid: made.keyid, privateKey: path, publicKey: `${path}.pub` }, () => facts({ "key id": made.keyid, "private key": `${path} (keep it away from the server)`, "public key": `${path}.pub`, next: `tenfold release trust ${path}.pub --name "release key"` }));
+      session.out.one({ keyid: made.keyid, privateKey: path, publicKey: `${path}.pub` }, () =>
+        facts({
+          "key id": made.keyid,
+          "private key": `${path} (keep it away from the server)`,
+          "public key": `${path}.pub`,
+          next: `tenfold release trust ${path}.pub --name "release key"`,
+        }),
+      );
     },
   });
 }

@@ -8,7 +8,9 @@ export function artifactPush(artifact: Command): void {
     summary: "Uploads a firmware image; a second time changes nothing",
     async run(session, given) {
       const pushed = await pushArtifact(await session.client(), word(given, 0));
-      session.out.one(pushed, () => [`${pushed.sha256} (${pushed.size} bytes) ${pushed.already ? "was there already" : "is uploaded"}.`]);
+      session.out.one(pushed, () => [
+        `${pushed.sha256} (${pushed.size} bytes) ${pushed.already ? "was there already" : "is uploaded"}.`,
+      ]);
     },
   });
 }

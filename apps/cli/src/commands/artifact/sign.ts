@@ -16,9 +16,19 @@ export const signingFlags: [string, string, string?][] = [
 /** Signs a file as a release. Needs no server and no network. */
 export async function signFile(path: string, flags: Flags): Promise<SignedRelease> {
   const [key, version] = [text(flags, "key"), text(flags, "version")];
-  if (key === undefined || version === undefined) throw cliProblems.usage("A release needs --key and --version.", { fix: "Make a key with `tenfold artifact key release-key.pem`." });
+  if (key === undefined || version === undefined)
+    throw cliProblems.usage("A release needs --key and --version.", {
+      fix: "Make a key with `tenfold artifact key release-key.pem`.",
+    });
   const models = text(flags, "models")?.split(",") ?? [];
-  const statement = { type: "tenfold.release.v1" as const, name: text(flags, "name") ?? "firmware", version, models, artifact: await describeArtifact(path), signedAt: new Date().toISOString() };
+  const statement = {
+    type: "tenfold.release.v1" as const,
+    name: text(flags, "name") ?? "firmware",
+    version,
+    models,
+    artifact: await describeArtifact(path),
+    signedAt: new Date().toISOString(),
+  };
   return signRelease(statement, readPrivateKey(await readFile(key, "utf8")));
 }
 
@@ -33,7 +43,9 @@ export function artifactSign(artifact: Command): void {
       const envelope = await signFile(path, given.flags);
       const out = text(given.flags, "out") ?? `${path}.release.json`;
       await writeFile(out, `${JSON.stringify(envelope, null, 2)}\n`);
-      session.out.one({ file: out, envelope }, () => [`Signed ${envelope.signed.name} ${envelope.signed.version} (${envelope.signed.artifact.sha256}) into ${out}.`]);
+      session.out.one({ file: out, envelope }, () => [
+        `Signed ${envelope.signed.name} ${envelope.signed.version} (${envelope.signed.artifact.sha256}) into ${out}.`,
+      ]);
     },
   });
 }

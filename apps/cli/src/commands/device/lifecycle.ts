@@ -3,10 +3,30 @@ import type { Command } from "commander";
 import { addVerb, text, word } from "../../verb.ts";
 
 const moves = [
-  { verb: "suspend", operation: api.suspendDevice, summary: "Refuses a device and closes its connections, until it is resumed", ends: "is suspended" },
-  { verb: "quarantine", operation: api.quarantineDevice, summary: "Suspends a device that is suspected of being taken over", ends: "is quarantined" },
-  { verb: "resume", operation: api.resumeDevice, summary: "Lets a suspended or quarantined device in again", ends: "is active again" },
-  { verb: "retire", operation: api.retireDevice, summary: "Revokes a device's identity for ever and keeps its history", ends: "is retired" },
+  {
+    verb: "suspend",
+    operation: api.suspendDevice,
+    summary: "Refuses a device and closes its connections, until it is resumed",
+    ends: "is suspended",
+  },
+  {
+    verb: "quarantine",
+    operation: api.quarantineDevice,
+    summary: "Suspends a device that is suspected of being taken over",
+    ends: "is quarantined",
+  },
+  {
+    verb: "resume",
+    operation: api.resumeDevice,
+    summary: "Lets a suspended or quarantined device in again",
+    ends: "is active again",
+  },
+  {
+    verb: "retire",
+    operation: api.retireDevice,
+    summary: "Revokes a device's identity for ever and keeps its history",
+    ends: "is retired",
+  },
 ] as const;
 
 /** `device suspend|quarantine|resume|retire`: the same act with four names. */

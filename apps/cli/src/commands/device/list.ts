@@ -12,7 +12,9 @@ export function deviceList(device: Command): void {
     example: "device list 'tag:site=berlin status:offline fw:<1.4.0'",
     async run(session, { words: [filter], flags }) {
       const client = await session.client();
-      const devices = await allItems(Number(flags["limit"]), (page) => client.call(api.listDevices, { query: { ...page, ...(filter ? { filter } : {}) } }));
+      const devices = await allItems(Number(flags.limit), (page) =>
+        client.call(api.listDevices, { query: { ...page, ...(filter ? { filter } : {}) } }),
+      );
       session.out.list(devices, (one) => ({
         id: one.id,
         status: one.connectivity.is,
@@ -20,7 +22,9 @@ export function deviceList(device: Command): void {
         model: one.model,
         firmware: one.firmware?.version,
         contact: ago(one.lastContactAt),
-        tags: Object.entries(one.tags).map(([name, value]) => `${name}=${value}`).join(" "),
+        tags: Object.entries(one.tags)
+          .map(([name, value]) => `${name}=${value}`)
+          .join(" "),
       }));
     },
   });

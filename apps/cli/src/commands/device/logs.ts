@@ -9,8 +9,12 @@ export function deviceLogs(device: Command): void {
     flags: [["--limit <n>", "at most this many", "200"]],
     async run(session, given) {
       const client = await session.client();
-      const { items } = await client.call(api.getDeviceLogs, { params: { id: word(given, 0) }, query: { limit: Number(given.flags["limit"]) } });
-      if (session.out.form === "human") for (const line of items) session.out.event(line, `${line.at} ${line.level.padEnd(5)} ${line.text}`);
+      const { items } = await client.call(api.getDeviceLogs, {
+        params: { id: word(given, 0) },
+        query: { limit: Number(given.flags.limit) },
+      });
+      if (session.out.form === "human")
+        for (const line of items) session.out.event(line, `${line.at} ${line.level.padEnd(5)} ${line.text}`);
       else session.out.list(items, (line) => line);
     },
   });

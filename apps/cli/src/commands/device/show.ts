@@ -27,8 +27,13 @@ function describe(device: Device): string[] {
     firmware: firmware && `${firmware.version} (${firmware.state}, since ${ago(firmware.since)})`,
     "last contact": ago(device.lastContactAt),
     uptime: device.uptimeS === undefined ? undefined : humanDuration(device.uptimeS * 1_000),
-    tags: Object.entries(device.tags).map(([name, value]) => `${name}=${value}`).join(" "),
+    tags: Object.entries(device.tags)
+      .map(([name, value]) => `${name}=${value}`)
+      .join(" "),
     "trust level": `${device.trustLevel} of 4`,
-    "refused inputs": refusedInputs.count === 0 ? undefined : `${refusedInputs.count}, last ${ago(refusedInputs.lastAt)}: ${refusedInputs.lastReason}`,
+    "refused inputs":
+      refusedInputs.count === 0
+        ? undefined
+        : `${refusedInputs.count}, last ${ago(refusedInputs.lastAt)}: ${refusedInputs.lastReason}`,
   });
 }

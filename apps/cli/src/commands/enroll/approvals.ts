@@ -10,7 +10,13 @@ export function enrollApprovals(enroll: Command): void {
     summary: "Devices that wait for approval",
     async run(session) {
       const { items } = await (await session.client()).call(api.listPendingEnrollments, {});
-      session.out.list(items, (one) => ({ id: one.id, serial: one.serial, key: one.keyFingerprint.slice(0, 16), tries: one.attempts, seen: ago(one.lastSeenAt) }));
+      session.out.list(items, (one) => ({
+        id: one.id,
+        serial: one.serial,
+        key: one.keyFingerprint.slice(0, 16),
+        tries: one.attempts,
+        seen: ago(one.lastSeenAt),
+      }));
     },
   });
   addVerb(enroll, {
@@ -26,7 +32,10 @@ export function enrollApprovals(enroll: Command): void {
     summary: "Refuses a waiting device",
     flags: [["--reason <text>", "why, for the attempt log", "rejected on the command line"]],
     async run(session, given) {
-      const rejected = await (await session.client()).call(api.rejectEnrollment, { params: { id: word(given, 0) }, body: { reason: text(given.flags, "reason") ?? "rejected" } });
+      const rejected = await (await session.client()).call(api.rejectEnrollment, {
+        params: { id: word(given, 0) },
+        body: { reason: text(given.flags, "reason") ?? "rejected" },
+      });
       session.out.one(rejected, () => [`${rejected.serial} is refused.`]);
     },
   });
@@ -35,8 +44,18 @@ export function enrollApprovals(enroll: Command): void {
     summary: "The attempt log: which check decided, why, and what to do",
     flags: [["--limit <n>", "at most this many", "50"]],
     async run(session, { words: [serial], flags }) {
-      const { items } = await (await session.client()).call(api.listEnrollmentAttempts, { query: { limit: Number(flags["limit"]), ...(serial ? { serial } : {}) } });
-      session.out.list(items, (one) => ({ when: ago(one.at), serial: one.serial ?? one.device, operation: one.operation, verdict: one.verdict, step: one.step, reason: one.reason, fix: one.fix }));
+      const { items } = await (await session.client()).call(api.listEnrollmentAttempts, {
+        query: { limit: Number(flags.limit), ...(serial ? { serial } : {}) },
+      });
+      session.out.list(items, (one) => ({
+        when: ago(one.at),
+        serial: one.serial ?? one.device,
+        operation: one.operation,
+        verdict: one.verdict,
+        step: one.step,
+        reason: one.reason,
+        fix: one.fix,
+      }));
     },
   });
 }

@@ -3,7 +3,9 @@ import { enrollApprovals } from "./approvals.ts";
 import { enrollTrust } from "./trust.ts";
 
 export function enrollCommands(program: Command): void {
-  const enroll = program.command("enroll").description("How devices come in: trust anchors, manifests, codes, approvals, attempt log");
+  const enroll = program
+    .command("enroll")
+    .description("How devices come in: trust anchors, manifests, codes, approvals, attempt log");
   enrollTrust(enroll);
   enrollApprovals(enroll);
 }

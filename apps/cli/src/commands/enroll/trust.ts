@@ -18,9 +18,15 @@ export function enrollTrust(enroll: Command): void {
     example: "enroll anchor acme-ca.pem --name Acme",
     async run(session, given) {
       const path = word(given, 0);
-      const body = { name: text(given.flags, "name") ?? path, certificatePem: await readFile(path, "utf8"), unknownDevices: given.flags["unknown"] === "refuse" ? ("refuse" as const) : ("approve" as const) };
+      const body = {
+        name: text(given.flags, "name") ?? path,
+        certificatePem: await readFile(path, "utf8"),
+        unknownDevices: given.flags.unknown === "refuse" ? ("refuse" as const) : ("approve" as const),
+      };
       const anchor = await (await session.client()).call(api.createTrustAnchor, { body });
-      session.out.one(anchor, () => facts({ anchor: anchor.id, name: anchor.name, subject: anchor.subject, fingerprint: anchor.fingerprint }));
+      session.out.one(anchor, () =>
+        facts({ anchor: anchor.id, name: anchor.name, subject: anchor.subject, fingerprint: anchor.fingerprint }),
+      );
     },
   });
   addVerb(enroll, {
@@ -28,7 +34,13 @@ export function enrollTrust(enroll: Command): void {
     summary: "Manufacturers whose devices may enroll",
     async run(session) {
       const { items } = await (await session.client()).call(api.listTrustAnchors, {});
-      session.out.list(items, (one) => ({ id: one.id, name: one.name, subject: one.subject, unknown: one.unknownDevices, until: one.notAfter.slice(0, 10) }));
+      session.out.list(items, (one) => ({
+        id: one.id,
+        name: one.name,
+        subject: one.subject,
+        unknown: one.unknownDevices,
+        until: one.notAfter.slice(0, 10),
+      }));
     },
   });
   addVerb(enroll, {
@@ -54,8 +66,17 @@ export function enrollTrust(enroll: Command): void {
     flags: [["--lifetime <seconds>", "how long it works", "3600"]],
     example: "enroll code board-7 --json",
     async run(session, given) {
-      const made = await (await session.client()).call(api.createEnrollmentCode, { body: { serial: word(given, 0), lifetimeS: Number(given.flags["lifetime"]) } });
-      session.out.one(made, () => facts({ serial: made.serial, code: made.code, until: made.expiresAt, send: "HTTP Basic to /.well-known/est/simpleenroll: user = serial, password = code" }));
+      const made = await (await session.client()).call(api.createEnrollmentCode, {
+        body: { serial: word(given, 0), lifetimeS: Number(given.flags.lifetime) },
+      });
+      session.out.one(made, () =>
+        facts({
+          serial: made.serial,
+          code: made.code,
+          until: made.expiresAt,
+          send: "HTTP Basic to /.well-known/est/simpleenroll: user = serial, password = code",
+        }),
+      );
     },
   });
 }

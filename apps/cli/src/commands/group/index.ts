@@ -10,7 +10,13 @@ export function groupCommands(program: Command): void {
     summary: "All groups",
     async run(session) {
       const { items } = await (await session.client()).call(api.listGroups, {});
-      session.out.list(items, (one) => ({ id: one.id, name: one.name, members: one.members, filter: one.filter, created: ago(one.createdAt) }));
+      session.out.list(items, (one) => ({
+        id: one.id,
+        name: one.name,
+        members: one.members,
+        filter: one.filter,
+        created: ago(one.createdAt),
+      }));
     },
   });
   addVerb(group, {
@@ -23,7 +29,11 @@ export function groupCommands(program: Command): void {
     example: "group create berlin --filter 'tag:site=berlin'",
     async run(session, given) {
       const [filter, devices] = [text(given.flags, "filter"), text(given.flags, "devices")?.split(",")];
-      const body = { name: word(given, 0), ...(filter === undefined ? {} : { filter }), ...(devices === undefined ? {} : { devices }) };
+      const body = {
+        name: word(given, 0),
+        ...(filter === undefined ? {} : { filter }),
+        ...(devices === undefined ? {} : { devices }),
+      };
       const made = await (await session.client()).call(api.createGroup, { body });
       session.out.one(made, () => [`Group ${made.name} (${made.id}) has ${made.members} devices.`]);
     },

@@ -12,7 +12,13 @@ export function kpiCommands(program: Command): void {
     summary: "Device uptime, mean time to patch, data lag",
     async run(session) {
       const { items } = await (await session.client()).call(api.listKpis, { query: {} });
-      session.out.list(items, (one) => ({ name: one.name, value: inUnit(one.value, one.unit), target: inUnit(one.target, one.unit), ok: one.ok === null ? "" : one.ok ? "yes" : "no", counted: `${one.n} ${one.of}` }));
+      session.out.list(items, (one) => ({
+        name: one.name,
+        value: inUnit(one.value, one.unit),
+        target: inUnit(one.target, one.unit),
+        ok: one.ok === null ? "" : one.ok ? "yes" : "no",
+        counted: `${one.n} ${one.of}`,
+      }));
     },
   });
   addVerb(kpi, {
@@ -20,9 +26,20 @@ export function kpiCommands(program: Command): void {
     summary: "The exact definition of a KPI, and what went into its present value",
     async run(session, given) {
       const name = kpiName.safeParse(word(given, 0));
-      if (!name.success) throw cliProblems.usage(`"${word(given, 0)}" is not a KPI.`, { fix: `One of: ${kpiName.options.join(", ")}.` });
+      if (!name.success)
+        throw cliProblems.usage(`"${word(given, 0)}" is not a KPI.`, { fix: `One of: ${kpiName.options.join(", ")}.` });
       const one = await (await session.client()).call(api.explainKpi, { params: { name: name.data } });
-      session.out.one(one, () => [one.definition, "", ...facts({ value: inUnit(one.kpi.value, one.kpi.unit), numerator: one.numerator, denominator: one.denominator, "left out": one.exclusions.join("; "), source: one.source })]);
+      session.out.one(one, () => [
+        one.definition,
+        "",
+        ...facts({
+          value: inUnit(one.kpi.value, one.kpi.unit),
+          numerator: one.numerator,
+          denominator: one.denominator,
+          "left out": one.exclusions.join("; "),
+          source: one.source,
+        }),
+      ]);
     },
   });
 }

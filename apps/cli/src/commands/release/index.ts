@@ -11,16 +11,29 @@ export function releaseCommands(program: Command): void {
   addVerb(release, {
     usage: "create <file>",
     summary: "Uploads a firmware image and registers its signed release",
-    flags: [...signingFlags, ["--envelope <file>", "a release that was signed elsewhere (artifact sign); then no key is needed"], ["--notes <text>", "what changed", ""]],
+    flags: [
+      ...signingFlags,
+      ["--envelope <file>", "a release that was signed elsewhere (artifact sign); then no key is needed"],
+      ["--notes <text>", "what changed", ""],
+    ],
     example: "release create app-2.0.0.bin --key release-key.pem --version 2.0.0",
     async run(session, given) {
       const path = word(given, 0);
       const from = text(given.flags, "envelope");
-      const envelope = from === undefined ? await signFile(path, given.flags) : signedRelease.parse(JSON.parse(await readFile(from, "utf8")));
+      const envelope =
+        from === undefined ? await signFile(path, given.flags) : signedRelease.parse(JSON.parse(await readFile(from, "utf8")));
       const client = await session.client();
       await pushArtifact(client, path);
       const made = await client.call(api.createRelease, { body: { envelope, notes: text(given.flags, "notes") ?? "" } });
-      session.out.one(made, () => facts({ release: made.id, name: made.name, version: made.version, artifact: made.artifact.sha256, next: `tenfold rollout start ${made.version}` }));
+      session.out.one(made, () =>
+        facts({
+          release: made.id,
+          name: made.name,
+          version: made.version,
+          artifact: made.artifact.sha256,
+          next: `tenfold rollout start ${made.version}`,
+        }),
+      );
     },
   });
   addVerb(release, {
@@ -28,8 +41,16 @@ export function releaseCommands(program: Command): void {
     summary: "Releases, newest first",
     flags: [["--limit <n>", "at most this many", "50"]],
     async run(session, { flags }) {
-      const { items } = await (await session.client()).call(api.listReleases, { query: { limit: Number(flags["limit"]) } });
-      session.out.list(items, (one) => ({ id: one.id, name: one.name, version: one.version, models: one.models.join(",") || "any", devices: one.devices, retired: one.retired ? "yes" : "", created: ago(one.createdAt) }));
+      const { items } = await (await session.client()).call(api.listReleases, { query: { limit: Number(flags.limit) } });
+      session.out.list(items, (one) => ({
+        id: one.id,
+        name: one.name,
+        version: one.version,
+        models: one.models.join(",") || "any",
+        devices: one.devices,
+        retired: one.retired ? "yes" : "",
+        created: ago(one.createdAt),
+      }));
     },
   });
   addVerb(release, {
@@ -37,7 +58,19 @@ export function releaseCommands(program: Command): void {
     summary: "One release, by id or version",
     async run(session, given) {
       const one = await (await session.client()).call(api.getRelease, { params: { id: word(given, 0) } });
-      session.out.one(one, () => facts({ release: one.id, name: one.name, version: one.version, models: one.models.join(", ") || "any", artifact: one.artifact.sha256, bytes: one.artifact.size, "signed by": one.signedBy.join(", "), devices: one.devices, notes: one.notes }));
+      session.out.one(one, () =>
+        facts({
+          release: one.id,
+          name: one.name,
+          version: one.version,
+          models: one.models.join(", ") || "any",
+          artifact: one.artifact.sha256,
+          bytes: one.artifact.size,
+          "signed by": one.signedBy.join(", "),
+          devices: one.devices,
+          notes: one.notes,
+        }),
+      );
     },
   });
   addVerb(release, {
@@ -53,7 +86,9 @@ export function releaseCommands(program: Command): void {
     summary: "Registers a public key whose signatures make a release (PEM file)",
     flags: [["--name <name>", "what to call it", "release key"]],
     async run(session, given) {
-      const key = await (await session.client()).call(api.createSigningKey, { body: { name: text(given.flags, "name") ?? "release key", publicKeyPem: await readFile(word(given, 0), "utf8") } });
+      const key = await (await session.client()).call(api.createSigningKey, {
+        body: { name: text(given.flags, "name") ?? "release key", publicKeyPem: await readFile(word(given, 0), "utf8") },
+      });
       session.out.one(key, () => facts({ "key id": key.keyid, name: key.name }));
     },
   });

@@ -13,7 +13,10 @@ export function describeRollout(rollout: Rollout): string[] {
       harmed: rollout.harmed || undefined,
       restored: rollout.restored || undefined,
     }),
-    ...rollout.stages.map((stage) => `  stage ${stage.index + 1} (${Math.round(stage.share * 100)} %, ${stage.devices} devices) ${stage.state.padEnd(8)} ${countsLine(stage.counts)}`),
+    ...rollout.stages.map(
+      (stage) =>
+        `  stage ${stage.index + 1} (${Math.round(stage.share * 100)} %, ${stage.devices} devices) ${stage.state.padEnd(8)} ${countsLine(stage.counts)}`,
+    ),
   ];
 }
 

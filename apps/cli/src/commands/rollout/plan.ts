@@ -40,6 +40,7 @@ function share(given: string, flag: string): number {
 
 function duration(given: string | undefined, flag: string): string {
   const length = parseDuration(given ?? "");
-  if (length === undefined) throw cliProblems.usage(`${flag}: "${given}" is not a duration.`, { fix: "Write 30s, 5m, 2h or PT5M." });
+  if (length === undefined)
+    throw cliProblems.usage(`${flag}: "${given}" is not a duration.`, { fix: "Write 30s, 5m, 2h or PT5M." });
   return formatDuration(length);
 }

@@ -14,8 +14,16 @@ export function rolloutReport(rollout: Command): void {
         "",
         "Decisions",
         ...report.decisions.map((one) => `  ${one.at} ${one.decision}: ${one.because}`),
-        ...(report.reasons.length > 0 ? ["", "Reasons of failure", ...report.reasons.map((one) => `  ${one.devices} devices: ${one.reason}`)] : []),
-        ...(report.harmed.length > 0 ? ["", "Harmed devices", ...report.harmed.map((one) => `  ${one.device}: ${one.state}${one.reason ? `, ${one.reason}` : ""}`)] : []),
+        ...(report.reasons.length > 0
+          ? ["", "Reasons of failure", ...report.reasons.map((one) => `  ${one.devices} devices: ${one.reason}`)]
+          : []),
+        ...(report.harmed.length > 0
+          ? [
+              "",
+              "Harmed devices",
+              ...report.harmed.map((one) => `  ${one.device}: ${one.state}${one.reason ? `, ${one.reason}` : ""}`),
+            ]
+          : []),
       ]);
     },
   });

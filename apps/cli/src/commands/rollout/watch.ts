@@ -21,7 +21,8 @@ export async function* watchRollout(client: ApiClient, id: string, signal: Abort
   }
 }
 
-export const watchLine = (rollout: Rollout): string => `${new Date().toISOString().slice(11, 19)} ${rollout.phase.padEnd(12)} ${rollout.because} [${countsLine(rollout.counts)}]`;
+export const watchLine = (rollout: Rollout): string =>
+  `${new Date().toISOString().slice(11, 19)} ${rollout.phase.padEnd(12)} ${rollout.because} [${countsLine(rollout.counts)}]`;
 
 export function rolloutWatch(rollout: Command): void {
   addVerb(rollout, {
@@ -34,7 +35,10 @@ export function rolloutWatch(rollout: Command): void {
         phase = seen.phase;
         session.out.event(seen, watchLine(seen));
       }
-      if (phase === "halted" || phase === "rolled_back") throw cliProblems.rollout_halted(`The rollout ended ${phase}.`, { fix: `Read why: tenfold rollout report ${word(given, 0)}` });
+      if (phase === "halted" || phase === "rolled_back")
+        throw cliProblems.rollout_halted(`The rollout ended ${phase}.`, {
+          fix: `Read why: tenfold rollout report ${word(given, 0)}`,
+        });
     },
   });
 }

@@ -11,7 +11,11 @@ export function apiCommand(program: Command): void {
     async run(session, given) {
       const body = text(given.flags, "body");
       const sent = body?.startsWith("@") ? await readFile(body.slice(1), "utf8") : body;
-      const response = await (await session.client()).raw(word(given, 0).toUpperCase(), word(given, 1), sent === undefined ? {} : { body: sent, headers: { "content-type": "application/json" } });
+      const response = await (await session.client()).raw(
+        word(given, 0).toUpperCase(),
+        word(given, 1),
+        sent === undefined ? {} : { body: sent, headers: { "content-type": "application/json" } },
+      );
       process.stdout.write(`${await response.text()}\n`);
     },
   });

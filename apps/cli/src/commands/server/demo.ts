@@ -27,7 +27,14 @@ export function demoCommand(program: Command): void {
       const dir = keep === undefined ? await mkdtemp(join(tmpdir(), "tenfold-demo-")) : resolve(keep);
       const running: Program[] = [];
       try {
-        await perform({ dir, devices: Number(flags["devices"]), seed: String(flags["seed"]), once: flags["once"] === true, out: session.out, running });
+        await perform({
+          dir,
+          devices: Number(flags.devices),
+          seed: String(flags.seed),
+          once: flags.once === true,
+          out: session.out,
+          running,
+        });
       } finally {
         for (const one of running.toReversed()) await one.stop();
         if (keep === undefined) await rm(dir, { recursive: true, force: true });
@@ -57,14 +64,42 @@ async function perform({ dir, devices, seed, once, out, running }: Stage): Promi
   await client.call(api.createSigningKey, { body: { name: "demo release key", publicKeyPem: signer.publicKeyPem } });
   const bench = { client, dir: join(dir, "signer"), signer };
   await publishFirmware(bench, { version: "1.1.0", notes: "Better battery estimate." });
-  await publishFirmware(bench, { version: "1.2.0", bricks: 0.2, notes: "Bad on purpose: one device in five never comes back, and none of them says so." });
+  await publishFirmware(bench, {
+    version: "1.2.0",
+    bricks: 0.2,
+    notes: "Bad on purpose: one device in five never comes back, and none of them says so.",
+  });
 
   tell(`${devices} devices leave the factory and enroll with their manufacturer's certificates …`);
   let messages = 0;
   const simulator = startSimulator(
-    ["start", "--devices", String(devices), "--seed", seed, "--api", url, "--token-file", join(data, "admin-token"), "--device-url", deviceUrl, "--mqtt-url", mqttUrl, "--ca", join(data, "pki", "ca.pem"), "--release-key", signer.publicKeyPath, "--heartbeat", "2s", "--telemetry", "2s", "--state", join(dir, "fleet")],
+    [
+      "start",
+      "--devices",
+      String(devices),
+      "--seed",
+      seed,
+      "--api",
+      url,
+      "--token-file",
+      join(data, "admin-token"),
+      "--device-url",
+      deviceUrl,
+      "--mqtt-url",
+      mqttUrl,
+      "--ca",
+      join(data, "pki", "ca.pem"),
+      "--release-key",
+      signer.publicKeyPath,
+      "--heartbeat",
+      "2s",
+      "--telemetry",
+      "2s",
+      "--state",
+      join(dir, "fleet"),
+    ],
     (event) => {
-      if (typeof event["acked"] === "number") messages = event["acked"];
+      if (typeof event.acked === "number") messages = event.acked;
     },
   );
   running.push(simulator);
@@ -79,11 +114,16 @@ async function perform({ dir, devices, seed, once, out, running }: Stage): Promi
   const facts = await gather({ client, devices, good, bad, messages: () => messages, seconds: (Date.now() - began) / 1_000 });
   conclude(facts, out);
   if (once || signal.aborted) return;
-  out.note(`\nThe fleet goes on. Console: ${(await client.call(api.createSignInLink, { body: { name: "demo" } })).url}\nCtrl-C ends the demo.`);
+  out.note(
+    `\nThe fleet goes on. Console: ${(await client.call(api.createSignInLink, { body: { name: "demo" } })).url}\nCtrl-C ends the demo.`,
+  );
   await new Promise((end) => signal.addEventListener("abort", end, { once: true }));
 }
 
-type Gathering = Pick<DemoFacts, "devices" | "good" | "bad" | "seconds"> & { client: Awaited<ReturnType<typeof createClient>>; messages: () => number };
+type Gathering = Pick<DemoFacts, "devices" | "good" | "bad" | "seconds"> & {
+  client: Awaited<ReturnType<typeof createClient>>;
+  messages: () => number;
+};
 
 async function gather({ client, devices, good, bad, messages, seconds }: Gathering): Promise<DemoFacts> {
   const [summary, report, alerts, audit, kpis] = await Promise.all([
@@ -110,9 +150,13 @@ async function gather({ client, devices, good, bad, messages, seconds }: Gatheri
 function conclude(facts: DemoFacts, out: Output): void {
   const promises = judgeDemo(facts);
   out.note(`\nAfter ${humanDuration(facts.seconds * 1_000)}:`);
-  for (const { promise, kept, found } of promises) out.note(`  ${kept ? out.colors.green("✓") : out.colors.red("✗")} ${promise} (${found})`);
+  for (const { promise, kept, found } of promises)
+    out.note(`  ${kept ? out.colors.green("✓") : out.colors.red("✗")} ${promise} (${found})`);
   if (facts.harmedListed.length > 0) out.note(`  harmed: ${facts.harmedListed.join(", ")}`);
   process.stdout.write(`${JSON.stringify(summarizeDemo(facts, promises))}\n`);
   const broken = promises.filter(({ kept }) => !kept);
-  if (broken.length > 0) throw cliProblems.program_failed(`The demo broke ${broken.length} of ${promises.length} promises: ${broken.map(({ promise }) => promise).join("; ")}.`);
+  if (broken.length > 0)
+    throw cliProblems.program_failed(
+      `The demo broke ${broken.length} of ${promises.length} promises: ${broken.map(({ promise }) => promise).join("; ")}.`,
+    );
 }

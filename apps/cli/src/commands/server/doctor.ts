@@ -28,7 +28,12 @@ export function doctorCommand(program: Command): void {
         await look("engines are ready", async () => (await client.raw("GET", "/readyz")).text()),
         await look("token works", async () => {
           const { actor, role } = await client.call(api.whoAmI, {});
-          if (actor === null) throw cliProblems.not_verified(token === undefined ? `No token: neither TENFOLD_TOKEN nor ${session.dataDir}/admin-token.` : "The server does not know this token.");
+          if (actor === null)
+            throw cliProblems.not_verified(
+              token === undefined
+                ? `No token: neither TENFOLD_TOKEN nor ${session.dataDir}/admin-token.`
+                : "The server does not know this token.",
+            );
           return `${actor.name}, role ${role}`;
         }),
         await look("audit trail is intact", async () => {
@@ -38,7 +43,8 @@ export function doctorCommand(program: Command): void {
         }),
       ];
       session.out.list(findings, (one) => ({ " ": one.ok ? "ok" : "FAILED", check: one.check, found: one.found }));
-      if (findings.some((one) => !one.ok)) throw cliProblems.not_verified(`${findings.filter((one) => !one.ok).length} of ${findings.length} checks failed.`);
+      if (findings.some((one) => !one.ok))
+        throw cliProblems.not_verified(`${findings.filter((one) => !one.ok).length} of ${findings.length} checks failed.`);
     },
   });
 }

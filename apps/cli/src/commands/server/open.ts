@@ -14,7 +14,7 @@ export function openCommand(program: Command): void {
     async run(session, { flags }) {
       const link = await (await session.client()).call(api.createSignInLink, { body: { name: text(flags, "name") ?? "owner" } });
       session.out.one(link, () => [link.url]);
-      if (!flags["print"] && process.stdout.isTTY) openInBrowser(link.url);
+      if (!flags.print && process.stdout.isTTY) openInBrowser(link.url);
     },
   });
 }
@@ -22,5 +22,7 @@ export function openCommand(program: Command): void {
 function openInBrowser(url: string): void {
   const opener = process.platform === "darwin" ? "open" : "xdg-open";
   // Where there is no desktop the printed link must do.
-  spawn(opener, [url], { stdio: "ignore", detached: true }).on("error", () => undefined).unref();
+  spawn(opener, [url], { stdio: "ignore", detached: true })
+    .on("error", () => undefined)
+    .unref();
 }

@@ -12,7 +12,14 @@ export function simCommands(program: Command): void {
     ["replay", "Plays a recording of real sensors through real devices"],
     ["firmware", "Makes a firmware image whose behaviour you choose"],
   ] as const) {
-    const command = sim.command(verb).summary(summary).description(summary).allowUnknownOption().allowExcessArguments().helpOption(false).argument("[args...]");
+    const command = sim
+      .command(verb)
+      .summary(summary)
+      .description(summary)
+      .allowUnknownOption()
+      .allowExcessArguments()
+      .helpOption(false)
+      .argument("[args...]");
     command.action(async () => {
       // The words as they were typed: commander would take the simulator's flags for its own.
       const words = process.argv.slice(process.argv.indexOf(verb) + 1);
@@ -36,5 +43,7 @@ async function locate(options: GlobalOptions, words: readonly string[]): Promise
     "--mqtt-url": running.mqttUrl ?? "mqtts://localhost:8883",
     "--ca": join(session.dataDir, "pki", "ca.pem"),
   };
-  return Object.entries(known).flatMap(([flag, value]) => (words.some((word) => word === flag || word.startsWith(`${flag}=`)) ? [] : [flag, value]));
+  return Object.entries(known).flatMap(([flag, value]) =>
+    words.some((word) => word === flag || word.startsWith(`${flag}=`)) ? [] : [flag, value],
+  );
 }

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
+import type { Server as TlsServer } from "node:https";
 import type { TLSSocket } from "node:tls";
 import fastify, { type FastifyInstance } from "fastify";
-import type { Server as TlsServer } from "node:https";
 import type { Log } from "../log.ts";
 import { answerProblem, httpProblems, sendProblem } from "./problems.ts";
 
@@ -29,7 +29,9 @@ export function createDeviceHttp({ tls, log }: { tls: TlsIdentity; log: Log }): 
   // Node tells of a handshake that failed or took too long, but leaves the socket open (measured): it must be closed here.
   app.server.on("tlsClientError", (_error, socket) => socket.destroy());
   app.setErrorHandler(answerProblem(log));
-  app.setNotFoundHandler((request, reply) => sendProblem(reply, httpProblems.route_unknown(`No device endpoint at ${request.method} ${request.url.split("?")[0]}.`)));
+  app.setNotFoundHandler((request, reply) =>
+    sendProblem(reply, httpProblems.route_unknown(`No device endpoint at ${request.method} ${request.url.split("?")[0]}.`)),
+  );
   return app;
 }
 

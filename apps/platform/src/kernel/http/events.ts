@@ -15,7 +15,12 @@ export function liveEvents(app: Http, bus: Bus): void {
   app.get("/api/v1/events", guarded("devices.read"), (request, reply) => {
     reply.hijack();
     const { raw } = reply;
-    raw.writeHead(200, { "Content-Type": "text/event-stream", "Cache-Control": "no-store", Connection: "keep-alive", "X-Accel-Buffering": "no" });
+    raw.writeHead(200, {
+      "Content-Type": "text/event-stream",
+      "Cache-Control": "no-store",
+      Connection: "keep-alive",
+      "X-Accel-Buffering": "no",
+    });
     const write = (text: string) => {
       if (raw.writableLength > mostUnsent) raw.destroy();
       else raw.write(text);

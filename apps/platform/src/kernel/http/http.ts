@@ -25,26 +25,45 @@ export type HttpOptions = {
 };
 
 declare module "fastify" {
-  interface FastifyRequest {
+  type FastifyRequest = {
     identity: Identity | undefined;
-  }
-  interface FastifyContextConfig {
+  };
+  type FastifyContextConfig = {
     permission?: Permission | "anyone";
-  }
+  };
 }
 
 const bodyLimit = 32 * 1024 * 1024;
 
 /** The operator API's server, with no route yet. Every route under /api/ must say who may call it, or it is refused at start. */
 export async function createHttp({ log, authenticate, version, answers }: HttpOptions): Promise<Http> {
-  const app = fastify({ logger: false, bodyLimit, requestTimeout: 60_000, connectionTimeout: 120_000, forceCloseConnections: true, routerOptions: { maxParamLength: 300 } });
+  const app = fastify({
+    logger: false,
+    bodyLimit,
+    requestTimeout: 60_000,
+    connectionTimeout: 120_000,
+    forceCloseConnections: true,
+    routerOptions: { maxParamLength: 300 },
+  });
   app.setValidatorCompiler(validatorCompiler);
-  app.setSerializerCompiler(({ schema }) => (answers === "validate" ? (value) => JSON.stringify((schema as unknown as z.ZodType).parse(value)) : (value) => JSON.stringify(value)));
+  app.setSerializerCompiler(({ schema }) =>
+    answers === "validate"
+      ? (value) => JSON.stringify((schema as unknown as z.ZodType).parse(value))
+      : (value) => JSON.stringify(value),
+  );
   app.setErrorHandler(answerProblem(log));
-  app.setNotFoundHandler((request, reply) => sendProblem(reply, httpProblems.route_unknown(`Nothing is served at ${request.method} ${request.url.split("?")[0]}.`, { fix: "The API's paths are listed at /api/openapi.json." })));
+  app.setNotFoundHandler((request, reply) =>
+    sendProblem(
+      reply,
+      httpProblems.route_unknown(`Nothing is served at ${request.method} ${request.url.split("?")[0]}.`, {
+        fix: "The API's paths are listed at /api/openapi.json.",
+      }),
+    ),
+  );
   app.decorateRequest("identity", undefined);
   app.addHook("onRoute", (route) => {
-    if (route.url.startsWith("/api/") && route.config?.permission === undefined) throw new Error(`Route ${route.url} does not say who may call it.`);
+    if (route.url.startsWith("/api/") && route.config?.permission === undefined)
+      throw new Error(`Route ${route.url} does not say who may call it.`);
   });
   app.addHook("onRequest", async (request) => {
     const wanted = request.routeOptions.config.permission;
@@ -54,15 +73,25 @@ export async function createHttp({ log, authenticate, version, answers }: HttpOp
   });
   await app.register(cookie);
   await app.register(swagger, {
-    openapi: { openapi: "3.1.0", info: { title: "Tenfold operator API", version, license: { name: "Apache-2.0", identifier: "Apache-2.0" } }, components: { securitySchemes: { token: { type: "http", scheme: "bearer" } } } },
+    openapi: {
+      openapi: "3.1.0",
+      info: { title: "Tenfold operator API", version, license: { name: "Apache-2.0", identifier: "Apache-2.0" } },
+      components: { securitySchemes: { token: { type: "http", scheme: "bearer" } } },
+    },
     transform: createJsonSchemaTransform({ skipList: [] }),
   });
   return app;
 }
 
 function assertMay(identity: Identity | undefined, wanted: Permission): void {
-  if (identity === undefined) throw httpProblems.not_signed_in("This needs somebody who is signed in.", { fix: "Send `Authorization: Bearer tf_…`, or sign in through a link from `npx tenfold open`." });
-  if (!may(identity.role, wanted)) throw httpProblems.not_allowed(`${identity.actor.name} has the role ${identity.role}, which may not ${wanted}.`, { fix: "Ask an administrator for a role that may." });
+  if (identity === undefined)
+    throw httpProblems.not_signed_in("This needs somebody who is signed in.", {
+      fix: "Send `Authorization: Bearer tf_…`, or sign in through a link from `npx tenfold open`.",
+    });
+  if (!may(identity.role, wanted))
+    throw httpProblems.not_allowed(`${identity.actor.name} has the role ${identity.role}, which may not ${wanted}.`, {
+      fix: "Ask an administrator for a role that may.",
+    });
 }
 
 /** What a raw route (a stream, SSE) puts into its options, so that it is protected like an operation. */
@@ -117,4 +146,3 @@ export function serve<Op extends Operation>(app: Http, operation: Op, handle: (a
 }
 
 const strict = (schema: z.ZodType): z.ZodType => (schema instanceof z.ZodObject ? schema.strict() : schema);
-

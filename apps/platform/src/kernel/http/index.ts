@@ -1,4 +1,14 @@
 export { createDeviceHttp, type DeviceHttp, type TlsIdentity, tlsSocketOf } from "./device-http.ts";
 export { liveEvents } from "./events.ts";
-export { type Answered, type Asked, type Authenticate, createHttp, guarded, type Http, type HttpOptions, type Identity, serve } from "./http.ts";
+export {
+  type Answered,
+  type Asked,
+  type Authenticate,
+  createHttp,
+  guarded,
+  type Http,
+  type HttpOptions,
+  type Identity,
+  serve,
+} from "./http.ts";
 export { answerProblem, httpProblems, problemDocumentOf, sendProblem } from "./problems.ts";

@@ -22,19 +22,37 @@ export const httpProblems = defineProblems({
 export function answerProblem(log: Log) {
   return async (error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     const problem = asProblem(error);
-    if (problem.code === "internal") log.error("http.failed", { problem: problem.message, method: request.method, route: request.routeOptions.url, because: describeError(error), stack: error.stack });
+    if (problem.code === "internal")
+      log.error("http.failed", {
+        problem: problem.message,
+        method: request.method,
+        route: request.routeOptions.url,
+        because: describeError(error),
+        stack: error.stack,
+      });
     return sendProblem(reply, problem);
   };
 }
 
 export function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply {
   if (problem.retryAfterS !== undefined) reply.header("Retry-After", String(problem.retryAfterS));
-  return reply.status(problem.status).header("Content-Type", "application/problem+json").send(JSON.stringify(problemDocumentOf(problem)));
+  return reply
+    .status(problem.status)
+    .header("Content-Type", "application/problem+json")
+    .send(JSON.stringify(problemDocumentOf(problem)));
 }
 
 export function problemDocumentOf(problem: Problem): ProblemDocument {
   const { code, status, message: detail, field, fix } = problem;
-  return { type: `urn:tenfold:problem:${code}`, title: code.replaceAll("_", " "), status, code, detail, ...(field ? { field } : {}), ...(fix ? { fix } : {}) };
+  return {
+    type: `urn:tenfold:problem:${code}`,
+    title: code.replaceAll("_", " "),
+    status,
+    code,
+    detail,
+    ...(field ? { field } : {}),
+    ...(fix ? { fix } : {}),
+  };
 }
 
 function asProblem(error: FastifyError | Error): Problem {
@@ -42,7 +60,10 @@ function asProblem(error: FastifyError | Error): Problem {
   if (hasZodFastifySchemaValidationErrors(error)) return invalidInput(error);
   const { statusCode } = error as FastifyError;
   if (statusCode === 413) return httpProblems.body_too_large("The body is larger than this path allows.");
-  if (statusCode === 415) return httpProblems.media_type_unknown("This media type is not understood here.", { fix: "Send Content-Type: application/json." });
+  if (statusCode === 415)
+    return httpProblems.media_type_unknown("This media type is not understood here.", {
+      fix: "Send Content-Type: application/json.",
+    });
   if (statusCode === 400) return httpProblems.body_unreadable(`The body could not be read: ${error.message}`);
   return httpProblems.internal(`Something failed inside Tenfold. The server's log says more under ${newId("err")}.`);
 }
