@@ -21,6 +21,9 @@ export const refusals = [
   "heartbeat_invalid",
   "event_invalid",
   "logs_invalid",
+  "deployment_report_invalid",
+  "state_invalid",
+  "command_result_invalid",
   "decoder_failed",
 ] as const;
 export type Refusal = (typeof refusals)[number];

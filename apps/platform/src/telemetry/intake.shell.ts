@@ -3,7 +3,6 @@ import type { UpChannel } from "@tenfold/contracts";
 import {
   applyIsolating,
   type Batch,
-  type Clock,
   type Consumption,
   type Journal,
   type Log,

@@ -1,7 +1,17 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type ChdbStore, createBus, createMetrics, migrateStore, openChdbStore, openJournal, type Journal, silentLog, type Clock } from "../kernel/index.ts";
+import {
+  type ChdbStore,
+  type Clock,
+  createBus,
+  createMetrics,
+  type Journal,
+  migrateStore,
+  openChdbStore,
+  openJournal,
+  silentLog,
+} from "../kernel/index.ts";
 import { testDatabase } from "../kernel/testing.ts";
 import { createIntake, createTelemetry, type Intake, keepDeadLetters, type RefusalNote, type Telemetry } from "./index.ts";
 
@@ -34,7 +44,14 @@ export async function telemetryWorld({ now = Date.UTC(2026, 5, 15, 12) } = {}): 
       const journal = await openJournal({ dir: join(folder, "journal"), log: silentLog });
       const putAside = keepDeadLetters({ db: database.db, clock });
       const metrics = createMetrics({ processMetrics: "omit" });
-      const intake = createIntake({ journal, putAside, onRefused: (note) => refused.push(note), log: silentLog, metrics, batches: { cutAfterMs: 50 } });
+      const intake = createIntake({
+        journal,
+        putAside,
+        onRefused: (note) => refused.push(note),
+        log: silentLog,
+        metrics,
+        batches: { cutAfterMs: 50 },
+      });
       const telemetry = createTelemetry({ store, db: database.db, bus: createBus(clock), clock, log: silentLog, intake, putAside });
       intake.start();
       opened.push({ journal, telemetry });
@@ -53,7 +70,11 @@ export async function telemetryWorld({ now = Date.UTC(2026, 5, 15, 12) } = {}): 
 }
 
 /** A message of a device, as a link hands it over. */
-export const message = (device: string, payload: unknown, more: Partial<Parameters<Intake["receive"]>[0]> = {}): Parameters<Intake["receive"]>[0] => ({
+export const message = (
+  device: string,
+  payload: unknown,
+  more: Partial<Parameters<Intake["receive"]>[0]> = {},
+): Parameters<Intake["receive"]>[0] => ({
   device,
   scope: { fleet: "main" },
   channel: "telemetry",

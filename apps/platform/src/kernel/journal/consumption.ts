@@ -49,6 +49,7 @@ export function startConsumer({ dir, id, writer, recovered, log }: ConsumerParts
   let wakeUp: (() => void) | undefined;
   let idle: PromiseWithResolvers<void> | undefined;
   let oldestAt = 0;
+  let cleaning: Promise<void> = Promise.resolve();
 
   const wake = () => wakeUp?.();
   const sleep = (ms?: number) =>
@@ -67,6 +68,8 @@ export function startConsumer({ dir, id, writer, recovered, log }: ConsumerParts
       if (cut !== undefined) await applyCut(cut, await readAgain(cut));
       else if (waiting > 0) await applyNext();
       else {
+        await cleaning;
+        if (waiting > 0) continue;
         idle?.resolve();
         idle = undefined;
         await sleep();
@@ -109,10 +112,17 @@ export function startConsumer({ dir, id, writer, recovered, log }: ConsumerParts
     if (signal.aborted) return;
     position = cut.to;
     waiting -= cut.frames;
-    writer.write("checkpoint", encodePosition(position)).then(
-      () => deleteBefore(cut.to.segment),
-      (error: unknown) => log.warn("journal.checkpoint_lost", { because: describeError(error) }),
-    );
+    cleaning = noteApplied(cut.to);
+  };
+
+  const noteApplied = async (to: Position) => {
+    try {
+      await writer.write("checkpoint", encodePosition(to));
+      await deleteBefore(to.segment);
+    } catch (error) {
+      // Without it, the batch is applied again after the next start, and its token makes nothing of it.
+      log.warn("journal.checkpoint_lost", { because: describeError(error) });
+    }
   };
 
   const untilApplied = async (apply: () => Promise<void>) => {
@@ -158,6 +168,7 @@ export function startConsumer({ dir, id, writer, recovered, log }: ConsumerParts
       stopped.abort();
       wake();
       await running;
+      await cleaning;
     },
   };
 }

@@ -21,7 +21,8 @@ export type Engine = {
 };
 
 const configFile = fileURLToPath(new URL("chdb-config.xml", import.meta.url));
-const reading = "max_threads = 1, max_memory_usage = 600000000, output_format_json_quote_64bit_integers = 0, readonly = 1";
+const reading =
+  "max_threads = 1, max_memory_usage = 600000000, output_format_json_quote_64bit_integers = 0, max_query_size = 16777216, readonly = 1";
 const writing = "async_insert = 0, max_insert_block_size = 1048576, output_format_json_quote_64bit_integers = 0";
 
 /**
