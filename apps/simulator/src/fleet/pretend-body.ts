@@ -1,0 +1,219 @@
+import { Problem } from "@tenfold/base";
+import {
+  type Body,
+  deviceProblems,
+  fetchArtifact,
+  type Link,
+  type Running,
+  requestCertificate,
+  senml,
+  topics,
+} from "@tenfold/device";
+import type { Fate } from "../firmware.ts";
+import type { DeviceFile } from "./device-file.ts";
+import type { Gate } from "./gate.ts";
+import { type LeanLink, openLeanLink } from "./lean-link.ts";
+import type { PretendSlots } from "./pretend-slots.ts";
+import { batteryLevel, measure } from "./signals.ts";
+import type { Tally } from "./tally.ts";
+import { breaksAt, type Weather } from "./weather.ts";
+
+/** What all pretend bodies of a fleet share. */
+export type World = {
+  readonly httpsUrl: string;
+  readonly mqttUrl: string;
+  readonly ca: string;
+  readonly heartbeatMs: number;
+  readonly mono: () => number;
+  readonly enrolling: Gate;
+  readonly connecting: Gate;
+  readonly downloading: Gate;
+  readonly tally: Tally;
+  readonly links: Set<LeanLink>;
+  readonly stopping: AbortSignal;
+  readonly telemetry: "signals" | "none";
+  /** Marks a device for the next save. */
+  touched(file: DeviceFile): void;
+};
+
+export type Embodied = {
+  file: DeviceFile;
+  slots: PretendSlots;
+  running: Running;
+  fate: Fate;
+  weather: Weather;
+  chance: () => number;
+};
+
+/** Samples of one device that may wait for their acknowledgement; more are dropped and counted. */
+const samplesInFlight = 8;
+const enrollPatienceMs = 60_000;
+
+/** The body of one device that does not exist, from one start to the next. Sockets, certificates and bytes are real. */
+export function createPretendBody(world: World, embodied: Embodied): Body {
+  const { file, slots, running, weather, chance } = embodied;
+  const { tally } = world;
+  const server = { url: world.httpsUrl, ca: world.ca };
+  let reconnects = -1;
+  let greeted = false;
+
+  return {
+    running,
+    clock: { now: Date.now, mono: world.mono },
+    loadMemory: async () => file.memory,
+    async saveMemory(memory) {
+      file.memory = memory;
+      world.touched(file);
+    },
+    loadBoot: async () => file.boot,
+    async saveBoot(boot) {
+      file.boot = boot;
+      file.images = slots.images();
+      world.touched(file);
+    },
+    slots,
+    async enroll(kind) {
+      const renewal = kind === "renewal" && file.credentials !== undefined;
+      // A device whose files survived a run goes on with the certificate that it has.
+      if (kind === "first" && file.credentials && file.credentials.notAfter > Date.now()) return file.credentials;
+      const leave = await world.enrolling.enter();
+      try {
+        const identity = renewal ? (file.credentials ?? file.idevid) : file.idevid;
+        const operation = renewal ? "simplereenroll" : "simpleenroll";
+        const wish = {
+          server,
+          device: file.id,
+          proof: { is: "certificate", identity } as const,
+          operation,
+          patienceMs: enrollPatienceMs,
+          signal: world.stopping,
+        } as const;
+        file.credentials = await requestCertificate(wish);
+        world.touched(file);
+        tally.enrolled(file.id, kind);
+        return file.credentials;
+      } finally {
+        leave();
+      }
+    },
+    async connect(events) {
+      const { credentials } = file;
+      if (credentials === undefined) throw deviceProblems.link_unreachable(`${file.id} has no certificate yet.`);
+      const leave = await world.connecting.enter();
+      try {
+        if (world.stopping.aborted) throw deviceProblems.link_unreachable("The simulator is stopping.");
+        const breakAt = breaksAt(weather, world.mono(), chance());
+        const keepaliveS = Math.max(30, Math.ceil((3 * world.heartbeatMs) / 1_000));
+        const onDown = (because: string) => {
+          world.links.delete(link);
+          tally.disconnected(file.id);
+          events.onDown(because);
+        };
+        const wish = {
+          server: { url: world.mqttUrl, ca: world.ca },
+          identity: credentials,
+          device: file.id,
+          keepaliveS,
+          events: { ...events, onDown },
+        };
+        const link: LeanLink = await openLeanLink({
+          ...wish,
+          now: world.mono,
+          breakAt,
+          signal: world.stopping,
+          onAck: (took) => tally.acked(took),
+        });
+        world.links.add(link);
+        tally.connected(file.id);
+        reconnects += 1;
+        return counted(link, { weather, chance, tally, forget: () => world.links.delete(link), id: file.id });
+      } finally {
+        leave();
+      }
+    },
+    async download({ path, from }) {
+      const leave = world.downloading.tryEnter();
+      if (leave === undefined) throw deviceProblems.download_failed("Too many devices download at once; this one waits.");
+      try {
+        const identity = file.credentials ?? file.idevid;
+        const pieces = await fetchArtifact({ server, identity, path, from, signal: world.stopping });
+        return overBadNetwork(pieces, { breaks: chance() < weather.brokenDownloads, chance, leave });
+      } catch (error) {
+        leave();
+        throw error;
+      }
+    },
+    async takeSample(link) {
+      if (link === undefined || world.telemetry === "none") return;
+      if (!greeted) {
+        greeted = true;
+        const detail = { bootId: running.bootId, slot: running.slot, version: running.version };
+        send(
+          link,
+          topics(file.id).events,
+          JSON.stringify({ type: "reboot", severity: "info", at: new Date().toISOString(), detail }),
+        );
+      }
+      const at = Date.now();
+      send(link, topics(file.id).telemetry, senml(measure(file.id, at, chance), at));
+    },
+    selfTest: async () => (embodied.fate === "fallsBack" ? { is: "fail", detail: "The pump does not turn." } : { is: "pass" }),
+    vitals: () => ({
+      clock: "synced",
+      power: { source: "battery", level: Number(batteryLevel(file.id, Date.now()).toFixed(3)) },
+      net: { bearer: weather.linkLifeMs > 0 ? "cellular" : "ethernet", reconnects: Math.max(0, reconnects) },
+    }),
+  };
+
+  function send(link: Link, topic: string, payload: string): void {
+    if (tally.inFlight(file.id) >= samplesInFlight) {
+      tally.dropped();
+      return;
+    }
+    tally.sampleOut(file.id, 1);
+    // Counted by the link; a sample that is lost is lost, as on a device without storage.
+    link.publish(topic, payload).then(
+      () => tally.sampleOut(file.id, -1),
+      () => tally.sampleOut(file.id, -1),
+    );
+  }
+}
+
+type Counting = { weather: Weather; chance: () => number; tally: Tally; forget: () => void; id: string };
+
+/** A link that is counted, and slowed down by the weather. */
+function counted(link: LeanLink, { weather, chance, tally, forget, id }: Counting): Link {
+  return {
+    async publish(topic, payload) {
+      tally.sent();
+      if (weather.latencyMs > 0) await new Promise((resolve) => setTimeout(resolve, chance() * weather.latencyMs));
+      try {
+        await link.publish(topic, payload);
+      } catch (error) {
+        tally.failed(error instanceof Problem ? error.code : "unknown");
+        throw error;
+      }
+    },
+    async close() {
+      forget();
+      tally.disconnected(id);
+      await link.close();
+    },
+  };
+}
+
+type BadNetwork = { breaks: boolean; chance: () => number; leave: () => void };
+
+async function* overBadNetwork(
+  pieces: AsyncIterable<Uint8Array>,
+  { breaks, chance, leave }: BadNetwork,
+): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const piece of pieces) {
+      yield piece;
+      if (breaks && chance() < 0.3) throw deviceProblems.download_failed("The download broke off in bad weather.");
+    }
+  } finally {
+    leave();
+  }
+}
