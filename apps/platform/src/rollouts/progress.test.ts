@@ -1,0 +1,116 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { DeploymentReport } from "@tenfold/contracts";
+import fc from "fast-check";
+import { applyHeartbeat, applyReport, type Watched } from "./progress.ts";
+
+const [oldHash, newHash] = ["aa".repeat(32), "bb".repeat(32)];
+
+const deployment = (over: Partial<Watched> = {}): Watched => ({
+  id: "dep_1",
+  rollout: "rol_1",
+  device: "pump-1",
+  rollback: false,
+  state: "offered",
+  version: "2.0.0",
+  sha256: newHash,
+  bootId: "boot-1",
+  previous: { version: "1.0.0", hash: oldHash },
+  offeredAt: 1_000,
+  log: [],
+  ...over,
+});
+
+type Beat = { bootId?: string; version?: string; hash?: string | undefined; state?: "confirmed" | "trial" };
+const beat = ({ bootId = "boot-2", version = "2.0.0", hash = newHash, state = "confirmed" }: Beat = {}) => ({
+  bootId,
+  firmware: { version, hash, state },
+});
+const oldBeat = (bootId: string) => beat({ bootId, version: "1.0.0", hash: oldHash });
+
+test("only a confirmed boot of the release's own bytes after a reboot is success", () => {
+  const rebooting = deployment({ state: "rebooting", rebootingAt: 2_000 });
+  assert.equal(applyHeartbeat(rebooting, beat(), 3_000)?.state, "succeeded");
+  assert.equal(applyHeartbeat(rebooting, beat({ bootId: "boot-1" }), 3_000), undefined, "same boot");
+  assert.equal(applyHeartbeat(rebooting, beat({ state: "trial" }), 3_000)?.state, "validating");
+  assert.equal(
+    applyHeartbeat(rebooting, beat({ hash: "cc".repeat(32) }), 3_000)?.reason,
+    "validate_wrong_version",
+    "the right version on other bytes",
+  );
+});
+
+test("a device that reports no hash is judged by its version", () => {
+  const { firmware, bootId } = beat({ hash: undefined });
+  const withoutHash = { bootId, firmware: { version: firmware.version, state: firmware.state } };
+  assert.equal(applyHeartbeat(deployment(), withoutHash, 3_000)?.state, "succeeded");
+});
+
+test("a device that comes back with the old release after the update's reboot has fallen back", () => {
+  const after = applyHeartbeat(deployment({ state: "rebooting", rebootingAt: 2_000 }), oldBeat("boot-2"), 3_000);
+  assert.deepEqual([after?.state, after?.reason], ["rolled_back", "boot_fell_back"]);
+});
+
+test("a power cut before the update's reboot is no fall-back, and the boot after it is the one to tell apart from", () => {
+  const downloading = deployment({ state: "downloading" });
+  const cut = applyHeartbeat(downloading, oldBeat("boot-2"), 3_000);
+  assert.deepEqual([cut?.state, cut?.bootId], ["downloading", "boot-2"]);
+  assert.equal(cut && applyHeartbeat({ ...cut, state: "rebooting", rebootingAt: 4_000 }, oldBeat("boot-2"), 5_000), undefined);
+});
+
+test("a heartbeat that was sent before the reboot and arrives after its report is no fall-back", () => {
+  assert.equal(
+    applyHeartbeat(deployment({ state: "rebooting", rebootingAt: 4_000 }), oldBeat("boot-2"), 3_500)?.state,
+    "rebooting",
+  );
+});
+
+test("a heartbeat from before the offer says nothing about it", () => {
+  assert.equal(applyHeartbeat(deployment(), beat(), 999), undefined);
+});
+
+test("a device that was silent past its deadline stays unresponsive; that it came back is kept beside", () => {
+  const silent = deployment({ state: "unresponsive", reason: "silent_after_reboot" });
+  const back = applyHeartbeat(silent, beat(), 9_000);
+  assert.deepEqual([back?.state, back?.returnedWith, back?.returnedAt, back?.verifiedAt], ["unresponsive", "new", 9_000, 9_000]);
+  assert.equal(applyHeartbeat(silent, oldBeat("boot-3"), 9_000)?.returnedWith, "old");
+  assert.equal(applyHeartbeat(silent, beat({ state: "trial" }), 9_000), undefined, "not decided yet");
+});
+
+test("a failure without a reason gets the one of the stage it happened in", () => {
+  const failed: DeploymentReport = { state: "failed" };
+  assert.equal(applyReport(deployment(), failed, 2_000)?.reason, "download_other");
+  assert.equal(applyReport(deployment({ state: "installing" }), failed, 2_000)?.reason, "install_other");
+  assert.equal(applyReport(deployment({ state: "validating" }), failed, 2_000)?.reason, "validate_self_test_failed");
+  assert.equal(applyReport(deployment(), { state: "failed", reason: "download_no_space" }, 2_000)?.reason, "download_no_space");
+});
+
+const states = [
+  "downloading",
+  "downloaded",
+  "verified",
+  "installing",
+  "rebooting",
+  "validating",
+  "failed",
+  "rolled_back",
+  "skipped",
+  "cancelled",
+] as const;
+const order = ["offered", "downloading", "downloaded", "verified", "installing", "rebooting", "validating"];
+
+test("whatever reports arrive, in whatever order and however often: never success, never backwards, never out of an end", () => {
+  fc.assert(
+    fc.property(fc.array(fc.constantFrom(...states), { maxLength: 20 }), (reports) => {
+      let now = deployment();
+      reports.forEach((state, i) => {
+        const next = applyReport(now, { state }, 2_000 + i) ?? now;
+        assert.notEqual(next.state, "succeeded");
+        if (order.includes(next.state)) assert.ok(order.indexOf(next.state) >= order.indexOf(now.state));
+        if (!order.includes(now.state)) assert.equal(next, now);
+        assert.equal(applyReport(next, { state }, 2_000 + i)?.state ?? next.state, next.state, "twice is once");
+        now = next;
+      });
+    }),
+  );
+});
