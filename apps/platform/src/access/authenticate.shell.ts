@@ -32,7 +32,7 @@ export type Door = {
 
 export const sessionCookie = "tenfold_session";
 
-export function createDoor({ db, clock, log }: AccessDeps): Door {
+export function createDoor({ db, clock, log, publicUrl }: AccessDeps): Door {
   const limit = createAttemptLimit();
   const byToken = async ({ headers, ip }: Asking): Promise<Identity> => {
     const token = /^Bearer (tf_[A-Za-z0-9_-]{43})$/i.exec(headers.authorization ?? "")?.[1];
@@ -63,7 +63,7 @@ export function createDoor({ db, clock, log }: AccessDeps): Door {
     const open = await session(asking);
     if (open === undefined) return undefined;
     const { origin, host } = asking.headers;
-    if (!isMeant({ method: asking.method, origin, host }))
+    if (!isMeant({ method: asking.method, origin, host, publicUrl }))
       throw httpProblems.origin_refused("This change was not asked for by a page of this Tenfold.", {
         fix: "Use the console at the address that the server prints, or a service account's token.",
       });

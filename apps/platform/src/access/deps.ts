@@ -1,3 +1,9 @@
 import type { Clock, Database, Log } from "../kernel/index.ts";
 
-export type AccessDeps = { db: Database; clock: Clock; log: Log };
+export type AccessDeps = {
+  db: Database;
+  clock: Clock;
+  log: Log;
+  /** Where browsers reach the console, when that is not the address this server sees (behind a proxy). */
+  publicUrl?: string | undefined;
+};

@@ -4,6 +4,7 @@ import type { FastifyRequest } from "fastify";
 import { type Http, serve } from "../kernel/index.ts";
 import { accountOf } from "./accounts.shell.ts";
 import { sessionCookie } from "./authenticate.shell.ts";
+import type { AccessDeps } from "./deps.ts";
 import { accessProblems } from "./errors.ts";
 import type { Access } from "./index.ts";
 import { lifetimes } from "./session.ts";
@@ -12,12 +13,11 @@ import { listTrail } from "./trail.shell.ts";
 
 export type AccessRoutes = {
   access: Access;
-  /** Where browsers reach the console, when that is not the address they ask at (behind a proxy). */
-  publicUrl?: string | undefined;
+  publicUrl?: AccessDeps["publicUrl"];
 };
 
 /** Sessions, sign-in links, service accounts and the audit trail. */
-export function accessRoutes(app: Http, { access, publicUrl }: AccessRoutes): void {
+export function accessRoutes(app: Http, { access, publicUrl = access.deps.publicUrl }: AccessRoutes): void {
   sessionRoutes(app, { access, publicUrl });
   serviceAccountRoutes(app, access);
   auditRoutes(app, access);

@@ -35,6 +35,12 @@ test("a cookie may read from anywhere, but change only from a page of the same h
   }
 });
 
+test("behind a proxy the console's public address counts as our own page", () => {
+  const sender = { method: "POST", host: "10.0.0.7:8080", publicUrl: "https://fleet.example/" };
+  assert.equal(isMeant({ ...sender, origin: "https://fleet.example" }), true);
+  assert.equal(isMeant({ ...sender, origin: "http://fleet.example" }), false);
+});
+
 test("after thirty wrong tokens in a minute an address must wait, but a token that was good before goes on", () => {
   const limit = createAttemptLimit();
   limit.succeeded({ address: "10.0.0.1", secret: "good" });

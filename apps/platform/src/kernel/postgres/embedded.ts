@@ -1,16 +1,16 @@
 import { execFile } from "node:child_process";
-import { existsSync, renameSync, statSync } from "node:fs";
-import { open, readFile, readlink, rename, rm, writeFile } from "node:fs/promises";
+import { type FileHandle, open, readFile, readlink, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { describeError, seconds } from "@tenfold/base";
-import pg from "pg";
 import type { Log } from "../log.ts";
-import { type Account, giveTo, postgresAccount } from "./account.ts";
-import { type Binaries, readyBinaries } from "./binaries.ts";
+import { postgresAccount } from "./account.ts";
+import { readyBinaries } from "./binaries.ts";
+import { initialise, settings } from "./cluster.ts";
 import { claim, type Home, settle } from "./home.ts";
 import { postgresProblems } from "./problems.ts";
 import { isAlive, signal, until } from "./processes.ts";
+import { answers, createDatabase, type Server, urlFor, user } from "./server.ts";
 import { startWatchdog } from "./watchdog.ts";
 
 const run = promisify(execFile);
@@ -34,8 +34,6 @@ export type EmbeddedPostgres = {
   /** Shuts down in order, then by force; resolves when the server is gone. Safe to call twice. */
   stop(): Promise<void>;
 };
-
-const user = "tenfold";
 
 /**
  * Runs PostgreSQL for this process alone, behind a private Unix socket: no port, no TLS. It is never orphaned: a watchdog stops it when
@@ -70,99 +68,11 @@ export async function startEmbedded({ folder, log, keeps = "everything" }: Embed
     const urlOf = (database: string) => urlFor(home, database);
     return { url: urlOf(user), urlOf, adopted: adopted !== undefined, pid: () => pid, stop: () => (stopped ??= stop()) };
   } catch (error) {
+    const pid = await namedPid(home);
+    if (pid !== undefined && (await isServerOf(pid, home))) await shutDown(pid);
     await giveBack();
     throw error;
   }
-}
-
-type Server = { home: Home; account: Account | undefined; binaries: Binaries; log: Log; keeps: "everything" | "scratch" };
-
-function urlFor({ socket, password }: Home, database: string): string {
-  return `postgresql://${user}:${encodeURIComponent(password)}@localhost/${database}?host=${encodeURIComponent(socket)}`;
-}
-
-/** Makes the cluster on the first start: beside its place, then moved there, so that a half-made one is never used. */
-async function initialise({ home, account, binaries, log, keeps }: Server): Promise<void> {
-  if (existsSync(join(home.cluster, "PG_VERSION"))) return assertVersion(home, binaries);
-  const fresh = `${home.cluster}.new`;
-  await rm(fresh, { recursive: true, force: true });
-  const passwordFile = join(home.socket, "first-password");
-  await writeFile(passwordFile, home.password, { mode: 0o600 });
-  await giveTo(passwordFile, account);
-  log.info("postgres.creating", { folder: home.cluster });
-  const args = [
-    "-D",
-    fresh,
-    "-U",
-    user,
-    "-A",
-    "scram-sha-256",
-    `--pwfile=${passwordFile}`,
-    "-E",
-    "UTF8",
-    "--locale=C",
-    "--locale-provider=builtin",
-    "--builtin-locale=C.UTF-8",
-    "--data-checksums",
-  ];
-  try {
-    await run(binaries.initdb, keeps === "scratch" ? [...args, "--no-sync"] : args, {
-      cwd: "/",
-      env: { PATH: "/usr/bin:/bin", ...binaries.env },
-      timeout: seconds(120),
-      ...(account ? { uid: account.uid, gid: account.gid } : {}),
-    });
-  } catch (cause) {
-    throw postgresProblems.embedded_postgres_failed(`PostgreSQL could not make its data folder ${home.cluster}.`, {
-      cause,
-      fix: "Look at the cause; a full disk and a folder that forbids writing are the usual ones.",
-    });
-  } finally {
-    await rm(passwordFile, { force: true });
-  }
-  await rename(fresh, home.cluster);
-}
-
-async function assertVersion(home: Home, { major }: Binaries): Promise<void> {
-  const found = Number((await readFile(join(home.cluster, "PG_VERSION"), "utf8")).trim());
-  if (found === major) return;
-  throw postgresProblems.embedded_postgres_version(
-    `The data in ${home.cluster} was written by PostgreSQL ${found}; this Tenfold brings ${major}.`,
-    { fix: "See docs/operate/postgresql.md, “A new major version”." },
-  );
-}
-
-function settings({ home, keeps }: Server): string[] {
-  const durable =
-    keeps === "everything"
-      ? { fsync: "on", synchronous_commit: "on" }
-      : {
-          fsync: "off",
-          full_page_writes: "off",
-          synchronous_commit: "on",
-          autovacuum: "off",
-          wal_level: "minimal",
-          max_wal_senders: "0",
-          max_wal_size: "64MB",
-        };
-  const all = {
-    listen_addresses: "",
-    unix_socket_directories: home.socket,
-    unix_socket_permissions: "0700",
-    ssl: "off",
-    max_connections: "60",
-    shared_buffers: "64MB",
-    max_wal_size: "512MB",
-    // One process less per worker; at this size reads come from memory.
-    io_method: "sync",
-    huge_pages: "off",
-    jit: "off",
-    timezone: "UTC",
-    log_timezone: "UTC",
-    log_min_messages: "warning",
-    ...durable,
-  };
-  return Object.entries(all).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
 }
 
 const patience = { start: seconds(60), answer: seconds(5), fast: seconds(10), quit: seconds(5), kill: seconds(5) };
@@ -195,8 +105,12 @@ async function launch(server: Server): Promise<number> {
 
 const largestLog = 8 * 1024 * 1024;
 
-async function openLogFile(file: string) {
-  if (existsSync(file) && statSync(file).size > largestLog) renameSync(file, `${file}.1`);
+async function openLogFile(file: string): Promise<FileHandle> {
+  const isFull = await stat(file).then(
+    ({ size }) => size > largestLog,
+    () => false,
+  );
+  if (isFull) await rename(file, `${file}.1`);
   return open(file, "a", 0o600);
 }
 
@@ -246,40 +160,6 @@ async function isServerOf(pid: number, { cluster }: Home): Promise<boolean> {
     return (await run("ps", ["-o", "command=", "-p", String(pid)], { timeout: 5_000 })).stdout.includes(cluster);
   // A postmaster stands in its data folder.
   return (await readlink(`/proc/${pid}/cwd`).catch(() => "")) === cluster;
-}
-
-async function answers({ home }: Server): Promise<boolean> {
-  return ask(home, async () => true).catch((error: unknown) => {
-    // Every other answer (a wrong password, say) would stay the same, however long one waited.
-    if (isNotReady(error)) return false;
-    throw postgresProblems.embedded_postgres_failed("The embedded PostgreSQL refuses our connection.", { cause: error });
-  });
-}
-
-const notReady = new Set(["ENOENT", "ECONNREFUSED", "ECONNRESET", "EPIPE", "57P03", "57P01"]);
-const isNotReady = (error: unknown) =>
-  error instanceof Error && (("code" in error && notReady.has(String(error.code))) || /timeout|terminated/i.test(error.message));
-
-async function ask<Answer>(home: Home, question: (client: pg.Client) => Promise<Answer>): Promise<Answer> {
-  const client = new pg.Client({
-    connectionString: urlFor(home, "postgres"),
-    connectionTimeoutMillis: 2_000,
-    query_timeout: seconds(30),
-  });
-  client.on("error", () => {});
-  try {
-    await client.connect();
-    return await question(client);
-  } finally {
-    await client.end();
-  }
-}
-
-async function createDatabase({ home }: Server): Promise<void> {
-  await ask(home, async (client) => {
-    const { rowCount } = await client.query("select 1 from pg_database where datname = $1", [user]);
-    if (rowCount === 0) await client.query(`create database ${user}`);
-  });
 }
 
 type Held = { pid(): number; replaced(pid: number): void };

@@ -1,0 +1,587 @@
+-- Made by `node tools/schema.ts --write` from the migrations. Do not edit: add a migration.
+
+create schema access;
+create schema enrollment;
+create schema kernel;
+create schema kpi;
+create schema links;
+create schema monitoring;
+create schema registry;
+create schema releases;
+create schema rollouts;
+create schema telemetry;
+
+CREATE OR REPLACE FUNCTION kernel.refuse_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  raise exception '%.% is append-only: % is refused', tg_table_schema, tg_table_name, lower(tg_op) using errcode = 'restrict_violation';
+end
+$function$
+;
+CREATE OR REPLACE FUNCTION kpi.device_time(of_fleet text, from_at timestamp with time zone, to_at timestamp with time zone)
+ RETURNS TABLE(device text, expected tstzmultirange, reachable tstzmultirange)
+ LANGUAGE sql
+ STABLE
+AS $function$
+  with period as (select tstzrange(from_at, to_at) as w),
+  platform as (
+    select coalesce(range_agg(during * w), '{}'::tstzmultirange) as impaired from monitoring.platform_impaired, period where during && w
+  ),
+  expected as (
+    select e.device, range_agg(e.during * w) - (select impaired from platform) as time
+    from registry.expected_time e, period where e.fleet = of_fleet and not e.excluded and e.during && w group by e.device
+  ),
+  reached as (
+    select r.device, range_agg(r.during * w) as time from registry.reachable_time r, period where r.fleet = of_fleet and r.during && w group by r.device
+  )
+  select e.device, e.time, e.time * coalesce(r.time, '{}'::tstzmultirange)
+  from expected e left join reached r using (device) where not isempty(e.time)
+$function$
+;
+CREATE OR REPLACE FUNCTION kpi.seconds(stretches tstzmultirange)
+ RETURNS double precision
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+  select coalesce(sum(date_part('epoch', upper(r) - lower(r))), 0) from unnest(stretches) r
+$function$
+;
+CREATE OR REPLACE FUNCTION telemetry.add_buckets(a jsonb, b jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select coalesce(jsonb_object_agg(bucket, n), '{}')
+  from (select key as bucket, sum(value::bigint) as n from (select * from jsonb_each_text(a) union all select * from jsonb_each_text(b)) both_sides group by key) added
+$function$
+;
+
+create table access.audit_entry (
+  seq bigint not null,
+  fleet text not null,
+  at timestamp with time zone not null,
+  actor jsonb not null,
+  action text not null,
+  subject_kind text not null,
+  subject_id text not null,
+  detail jsonb not null,
+  hash text not null,
+  constraint audit_entry_pkey PRIMARY KEY (seq),
+  constraint audit_entry_hash_check CHECK ((hash ~ '^[0-9a-f]{64}$'::text)),
+  constraint audit_entry_seq_check CHECK ((seq > 0))
+);
+create table access.person (
+  id text not null,
+  fleet text not null,
+  name text not null,
+  role text not null,
+  created_at timestamp with time zone not null,
+  constraint person_pkey PRIMARY KEY (id),
+  constraint person_fleet_name_key UNIQUE (fleet, name),
+  constraint person_role_check CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text, 'release_manager'::text, 'security'::text, 'admin'::text])))
+);
+create table access.service_account (
+  id text not null,
+  fleet text not null,
+  name text not null,
+  role text not null,
+  token_hash bytea not null,
+  built_in boolean not null default false,
+  created_at timestamp with time zone not null,
+  last_used_at timestamp with time zone,
+  revoked_at timestamp with time zone,
+  constraint service_account_pkey PRIMARY KEY (id),
+  constraint service_account_role_check CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text, 'release_manager'::text, 'security'::text, 'admin'::text]))),
+  constraint service_account_token_hash_key UNIQUE (token_hash)
+);
+create table access.session (
+  id text not null,
+  person text not null,
+  token_hash bytea not null,
+  created_at timestamp with time zone not null,
+  last_seen_at timestamp with time zone not null,
+  ended_at timestamp with time zone,
+  constraint session_pkey PRIMARY KEY (id),
+  constraint session_person_fkey FOREIGN KEY (person) REFERENCES access.person(id),
+  constraint session_token_hash_key UNIQUE (token_hash)
+);
+create table access.sign_in_link (
+  id text not null,
+  fleet text not null,
+  purpose text not null,
+  name text,
+  role text not null,
+  token_hash bytea not null,
+  created_at timestamp with time zone not null,
+  expires_at timestamp with time zone not null,
+  used_at timestamp with time zone,
+  constraint sign_in_link_pkey PRIMARY KEY (id),
+  constraint sign_in_link_purpose_check CHECK ((purpose = ANY (ARRAY['set_up'::text, 'sign_in'::text]))),
+  constraint sign_in_link_role_check CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text, 'release_manager'::text, 'security'::text, 'admin'::text]))),
+  constraint sign_in_link_token_hash_key UNIQUE (token_hash)
+);
+create table enrollment.attempt (
+  id text not null,
+  fleet text not null,
+  at timestamp with time zone not null,
+  last_at timestamp with time zone not null,
+  count integer not null default 1,
+  repeats text,
+  serial text,
+  device text,
+  operation text not null,
+  method text not null,
+  verdict text not null,
+  step text not null,
+  because text not null,
+  reason text not null,
+  fix text,
+  remote_address text,
+  fingerprint text,
+  constraint attempt_pkey PRIMARY KEY (id),
+  constraint attempt_method_check CHECK ((method = ANY (ARRAY['idevid'::text, 'one_time_code'::text, 'ldevid'::text, 'none'::text]))),
+  constraint attempt_operation_check CHECK ((operation = ANY (ARRAY['simpleenroll'::text, 'simplereenroll'::text, 'connect'::text]))),
+  constraint attempt_repeats_key UNIQUE (repeats),
+  constraint attempt_verdict_check CHECK ((verdict = ANY (ARRAY['issued'::text, 'pending'::text, 'refused'::text])))
+);
+create table enrollment.certificate (
+  id text not null,
+  fleet text not null,
+  serial_number text not null,
+  fingerprint text not null,
+  device text not null,
+  subject text not null,
+  issuer text not null,
+  certificate bytea not null,
+  key_fingerprint text not null,
+  request_hash text not null,
+  identity text not null,
+  anchor text,
+  attempt text not null,
+  generation integer not null,
+  not_before timestamp with time zone not null,
+  not_after timestamp with time zone not null,
+  issued_at timestamp with time zone not null,
+  state text not null,
+  activated_at timestamp with time zone,
+  superseded_at timestamp with time zone,
+  revoked_at timestamp with time zone,
+  revoked_because text,
+  constraint certificate_pkey PRIMARY KEY (id),
+  constraint certificate_attempt_fkey FOREIGN KEY (attempt) REFERENCES enrollment.attempt(id),
+  constraint certificate_fingerprint_key UNIQUE (fingerprint),
+  constraint certificate_serial_number_key UNIQUE (serial_number),
+  constraint certificate_state_check CHECK ((state = ANY (ARRAY['issued'::text, 'active'::text, 'superseded'::text, 'revoked'::text])))
+);
+create table enrollment.manifest_entry (
+  fleet text not null,
+  serial text not null,
+  model text,
+  tags jsonb not null default '{}'::jsonb,
+  imported_at timestamp with time zone not null,
+  constraint manifest_entry_pkey PRIMARY KEY (fleet, serial)
+);
+create table enrollment.one_time_code (
+  id text not null,
+  fleet text not null,
+  serial text not null,
+  salt bytea not null,
+  hash bytea not null,
+  created_at timestamp with time zone not null,
+  expires_at timestamp with time zone not null,
+  wrong_attempts integer not null default 0,
+  used_at timestamp with time zone,
+  constraint one_time_code_pkey PRIMARY KEY (id)
+);
+create table enrollment.pending (
+  id text not null,
+  fleet text not null,
+  serial text not null,
+  key_fingerprint text not null,
+  anchor text,
+  state text not null,
+  reason text,
+  first_seen_at timestamp with time zone not null,
+  last_seen_at timestamp with time zone not null,
+  decided_at timestamp with time zone,
+  attempts integer not null default 1,
+  constraint pending_pkey PRIMARY KEY (id),
+  constraint pending_fleet_serial_key_fingerprint_key UNIQUE (fleet, serial, key_fingerprint),
+  constraint pending_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'approved'::text, 'rejected'::text])))
+);
+create table enrollment.trust_anchor (
+  id text not null,
+  fleet text not null,
+  name text not null,
+  certificate bytea not null,
+  fingerprint text not null,
+  subject text not null,
+  not_after timestamp with time zone not null,
+  unknown_devices text not null,
+  created_at timestamp with time zone not null,
+  constraint trust_anchor_pkey PRIMARY KEY (id),
+  constraint trust_anchor_fleet_fingerprint_key UNIQUE (fleet, fingerprint),
+  constraint trust_anchor_unknown_devices_check CHECK ((unknown_devices = ANY (ARRAY['approve'::text, 'refuse'::text])))
+);
+create table kernel.migration (
+  number integer not null,
+  name text not null,
+  sha256 text not null,
+  applied_at timestamp with time zone not null default now(),
+  constraint migration_pkey PRIMARY KEY (number),
+  constraint migration_name_key UNIQUE (name)
+);
+create table monitoring.alert (
+  id text not null,
+  fleet text not null,
+  rule text not null,
+  kind text not null,
+  severity text not null,
+  state text not null,
+  subject_kind text not null,
+  subject_id text not null,
+  title text not null,
+  why text not null,
+  compared_with text not null,
+  next text not null,
+  since timestamp with time zone not null,
+  opened_at timestamp with time zone not null,
+  devices text[] not null default '{}'::text[],
+  clear_since timestamp with time zone,
+  acknowledged_by text,
+  acknowledged_at timestamp with time zone,
+  resolved_at timestamp with time zone,
+  absorbed_by text,
+  constraint alert_pkey PRIMARY KEY (id),
+  constraint alert_absorbed_by_fkey FOREIGN KEY (absorbed_by) REFERENCES monitoring.alert(id),
+  constraint alert_state_check CHECK ((state = ANY (ARRAY['firing'::text, 'resolved'::text])))
+);
+create table monitoring.platform_alive (
+  id bigint not null generated always as identity,
+  server text not null,
+  alive_from timestamp with time zone not null,
+  alive_until timestamp with time zone not null,
+  constraint platform_alive_pkey PRIMARY KEY (id)
+);
+create table monitoring.rule (
+  fleet text not null,
+  id text not null,
+  kind text not null,
+  name text not null,
+  enabled boolean not null default true,
+  severity text not null,
+  filter text,
+  share double precision,
+  hold_ms bigint not null,
+  constraint rule_pkey PRIMARY KEY (fleet, id),
+  constraint rule_hold_ms_check CHECK ((hold_ms >= 0)),
+  constraint rule_kind_check CHECK ((kind = ANY (ARRAY['device_silent'::text, 'group_silent'::text, 'rollout_halted'::text]))),
+  constraint rule_severity_check CHECK ((severity = ANY (ARRAY['info'::text, 'ticket'::text, 'page'::text]))),
+  constraint rule_share_check CHECK (((share >= (0)::double precision) AND (share <= (1)::double precision)))
+);
+create table registry.contact_span (
+  fleet text not null,
+  device text not null,
+  reach_from timestamp with time zone not null,
+  reach_until timestamp with time zone not null,
+  constraint contact_span_pkey PRIMARY KEY (device, reach_from),
+  constraint contact_span_check CHECK ((reach_until > reach_from)),
+  constraint contact_span_device_fkey FOREIGN KEY (device) REFERENCES registry.device(id)
+);
+create table registry.device (
+  id text not null,
+  fleet text not null,
+  lifecycle text not null,
+  model text,
+  tags jsonb not null default '{}'::jsonb,
+  trust_level smallint not null default 0,
+  created_at timestamp with time zone not null,
+  updated_at timestamp with time zone not null,
+  first_contact_at timestamp with time zone,
+  last_contact_at timestamp with time zone,
+  lease_ms bigint,
+  reach_from timestamp with time zone,
+  reach_until timestamp with time zone,
+  heartbeat_at timestamp with time zone,
+  boot_id text,
+  uptime_s double precision,
+  fw_version text,
+  fw_key text,
+  fw_hash text,
+  fw_slot text,
+  fw_state text,
+  fw_since timestamp with time zone,
+  reported jsonb not null default '{}'::jsonb,
+  reported_at timestamp with time zone,
+  refused_count bigint not null default 0,
+  refused_at timestamp with time zone,
+  refused_reason text,
+  constraint device_pkey PRIMARY KEY (id),
+  constraint device_lifecycle_check CHECK ((lifecycle = ANY (ARRAY['expected'::text, 'pending'::text, 'active'::text, 'suspended'::text, 'quarantined'::text, 'retired'::text]))),
+  constraint device_trust_level_check CHECK (((trust_level >= 0) AND (trust_level <= 4)))
+) with (fillfactor=70);
+create table registry.device_group (
+  id text not null,
+  fleet text not null,
+  name text not null,
+  filter text,
+  created_at timestamp with time zone not null,
+  constraint device_group_pkey PRIMARY KEY (id),
+  constraint device_group_fleet_name_key UNIQUE (fleet, name)
+);
+create table registry.firmware_change (
+  fleet text not null,
+  device text not null,
+  at timestamp with time zone not null,
+  was_version text,
+  version text not null,
+  hash text,
+  boot_id text,
+  constraint firmware_change_pkey PRIMARY KEY (device, at),
+  constraint firmware_change_device_fkey FOREIGN KEY (device) REFERENCES registry.device(id)
+);
+create table registry.group_member (
+  group_id text not null,
+  device text not null,
+  constraint group_member_pkey PRIMARY KEY (group_id, device),
+  constraint group_member_device_fkey FOREIGN KEY (device) REFERENCES registry.device(id),
+  constraint group_member_group_id_fkey FOREIGN KEY (group_id) REFERENCES registry.device_group(id) ON DELETE CASCADE
+);
+create table registry.lifecycle_change (
+  seq bigint not null generated always as identity,
+  fleet text not null,
+  device text not null,
+  at timestamp with time zone not null,
+  was text,
+  lifecycle text not null,
+  reason text,
+  actor text,
+  constraint lifecycle_change_pkey PRIMARY KEY (seq),
+  constraint lifecycle_change_device_fkey FOREIGN KEY (device) REFERENCES registry.device(id)
+);
+create table releases.artifact (
+  fleet text not null,
+  sha256 text not null,
+  size bigint not null,
+  created_at timestamp with time zone not null,
+  constraint artifact_pkey PRIMARY KEY (fleet, sha256),
+  constraint artifact_sha256_check CHECK ((sha256 ~ '^[0-9a-f]{64}$'::text)),
+  constraint artifact_size_check CHECK ((size >= 0))
+);
+create table releases.release (
+  fleet text not null,
+  id text not null,
+  name text not null,
+  version text not null,
+  models text[] not null,
+  sha256 text not null,
+  size bigint not null,
+  envelope json not null,
+  signed_by text[] not null,
+  notes text not null,
+  created_at timestamp with time zone not null,
+  retired_at timestamp with time zone,
+  constraint release_pkey PRIMARY KEY (fleet, id),
+  constraint release_fleet_name_version_key UNIQUE (fleet, name, version),
+  constraint release_fleet_sha256_fkey FOREIGN KEY (fleet, sha256) REFERENCES releases.artifact(fleet, sha256)
+);
+create table releases.signing_key (
+  fleet text not null,
+  keyid text not null,
+  name text not null,
+  public_key_pem text not null,
+  created_at timestamp with time zone not null,
+  revoked_at timestamp with time zone,
+  constraint signing_key_pkey PRIMARY KEY (fleet, keyid),
+  constraint signing_key_keyid_check CHECK ((keyid ~ '^[0-9a-f]{64}$'::text))
+);
+create table rollouts.decision (
+  fleet text not null,
+  rollout text not null,
+  seq bigint not null generated always as identity,
+  at timestamp with time zone not null,
+  decision text not null,
+  because text not null,
+  stage integer,
+  evidence jsonb,
+  constraint decision_pkey PRIMARY KEY (fleet, rollout, seq)
+);
+create table rollouts.deployment (
+  fleet text not null,
+  id text not null,
+  rollout text not null,
+  device text not null,
+  rollback boolean not null,
+  attempt integer not null default 1,
+  stage integer not null,
+  place integer not null,
+  release text,
+  version text not null,
+  sha256 text not null,
+  state text not null,
+  reason text,
+  detail text,
+  progress real,
+  log text[] not null default '{}'::text[],
+  online_at_offer boolean,
+  boot_id text,
+  previous_version text,
+  previous_hash text,
+  previous_release text,
+  offered_at timestamp with time zone,
+  accepted_at timestamp with time zone,
+  rebooting_at timestamp with time zone,
+  verified_at timestamp with time zone,
+  returned_at timestamp with time zone,
+  returned_with text,
+  deadline_at timestamp with time zone,
+  sent_at timestamp with time zone,
+  ended_at timestamp with time zone,
+  updated_at timestamp with time zone not null,
+  in_flight boolean not null generated always as ((state = ANY (ARRAY['offered'::text, 'downloading'::text, 'downloaded'::text, 'verified'::text, 'installing'::text, 'rebooting'::text, 'validating'::text]))) stored,
+  watched boolean not null generated always as (((state = ANY (ARRAY['offered'::text, 'downloading'::text, 'downloaded'::text, 'verified'::text, 'installing'::text, 'rebooting'::text, 'validating'::text])) OR (((state = 'unresponsive'::text) OR ((state = 'skipped'::text) AND (reason = 'silent_after_offer'::text))) AND (returned_at IS NULL)))) stored,
+  constraint deployment_pkey PRIMARY KEY (fleet, id),
+  constraint deployment_fleet_rollout_device_rollback_attempt_key UNIQUE (fleet, rollout, device, rollback, attempt),
+  constraint deployment_fleet_rollout_fkey FOREIGN KEY (fleet, rollout) REFERENCES rollouts.rollout(fleet, id),
+  constraint deployment_returned_with_check CHECK ((returned_with = ANY (ARRAY['new'::text, 'old'::text]))),
+  constraint deployment_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'offered'::text, 'downloading'::text, 'downloaded'::text, 'verified'::text, 'installing'::text, 'rebooting'::text, 'validating'::text, 'succeeded'::text, 'failed'::text, 'rolled_back'::text, 'unresponsive'::text, 'skipped'::text, 'cancelled'::text])))
+);
+create table rollouts.rollout (
+  fleet text not null,
+  id text not null,
+  release text not null,
+  release_name text not null,
+  release_version text not null,
+  release_sha256 text not null,
+  plan jsonb not null,
+  phase text not null,
+  because text not null,
+  since timestamp with time zone not null,
+  targets integer not null,
+  stage integer not null default 0,
+  waived_stage integer,
+  halted_at timestamp with time zone,
+  created_by text not null,
+  created_at timestamp with time zone not null,
+  ended_at timestamp with time zone,
+  look_at timestamp with time zone not null,
+  idempotency_key text,
+  constraint rollout_pkey PRIMARY KEY (fleet, id),
+  constraint rollout_fleet_idempotency_key_key UNIQUE (fleet, idempotency_key),
+  constraint rollout_phase_check CHECK ((phase = ANY (ARRAY['running'::text, 'paused'::text, 'halted'::text, 'rolling_back'::text, 'rolled_back'::text, 'completed'::text, 'cancelled'::text])))
+);
+create table rollouts.stage (
+  fleet text not null,
+  rollout text not null,
+  index integer not null,
+  share double precision not null,
+  devices integer not null,
+  state text not null,
+  started_at timestamp with time zone,
+  passed_at timestamp with time zone,
+  constraint stage_pkey PRIMARY KEY (fleet, rollout, index),
+  constraint stage_fleet_rollout_fkey FOREIGN KEY (fleet, rollout) REFERENCES rollouts.rollout(fleet, id),
+  constraint stage_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'running'::text, 'soaking'::text, 'passed'::text, 'halted'::text])))
+);
+create table telemetry.dead_letter (
+  token text not null,
+  consumer text not null,
+  fleet text not null,
+  device text not null,
+  channel text not null,
+  topic_id text,
+  transport text not null,
+  received_at timestamp with time zone not null,
+  payload bytea not null,
+  payload_sha256 text not null,
+  because text not null,
+  put_aside_at timestamp with time zone not null,
+  constraint dead_letter_pkey PRIMARY KEY (token, consumer, device, received_at, payload_sha256)
+);
+create table telemetry.lag_minute (
+  fleet text not null,
+  minute timestamp with time zone not null,
+  n bigint not null,
+  lag jsonb not null,
+  platform_lag jsonb not null,
+  constraint lag_minute_pkey PRIMARY KEY (fleet, minute)
+);
+
+create view monitoring.platform_impaired as
+ SELECT unnest((tstzmultirange(tstzrange(min(alive_from), max(alive_until))) - range_agg(tstzrange(alive_from, alive_until)))) AS during
+   FROM monitoring.platform_alive
+ HAVING (count(*) > 0);
+create view registry.expected_time as
+ SELECT fleet,
+    device,
+    tstzrange(GREATEST(began, first_contact_at), ended) AS during,
+    excluded
+   FROM ( SELECT c.fleet,
+            c.device,
+            c.lifecycle,
+            c.at AS began,
+            lead(c.at) OVER (PARTITION BY c.fleet, c.device ORDER BY c.seq) AS ended,
+            d.first_contact_at,
+            (d.tags @> '{"kpi": "exclude"}'::jsonb) AS excluded
+           FROM (registry.lifecycle_change c
+             JOIN registry.device d ON ((d.id = c.device)))) stretch
+  WHERE ((lifecycle = 'active'::text) AND (first_contact_at IS NOT NULL) AND ((ended IS NULL) OR (ended > GREATEST(began, first_contact_at))));
+create view registry.reachable_time as
+ SELECT contact_span.fleet,
+    contact_span.device,
+    tstzrange(contact_span.reach_from, contact_span.reach_until) AS during
+   FROM registry.contact_span
+UNION ALL
+ SELECT device.fleet,
+    device.id AS device,
+    tstzrange(device.reach_from, device.reach_until) AS during
+   FROM registry.device
+  WHERE (device.reach_from IS NOT NULL);
+create view releases.published as
+ SELECT fleet,
+    id,
+    name,
+    version,
+    sha256,
+    created_at,
+    retired_at
+   FROM releases.release;
+
+CREATE INDEX audit_entry_by_action ON access.audit_entry USING btree (action, seq DESC);
+CREATE INDEX audit_entry_by_subject ON access.audit_entry USING btree (subject_id, seq DESC);
+CREATE UNIQUE INDEX one_live_built_in_account ON access.service_account USING btree (built_in) WHERE (built_in AND (revoked_at IS NULL));
+CREATE INDEX session_by_person ON access.session USING btree (person);
+CREATE INDEX attempt_fleet_id_idx ON enrollment.attempt USING btree (fleet, id DESC);
+CREATE INDEX attempt_fleet_serial_id_idx ON enrollment.attempt USING btree (fleet, serial, id DESC);
+CREATE INDEX certificate_fleet_device_id_idx ON enrollment.certificate USING btree (fleet, device, id DESC);
+CREATE INDEX certificate_fleet_id_idx ON enrollment.certificate USING btree (fleet, id DESC);
+CREATE INDEX certificate_identity_request_hash_idx ON enrollment.certificate USING btree (identity, request_hash);
+CREATE INDEX certificate_issuer_revoked_at_idx ON enrollment.certificate USING btree (issuer, revoked_at) WHERE (state = 'revoked'::text);
+CREATE INDEX certificate_key_fingerprint_idx ON enrollment.certificate USING btree (key_fingerprint);
+CREATE INDEX one_time_code_fleet_serial_id_idx ON enrollment.one_time_code USING btree (fleet, serial, id DESC);
+CREATE INDEX pending_fleet_state_first_seen_at_idx ON enrollment.pending USING btree (fleet, state, first_seen_at);
+CREATE INDEX alert_devices ON monitoring.alert USING gin (devices);
+CREATE UNIQUE INDEX alert_open ON monitoring.alert USING btree (fleet, rule, subject_kind, subject_id) WHERE (state = 'firing'::text);
+CREATE INDEX alert_page ON monitoring.alert USING btree (fleet, state, id DESC);
+CREATE INDEX platform_alive_until ON monitoring.platform_alive USING btree (alive_until);
+CREATE INDEX contact_span_during ON registry.contact_span USING gist (tstzrange(reach_from, reach_until));
+CREATE INDEX device_page ON registry.device USING btree (fleet, id);
+CREATE INDEX device_tags ON registry.device USING gin (tags jsonb_path_ops) WITH (fastupdate=off);
+CREATE INDEX group_member_device ON registry.group_member USING btree (device);
+CREATE INDEX lifecycle_change_device ON registry.lifecycle_change USING btree (device, at, seq);
+CREATE INDEX release_by_artifact ON releases.release USING btree (fleet, sha256);
+CREATE INDEX release_by_version ON releases.release USING btree (fleet, version);
+CREATE INDEX deployment_deadline ON rollouts.deployment USING btree (fleet, rollout, deadline_at) WHERE in_flight;
+CREATE INDEX deployment_of_device ON rollouts.deployment USING btree (fleet, device, id);
+CREATE UNIQUE INDEX deployment_one_in_flight ON rollouts.deployment USING btree (fleet, device) WHERE in_flight;
+CREATE INDEX deployment_queued ON rollouts.deployment USING btree (fleet, rollout, rollback, stage, place) WHERE (state = 'queued'::text);
+CREATE INDEX deployment_tally ON rollouts.deployment USING btree (fleet, rollout, rollback, stage, state);
+CREATE INDEX deployment_watched ON rollouts.deployment USING btree (fleet, device) WHERE watched;
+CREATE INDEX rollout_due ON rollouts.rollout USING btree (look_at) WHERE (ended_at IS NULL);
+CREATE INDEX dead_letter_device ON telemetry.dead_letter USING btree (fleet, device, put_aside_at);
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON access.audit_entry FOR EACH ROW EXECUTE FUNCTION kernel.refuse_change();
+CREATE TRIGGER never_emptied BEFORE TRUNCATE ON access.audit_entry FOR EACH STATEMENT EXECUTE FUNCTION kernel.refuse_change();
+CREATE TRIGGER decision_is_append_only BEFORE DELETE OR UPDATE ON rollouts.decision FOR EACH ROW EXECUTE FUNCTION kernel.refuse_change();
