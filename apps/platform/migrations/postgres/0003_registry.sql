@@ -70,6 +70,8 @@ create table registry.contact_span (
   reach_until timestamptz not null check (reach_until > reach_from),
   primary key (device, reach_from)
 );
+-- As the view reachable_time writes it, so that a question about a period reads only that period.
+create index contact_span_during on registry.contact_span using gist (tstzrange(reach_from, reach_until));
 
 create table registry.device_group (
   id text primary key,
@@ -95,10 +97,12 @@ create view registry.reachable_time as
   select fleet, id, tstzrange(reach_from, reach_until) from registry.device where reach_from is not null;
 
 -- Published: when each device was expected to be reachable: active, and heard at least once before. An open end is still going on.
+-- Devices tagged kpi=exclude (test rigs, simulators beside real devices) are there and marked, so that they can be counted apart.
 create view registry.expected_time as
-  select fleet, device, tstzrange(greatest(began, first_contact_at), ended) as during
+  select fleet, device, tstzrange(greatest(began, first_contact_at), ended) as during, excluded
   from (
-    select c.fleet, c.device, c.lifecycle, c.at as began, lead(c.at) over (partition by c.device order by c.seq) as ended, d.first_contact_at
+    select c.fleet, c.device, c.lifecycle, c.at as began, lead(c.at) over (partition by c.fleet, c.device order by c.seq) as ended,
+      d.first_contact_at, d.tags @> '{"kpi": "exclude"}' as excluded
     from registry.lifecycle_change c join registry.device d on d.id = c.device
   ) stretch
   where lifecycle = 'active' and first_contact_at is not null and (ended is null or ended > greatest(began, first_contact_at));
