@@ -2,8 +2,9 @@
  * `npm run test:third-party [-- NAME …]`: clients that others wrote, against a running platform. Installs Debian packages where it may;
  * what cannot run is named with the reason. Ends with `N passed, N failed, N skipped`.
  */
+
+import { type RunningPlatform, runPlatform } from "./running-platform.ts";
 import { provide } from "./third-party/packages.ts";
-import { type RunningPlatform, runPlatform } from "./third-party/platform.ts";
 import type { Counts } from "./third-party/steps.ts";
 
 type Suite = { name: string; commands: string[]; load: () => Promise<{ run: (platform: RunningPlatform) => Promise<Counts> }> };

@@ -1,6 +1,6 @@
 /** mosquitto_pub and curl with a certificate that openssl and curl fetched: telemetry in both MQTT versions and over HTTPS, and every refusal. */
 import assert from "node:assert/strict";
-import type { RunningPlatform } from "./platform.ts";
+import type { RunningPlatform } from "../running-platform.ts";
 import { attempt, enrollByCode, expiredDevice, type ShellDevice, sh, strangersDevice } from "./shell-device.ts";
 import { type Counts, eventually, same, steps } from "./steps.ts";
 

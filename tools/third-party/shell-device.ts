@@ -3,7 +3,7 @@ import { execFile } from "node:child_process";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import type { RunningPlatform } from "./platform.ts";
+import type { RunningPlatform } from "../running-platform.ts";
 
 const run = promisify(execFile);
 

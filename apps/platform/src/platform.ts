@@ -27,6 +27,7 @@ import {
   systemClock,
   tlsSocketOf,
 } from "./kernel/index.ts";
+import { createKpi } from "./kpi/index.ts";
 import { createLinks } from "./links/index.ts";
 import { createMonitoring, monitoringRoutes } from "./monitoring/index.ts";
 import { type Contact, createRegistry, type Refusal, readReportedPatch, registryRoutes } from "./registry/index.ts";
@@ -221,6 +222,8 @@ async function build(options: PlatformOptions, engines: Engines): Promise<Platfo
     audit,
   });
 
+  const kpi = createKpi({ db, rollouts, lag: (scope, from, to) => telemetry.lagBetween(scope, from, to), clock });
+
   // What people look at.
   const authenticate = (request: FastifyRequest) => access.authenticate(request);
   const http = await createHttp({ log: part("http"), authenticate, version, answers });
@@ -252,6 +255,7 @@ async function build(options: PlatformOptions, engines: Engines): Promise<Platfo
   releases.routes(http);
   rollouts.routes(http);
   monitoringRoutes(http, monitoring.deps);
+  kpi.routes(http);
   await serveConsole(http);
 
   const deviceHttp = createDeviceHttp({ tls: enrollment.serverTls(), log: part("device-http") });

@@ -1,4 +1,4 @@
-/** A platform of the suite's own, on free ports and a temporary folder, and the command line against it. */
+/** A platform of its own, on free ports and a temporary folder, and the command line against it. */
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createWriteStream } from "node:fs";
@@ -29,7 +29,7 @@ export type RunningPlatform = AsyncDisposable & {
 };
 
 export async function runPlatform(env: Record<string, string> = {}): Promise<RunningPlatform> {
-  const dir = await mkdtemp(join(tmpdir(), "tenfold-third-party-"));
+  const dir = await mkdtemp(join(tmpdir(), "tenfold-run-"));
   const dataDir = join(dir, "data");
   const logFile = join(dir, "platform.log");
   const ports = {

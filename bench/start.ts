@@ -1,0 +1,72 @@
+/** Cold and second start to ready, and the memory of all processes at rest and with connected devices. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+import { runPlatform } from "../tools/running-platform.ts";
+import { enrollFleet } from "./fleet.ts";
+import { familyOf, load, memoryOf } from "./processes.ts";
+import { atMost, type BenchResult } from "./result.ts";
+
+const connected = 1_000;
+const megabyte = 1024 * 1024;
+
+export async function run(): Promise<BenchResult> {
+  const dir = await mkdtemp(join(tmpdir(), "tenfold-start-"));
+  try {
+    const cold = await startOnce(join(dir, "data"));
+    const second = await startOnce(join(dir, "data"));
+    const memory = await measureMemory();
+    return {
+      bench: "start",
+      figures: { coldStartSeconds: cold, secondStartSeconds: second, ...memory },
+      aims: {
+        coldStartSeconds: atMost(cold, 10),
+        secondStartSeconds: atMost(second, 4),
+        restMegabytes: atMost(memory.restMegabytes, 600),
+        connectedMegabytes: atMost(memory.connectedMegabytes, 750),
+      },
+    };
+  } finally {
+    await rm(dir, { recursive: true, force: true });
+  }
+}
+
+/** From spawning the process until /readyz says yes. */
+async function startOnce(dataDir: string): Promise<number> {
+  const ports = { TENFOLD_HTTP_PORT: "0", TENFOLD_DEVICE_HTTPS_PORT: "0", TENFOLD_MQTT_PORT: "0", TENFOLD_LOG_LEVEL: "error" };
+  const began = performance.now();
+  const child = spawn(process.execPath, ["apps/platform/src/main.ts", "--data", dataDir], {
+    env: { ...process.env, ...ports },
+    stdio: "ignore",
+  });
+  for (const deadline = Date.now() + 60_000; Date.now() < deadline; await wait(20)) {
+    const text = await readFile(join(dataDir, "server.json"), "utf8").catch(() => undefined);
+    const answer = text && (await fetch(new URL("/readyz", (JSON.parse(text) as { url: string }).url)).catch(() => undefined));
+    if (answer?.ok) break;
+  }
+  const seconds = (performance.now() - began) / 1_000;
+  const exited = once(child, "exit");
+  child.kill("SIGTERM");
+  await exited;
+  return seconds;
+}
+
+async function measureMemory(): Promise<{ restMegabytes: number; connectedMegabytes: number; kibibytesPerConnection: number }> {
+  await using platform = await runPlatform({ TENFOLD_LOG_LEVEL: "error" });
+  await wait(5_000);
+  const rest = await memoryOf(await familyOf(platform.pid));
+  const devices = await enrollFleet(platform, { prefix: "rest", devices: connected });
+  const ca = await readFile(platform.ca, "utf8");
+  const holding = load({ host: "127.0.0.1", port: platform.mqttPort, ca, devices, window: 1, messages: 0, holdMs: 15_000 });
+  await wait(13_000);
+  const full = await memoryOf(await familyOf(platform.pid));
+  await holding;
+  return {
+    restMegabytes: rest / megabyte,
+    connectedMegabytes: full / megabyte,
+    kibibytesPerConnection: (full - rest) / 1024 / connected,
+  };
+}
