@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { minutes, seconds } from "@tenfold/base";
 import pg from "pg";
 import type { Log } from "../log.ts";
-import { postgresProblems } from "./problems.ts";
+import { postgresProblems, unreachableServer } from "./problems.ts";
 
 export type Migration = { number: number; name: string; text: string; sha256: string };
 
@@ -37,7 +37,9 @@ export async function migrate({
     application_name: "tenfold migrations",
   });
   client.on("error", (error) => log.warn("postgres.connection_lost", { because: error.message }));
-  await client.connect();
+  await client.connect().catch((cause: unknown) => {
+    throw unreachableServer(cause);
+  });
   try {
     await client.query("select pg_advisory_lock($1)", [advisoryLock]);
     const pending = pendingMigrations(migrations, await appliedMigrations(client));

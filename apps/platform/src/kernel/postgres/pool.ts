@@ -2,7 +2,7 @@ import { hours, minutes, seconds } from "@tenfold/base";
 import { Kysely, type Transaction as KyselyTransaction, PostgresDialect } from "kysely";
 import pg from "pg";
 import type { Log } from "../log.ts";
-import { postgresProblems } from "./problems.ts";
+import { postgresProblems, unreachableServer } from "./problems.ts";
 
 /** No table types: each module's `store.ts` writes plain SQL with kysely's `sql` tag and names its own row types. */
 export type Database = Kysely<Record<never, never>>;
@@ -94,10 +94,7 @@ async function askServer(pool: pg.Pool): Promise<ServerFacts> {
     const { rows } = await pool.query<ServerFacts>(question);
     if (rows[0]) return rows[0];
   } catch (cause) {
-    throw postgresProblems.database_unreachable("PostgreSQL does not answer.", {
-      cause,
-      fix: "Check that the server runs and that TENFOLD_DATABASE_URL names it, its user and its password.",
-    });
+    throw unreachableServer(cause);
   }
   throw postgresProblems.database_unreachable("PostgreSQL answered without a row.");
 }

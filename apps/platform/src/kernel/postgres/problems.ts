@@ -15,3 +15,9 @@ export const postgresProblems = defineProblems({
   migration_unknown: 500,
   migration_failed: 500,
 });
+
+export const unreachableServer = (cause: unknown) =>
+  postgresProblems.database_unreachable("PostgreSQL does not answer.", {
+    cause,
+    fix: "Check that the server runs and that TENFOLD_DATABASE_URL names it, its user and its password.",
+  });
