@@ -9,7 +9,7 @@ import { Budget, type Endpoint } from "./endpoint.ts";
 import { farewells } from "./farewells.ts";
 import { HttpLinks } from "./http.shell.ts";
 import { barredBy } from "./lifecycle.ts";
-import { defaultLimits, type Limits, tickMs, ticksOf } from "./limits.ts";
+import { defaultLimits, type Limits, tickMs } from "./limits.ts";
 import type { Admission, Identity, Received, UpMessage } from "./link.ts";
 import { type Admit, judgeSocket, type Listener, type ListenOptions, listenTls } from "./mqtt/listener.shell.ts";
 import { MqttWire } from "./mqtt/wire.shell.ts";
@@ -123,10 +123,17 @@ export function createLinks(parts: LinksParts): Links {
     tick: look,
     async close({ drainMs }) {
       const closed = listeners.map((listener) => listener.close());
-      await drain([...wires], drainMs);
+      await within(
+        drainMs,
+        [...wires].map((wire) => wire.conversation.drained()),
+      );
       for (const link of directory.all()) link.close(farewells.shuttingDown);
       for (const wire of wires) wire.conversation.close(farewells.shuttingDown);
-      await gone(wires, limits.lingerMs);
+      await within(
+        limits.lingerMs,
+        [...wires].map((wire) => wire.gone),
+      );
+      for (const wire of wires) wire.destroy();
       unsubscribe();
       clearInterval(timer);
       await Promise.all(closed);
@@ -134,19 +141,12 @@ export function createLinks(parts: LinksParts): Links {
   };
 }
 
-/** Waits until every message taken was answered for, but no longer than `drainMs`. */
-async function drain(wires: MqttWire[], drainMs: number): Promise<void> {
+/** Waits for all of it, but no longer than `ms`. */
+async function within(ms: number, work: Promise<void>[]): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, drainMs);
+    timer = setTimeout(resolve, ms);
   });
-  await Promise.race([Promise.all(wires.map((wire) => wire.conversation.drained())), late]);
+  await Promise.race([Promise.all(work), late]);
   clearTimeout(timer);
-}
-
-/** Waits until the other ends have closed too; after `lingerMs` they are closed from here. */
-async function gone(wires: ReadonlySet<MqttWire>, lingerMs: number): Promise<void> {
-  const deadline = ticksOf(lingerMs);
-  for (let waited = 0; wires.size > 0 && waited < deadline; waited++) await new Promise((resolve) => setTimeout(resolve, tickMs));
-  for (const wire of wires) wire.destroy();
 }

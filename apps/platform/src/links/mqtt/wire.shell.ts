@@ -9,6 +9,8 @@ import { FrameReader } from "./frames.ts";
 /** A socket, or anything like one, with an MQTT conversation over it. */
 export class MqttWire implements Wire {
   readonly conversation: Conversation;
+  /** Resolves when the stream is closed, from whichever side. */
+  readonly gone: Promise<void>;
   readonly #stream: Duplex;
   readonly #endpoint: Endpoint;
   readonly #frames = new FrameReader();
@@ -29,7 +31,12 @@ export class MqttWire implements Wire {
     stream.on("data", (chunk: Buffer) => this.#arrived(chunk));
     // What broke shows in `close`, which always follows.
     stream.on("error", () => {});
-    stream.on("close", () => this.conversation.lost());
+    this.gone = new Promise((resolve) => {
+      stream.once("close", () => {
+        this.conversation.lost();
+        resolve();
+      });
+    });
   }
 
   /** Called at each tick. */

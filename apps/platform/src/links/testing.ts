@@ -1,0 +1,142 @@
+import { X509Certificate } from "node:crypto";
+import { defaultScope } from "@tenfold/base";
+import type { LiveEvent } from "@tenfold/contracts";
+import {
+  type Authority,
+  createAuthority,
+  issueCertificate,
+  issuerOf,
+  makeName,
+  newDeviceKey,
+  oids,
+  privateKeyPem,
+  publicKeyOf,
+  randomSerial,
+  toPem,
+} from "@tenfold/pki";
+import { createBus, createLog, createMetrics, systemClock, type TlsIdentity } from "../kernel/index.ts";
+import { type Admission, createLinks, type Limits, type Links, type Received, type UpMessage } from "./index.ts";
+
+export type Credentials = { key: string; cert: string };
+
+export type LinksWorld = AsyncDisposable & {
+  links: Links;
+  /** Where MQTT listens on 127.0.0.1. */
+  port: number;
+  tls: TlsIdentity;
+  /** PEM of what a device trusts. */
+  trust: string;
+  /** What the small intake of this world has stored, oldest first. */
+  stored: UpMessage[];
+  /** What the bus told. */
+  events: LiveEvent[];
+  /** What the log told, as objects. */
+  logged: Record<string, unknown>[];
+  /** The devices whose contact was told, in order. */
+  contacts: string[];
+  /** What a device finds at a topic. */
+  documents: Map<string, string>;
+  bus: ReturnType<typeof createBus>;
+  metrics: ReturnType<typeof createMetrics>;
+  /** A device with a certificate that this world admits. */
+  device(id: string): Promise<Credentials>;
+  /** A certificate of a CA that nobody knows. */
+  stranger(id: string): Promise<Credentials>;
+  /** From now on the device's certificates are refused. */
+  bar(id: string, because: string): void;
+};
+
+export type WorldOptions = {
+  limits?: Partial<Limits>;
+  /** Decides what becomes of a message before the small intake stores it. */
+  receive?: (message: UpMessage) => Promise<Received | undefined> | Received | undefined;
+};
+
+/** A real endpoint over real TLS, with a real authority, and an intake that is an array. */
+export async function linksWorld({ limits = {}, receive }: WorldOptions = {}): Promise<LinksWorld> {
+  const now = Date.now();
+  const { root, issuing } = await createAuthority(now - 60_000);
+  const foreign = await createAuthority(now - 60_000, "Somebody Else");
+  const [stored, events, logged, barred] = [
+    [] as UpMessage[],
+    [] as LiveEvent[],
+    [] as Record<string, unknown>[],
+    new Map<string, string>(),
+  ];
+  const contacts: string[] = [];
+  const documents = new Map<string, string>();
+  const bus = createBus(systemClock);
+  const metrics = createMetrics({ processMetrics: "omit" });
+  bus.subscribe((event) => events.push(event));
+  const links = createLinks({
+    admit: async (certificate) => judge(certificate, { issuing, barred }),
+    receive: async (message) => {
+      const special = await receive?.(message);
+      if (special) return special;
+      // The view is the endpoint's; whoever keeps it copies it.
+      stored.push({ ...message, payload: Buffer.from(message.payload) });
+      return { is: "stored" };
+    },
+    downlink: async (device, _scope, topic) => documents.get(`${device}/${topic}`),
+    contact: (device) => contacts.push(device),
+    bus,
+    clock: systemClock,
+    log: createLog({ level: "debug", write: (line) => logged.push(JSON.parse(line)) }),
+    metrics,
+    limits,
+  });
+  const server = await issue(issuing, { name: "localhost", usage: "server" });
+  const chain = toPem("CERTIFICATE", issuing.certificate.der);
+  const tls = { key: server.key, cert: server.cert + chain, ca: [] };
+  const { port } = await links.listenMqtt({ tls, port: 0, host: "127.0.0.1" });
+  return {
+    links,
+    port,
+    tls,
+    trust: toPem("CERTIFICATE", root.certificate.der),
+    stored,
+    events,
+    logged,
+    contacts,
+    documents,
+    bus,
+    metrics,
+    device: (id) => issue(issuing, { name: id, usage: "device" }),
+    stranger: (id) => issue(foreign.issuing, { name: id, usage: "device" }),
+    bar: (id, because) => void barred.set(id, because),
+    [Symbol.asyncDispose]: () => links.close({ drainMs: 1_000 }),
+  };
+}
+
+async function issue(issuing: Authority, { name, usage }: { name: string; usage: "device" | "server" }): Promise<Credentials> {
+  const key = newDeviceKey();
+  const now = Date.now();
+  const certificate = await issueCertificate({
+    issuer: issuerOf(issuing),
+    subject: makeName([{ type: oids.commonName, value: name }]),
+    publicKey: publicKeyOf(key),
+    serial: randomSerial(),
+    notBefore: now - 60_000,
+    notAfter: now + 3_600_000,
+    usage,
+    alternativeNames:
+      usage === "server"
+        ? [
+            { kind: "dns", value: "localhost" },
+            { kind: "ip", value: "127.0.0.1" },
+          ]
+        : [],
+  });
+  return { key: privateKeyPem(key), cert: toPem("CERTIFICATE", certificate.der) };
+}
+
+function judge(certificate: X509Certificate, { issuing, barred }: { issuing: Authority; barred: Map<string, string> }): Admission {
+  if (!certificate.verify(new X509Certificate(issuing.certificate.der).publicKey))
+    return { is: "refuse", because: "unknown_issuer", detail: "The certificate was issued by somebody else." };
+  const device = /CN=(.+)/.exec(certificate.subject)?.[1] ?? "";
+  const because = barred.get(device);
+  if (because) return { is: "refuse", because, detail: `Device "${device}" is barred.` };
+  return { is: "admit", device, scope: defaultScope, fingerprint: fingerprintOf(certificate) };
+}
+
+export const fingerprintOf = (certificate: X509Certificate): string => certificate.fingerprint256.replaceAll(":", "").toLowerCase();
