@@ -76,6 +76,8 @@ export function settings({ home, keeps }: Server): string[] {
           wal_level: "minimal",
           max_wal_senders: "0",
           max_wal_size: "64MB",
+          // Inside the folder, so that a server that a test kills leaves nothing in /dev/shm.
+          dynamic_shared_memory_type: "mmap",
         };
   const all = {
     listen_addresses: "",

@@ -4,6 +4,7 @@ import { sql } from "kysely";
 import pg from "pg";
 import { createLog, silentLog } from "../log.ts";
 import { throwAwayDatabase } from "../testing.ts";
+import { migrate } from "./migrations.ts";
 import { openDatabase } from "./pool.ts";
 
 async function run(url: string, statement: string): Promise<void> {
@@ -34,9 +35,9 @@ test("a server that forgets what it confirmed is refused", async () => {
 });
 
 test("a server that is not there is named as the trouble", async () => {
-  await assert.rejects(openDatabase({ url: "postgresql://nobody@localhost/none?host=/nonexistent", log: silentLog }), {
-    code: "database_unreachable",
-  });
+  const nowhere = { url: "postgresql://nobody@localhost/none?host=/nonexistent", log: silentLog };
+  await assert.rejects(openDatabase(nowhere), { code: "database_unreachable" });
+  await assert.rejects(migrate(nowhere), { code: "database_unreachable" });
 });
 
 test("connections that the server ends are replaced, and told of in the log", async () => {
