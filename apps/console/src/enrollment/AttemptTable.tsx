@@ -1,5 +1,4 @@
 import type { EnrollmentAttempt } from "@tenfold/contracts";
-import { words } from "../format.ts";
 import { AppLink } from "../parts/AppLink.tsx";
 import { Status } from "../parts/Status.tsx";
 import { type Column, Table } from "../parts/Table.tsx";
@@ -13,13 +12,25 @@ const verdictLook: Record<EnrollmentAttempt["verdict"], Look> = {
   refused: { word: "Refused", icon: "offline", tone: "bad" },
 };
 
+const operationWords: Record<EnrollmentAttempt["operation"], string> = {
+  simpleenroll: "Enroll",
+  simplereenroll: "Renew",
+  connect: "Connect",
+};
+const methodWords: Record<EnrollmentAttempt["method"], string> = {
+  idevid: "with its manufacturer's certificate",
+  one_time_code: "with a one-time code",
+  ldevid: "with its own certificate",
+  none: "with nothing to show",
+};
+
 const columns: readonly Column<EnrollmentAttempt>[] = [
   { title: "Verdict", cell: (each) => <Status look={verdictLook[each.verdict]} /> },
   {
     title: "Serial",
     cell: (each) => (each.device ? <AppLink to={paths.device(each.device)}>{each.device}</AppLink> : (each.serial ?? "unknown")),
   },
-  { title: "Tried", cell: (each) => `${each.operation} with ${words(each.method)}` },
+  { title: "Tried to", cell: (each) => `${operationWords[each.operation]} ${methodWords[each.method]}` },
   { title: "Decided at", cell: (each) => <code>{each.step}</code> },
   {
     title: "Why, and what to do",

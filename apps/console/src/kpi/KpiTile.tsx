@@ -29,8 +29,9 @@ export function KpiTile({ kpi }: { kpi: Kpi }) {
         <Sparkline values={kpi.trend.map(({ v }) => v)} />
       </div>
       <p className={classes.tileFoot}>
-        target {targetWords(kpi)} · {count(kpi.n)} {kpi.of} ·{" "}
-        <AppLink to={`${paths.kpis()}#${kpi.name}`}>how it is computed</AppLink>
+        target {targetWords(kpi)}
+        <br />
+        {count(kpi.n)} {kpi.of} · <AppLink to={`${paths.kpis()}#${kpi.name}`}>how it is computed</AppLink>
       </p>
     </li>
   );

@@ -4,7 +4,7 @@ import { useMemo } from "react";
 import { cli } from "../cli.ts";
 import { absolute, count, kpiValue } from "../format.ts";
 import { Answer } from "../parts/Answer.tsx";
-import { Chart } from "../parts/Chart.tsx";
+import { Chart, type ChartLine } from "../parts/Chart.tsx";
 import { Section } from "../parts/Section.tsx";
 import { Status } from "../parts/Status.tsx";
 import { ask } from "../queries.ts";
@@ -12,6 +12,7 @@ import { Page } from "../shell/Page.tsx";
 import { KpiExplanation } from "./KpiExplanation.tsx";
 import { targetLook, targetWords } from "./KpiTile.tsx";
 import classes from "./kpi.module.css";
+import { drawnTarget, scaleOf } from "./scale.ts";
 
 /** The numbers for executives: value, target, trend, and exactly how each was computed. */
 export function KpisPage() {
@@ -57,26 +58,25 @@ function KpiSection({ kpi }: { kpi: Kpi }) {
   );
 }
 
-const writers = {
-  ratio: (v: number) => kpiValue(v, "ratio"),
-  s: (v: number) => kpiValue(v, "s"),
-  ms: (v: number) => kpiValue(v, "ms"),
-};
-
 function Trend({ kpi }: { kpi: Kpi }) {
-  const times = useMemo(() => kpi.trend.map(({ at }) => Date.parse(at)), [kpi]);
-  const values = useMemo(() => kpi.trend.map(({ v }) => v), [kpi]);
-  if (values.filter((v) => v !== null).length < 2) return <p>The trend appears once there are two points of it.</p>;
-  const known = values.filter((v) => v !== null);
+  const drawing = useMemo(() => drawingOf(kpi), [kpi]);
+  if (drawing === undefined) return <p>The trend appears once there are two points of it.</p>;
+  return <Chart {...drawing} height={210} />;
+}
+
+/** The trend as a line, in a unit that suits its values. */
+function drawingOf(kpi: Kpi): ChartLine | undefined {
+  const known = kpi.trend.flatMap(({ v }) => (v === null ? [] : [v]));
+  if (known.length < 2) return undefined;
   const [lowest, highest] = [Math.min(...known), Math.max(...known)];
-  return (
-    <Chart
-      times={times}
-      values={values}
-      target={kpi.target}
-      height={210}
-      write={writers[kpi.unit]}
-      label={`Trend of ${kpi.title}: from ${kpiValue(known[0] ?? null, kpi.unit)} to ${kpiValue(known.at(-1) ?? null, kpi.unit)}, lowest ${kpiValue(lowest, kpi.unit)}, highest ${kpiValue(highest, kpi.unit)}, target ${targetWords(kpi)}`}
-    />
-  );
+  const { divide, write } = scaleOf(kpi.unit, highest);
+  const target = drawnTarget(kpi.target, [lowest, highest]);
+  const say = (value: number | undefined) => kpiValue(value ?? null, kpi.unit);
+  return {
+    times: kpi.trend.map(({ at }) => Date.parse(at)),
+    values: kpi.trend.map(({ v }) => (v === null ? null : v / divide)),
+    write,
+    ...(target === undefined ? {} : { target: target / divide }),
+    label: `Trend of ${kpi.title}: from ${say(known[0])} to ${say(known.at(-1))}, lowest ${say(lowest)}, highest ${say(highest)}, target ${targetWords(kpi)}`,
+  };
 }

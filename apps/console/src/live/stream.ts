@@ -8,10 +8,11 @@ export type LiveState = "connecting" | "live" | "lost";
 const paceMs = 1_500;
 /** While the stream is lost, everything on screen is asked again this often. */
 const pollMs = 15_000;
+/** A stream that the browser gave up on (a refusal, not a broken line) is opened anew after this long. */
+const reopenMs = 5_000;
 
 /** Follows `GET /api/v1/events` and makes the answers on screen stale that events touched. Returns what ends it. */
 export function followEvents(queries: QueryClient, onState: (state: LiveState) => void): () => void {
-  const source = new EventSource("/api/v1/events");
   const touched = new Map<string, Touched>();
   let state: LiveState = "connecting";
   const become = (next: LiveState) => {
@@ -21,16 +22,16 @@ export function followEvents(queries: QueryClient, onState: (state: LiveState) =
     state = next;
     onState(next);
   };
-
   const receive = (message: MessageEvent<string>) => {
-    become("live");
     const event = liveEvent.safeParse(parseJson(message.data));
     if (event.success) for (const one of touchedBy(event.data)) touched.set(`${one.operation} ${one.device ?? ""}`, one);
   };
-  source.onopen = () => become("live");
-  source.onerror = () => become("lost");
-  source.onmessage = receive;
-  for (const type of liveEventTypes) source.addEventListener(type, receive);
+  const stream = openStream({
+    onOpen: () => become("live"),
+    onLost: () => become("lost"),
+    onEvent: receive,
+    onMissed: () => void queries.invalidateQueries(),
+  });
 
   const flush = setInterval(() => {
     if (touched.size === 0 || document.hidden) return;
@@ -45,7 +46,35 @@ export function followEvents(queries: QueryClient, onState: (state: LiveState) =
   return () => {
     clearInterval(flush);
     clearInterval(poll);
-    source.close();
+    stream.close();
+  };
+}
+
+type Listener = { onOpen: () => void; onLost: () => void; onEvent: (message: MessageEvent<string>) => void; onMissed: () => void };
+
+/** An EventSource that never gives up: the browser itself comes back from a broken line, but not from a refusal. */
+function openStream({ onOpen, onLost, onEvent, onMissed }: Listener): { close: () => void } {
+  let reopening: ReturnType<typeof setTimeout> | undefined;
+  let source = open();
+  function open(): EventSource {
+    const opened = new EventSource("/api/v1/events");
+    opened.onopen = onOpen;
+    opened.onerror = () => {
+      onLost();
+      if (opened.readyState !== EventSource.CLOSED) return;
+      reopening = setTimeout(() => {
+        source = open();
+      }, reopenMs);
+    };
+    for (const type of liveEventTypes) opened.addEventListener(type, onEvent);
+    opened.addEventListener("missed", onMissed);
+    return opened;
+  }
+  return {
+    close: () => {
+      clearTimeout(reopening);
+      source.close();
+    },
   };
 }
 

@@ -38,11 +38,21 @@ const ofDevice: Partial<Record<LiveEventType, readonly OperationName[]>> = {
 export type Touched = { operation: OperationName; device?: string };
 
 export function touchedBy(event: Pick<LiveEvent, "type" | "subject" | "data">): Touched[] {
-  const device = typeof event.data.device === "string" ? event.data.device : event.subject;
+  const operations = ofDevice[event.type] ?? [];
   return [
     ...fleetWide[event.type].map((operation) => ({ operation })),
-    ...(ofDevice[event.type] ?? []).map((operation) => ({ operation, device })),
+    ...devicesIn(event).flatMap((device) => operations.map((operation) => ({ operation, device }))),
   ];
+}
+
+/** The devices that an event is about: contacts come as one event for many. */
+function devicesIn({ subject, data }: Pick<LiveEvent, "subject" | "data">): string[] {
+  if (Array.isArray(data.devices)) {
+    return data.devices.flatMap((each) =>
+      typeof each === "object" && each !== null && "id" in each && typeof each.id === "string" ? [each.id] : [],
+    );
+  }
+  return [typeof data.device === "string" ? data.device : subject];
 }
 
 /** Whether a query (its key is operation name and call) gave one of the stale answers. */

@@ -85,7 +85,18 @@ function optionsFor(element: HTMLElement, { width, height, unit, write, withTarg
         points: { show: false },
         value: (_, value) => written(value),
       },
-      ...(withTarget ? [{ label: "Target", stroke: color("--tf-warn"), width: 1.2, dash: [6, 5], points: { show: false } }] : []),
+      ...(withTarget
+        ? [
+            {
+              label: "Target",
+              value: (_: UPlot, value: number | null) => written(value),
+              stroke: color("--tf-warn"),
+              width: 1.2,
+              dash: [6, 5],
+              points: { show: false },
+            },
+          ]
+        : []),
     ],
   };
 }

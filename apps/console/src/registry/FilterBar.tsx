@@ -18,6 +18,7 @@ export function FilterBar({ filter, error, onFilter }: Props) {
   return (
     <form className={classes.filterBar} onSubmit={submit}>
       <TextInput
+        className={classes.filterField ?? ""}
         aria-label="Filter"
         placeholder="tag:site=berlin status:offline fw:<1.4.0 lastSeen:>2h -group:lab"
         classNames={{ input: classes.filterInput ?? "" }}

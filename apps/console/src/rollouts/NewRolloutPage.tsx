@@ -20,6 +20,7 @@ import classes from "./rollouts.module.css";
 export function NewRolloutPage() {
   const release = useSearchWord("release") ?? "";
   const [draft, setDraft] = useState(() => draftOf(release));
+  const [touched, setTouched] = useState<ReadonlySet<string>>(new Set());
   const reading = readPlan(draft);
   const allowed = useMay(api.startRollout);
   const go = useGo();
@@ -50,8 +51,11 @@ export function NewRolloutPage() {
         <Section title="Plan">
           <PlanFields
             draft={draft}
-            faults={reading.is === "incomplete" ? reading.faults : {}}
-            onChange={(change) => setDraft({ ...draft, ...change })}
+            faults={reading.is === "incomplete" ? shown(reading.faults, touched) : {}}
+            onChange={(change) => {
+              setDraft({ ...draft, ...change });
+              setTouched(new Set([...touched, ...Object.keys(change)]));
+            }}
           />
         </Section>
         <Section title="Preview">
@@ -66,3 +70,7 @@ export function NewRolloutPage() {
     </Page>
   );
 }
+
+/** A field says what it lacks once somebody has been at it. */
+const shown = (faults: Record<string, string>, touched: ReadonlySet<string>): Record<string, string> =>
+  Object.fromEntries(Object.entries(faults).filter(([field]) => touched.has(field)));

@@ -25,6 +25,7 @@ const above = <AppLink to={paths.rollouts()}>Rollouts</AppLink>;
 export function RolloutPage() {
   const id = useIdInPath();
   const rollout = useQuery({ ...ask(api.getRollout, { params: { id } }), refetchInterval: 5_000 });
+  const report = useQuery(ask(api.getRolloutReport, { params: { id } }));
   const known = rollout.data;
   const name = known ? `${known.release.name} ${known.release.version}` : id;
   return (
@@ -42,7 +43,7 @@ export function RolloutPage() {
             <Figures rollout={found} />
             <div className={classes.columns}>
               <Section title="Stage ladder">
-                <StageLadder rollout={found} />
+                <StageLadder rollout={found} decisions={report.data?.decisions ?? []} />
               </Section>
               <Section title="Plan">
                 <PlanFacts rollout={found} />

@@ -1,28 +1,28 @@
 import { humanDuration, parseDuration } from "@tenfold/base";
-import type { Rollout, StageProgress } from "@tenfold/contracts";
-import { count, counted, percent } from "../format.ts";
+import type { Rollout, RolloutDecision, StageProgress } from "@tenfold/contracts";
+import { count, counted } from "../format.ts";
 import { Icon } from "../parts/icons.tsx";
 import { StackBar } from "../parts/StackBar.tsx";
 import { stageLook, toneColor } from "../parts/tones.ts";
 import { When } from "../parts/When.tsx";
 import { GateMeter } from "./GateMeter.tsx";
 import classes from "./ladder.module.css";
-import { gateOf, partsOf, stageName, updatingNow } from "./ladder.ts";
+import { evidenceGate, haltOf, partsOf, shareGate, stageName, stageReach, updatingNow } from "./ladder.ts";
 
 /** The picture of a rollout: its stages as rungs that reach further and further, and the gate that each must pass. */
-export function StageLadder({ rollout }: { rollout: Rollout }) {
+export function StageLadder({ rollout, decisions }: { rollout: Rollout; decisions: readonly RolloutDecision[] }) {
   return (
     <ol className={classes.ladder} aria-label="Stages">
       {rollout.stages.map((stage) => (
-        <Rung key={stage.index} stage={stage} rollout={rollout} />
+        <Rung key={stage.index} stage={stage} rollout={rollout} halt={haltOf(decisions, stage.index)} />
       ))}
     </ol>
   );
 }
 
-function Rung({ stage, rollout }: { stage: StageProgress; rollout: Rollout }) {
+function Rung({ stage, rollout, halt }: { stage: StageProgress; rollout: Rollout; halt: RolloutDecision | undefined }) {
   const look = stageLook[stage.state];
-  const gate = gateOf(stage, rollout.plan.haltAbove);
+  const evidence = stage.state === "halted" ? evidenceGate(halt?.evidence) : undefined;
   const never = stage.state === "waiting" && !["running", "paused"].includes(rollout.phase);
   // The square root keeps a canary of 1 % visible beside a stage of 100 %.
   const reach = `${Math.max(12, Math.sqrt(stage.share) * 100)}%`;
@@ -37,9 +37,7 @@ function Rung({ stage, rollout }: { stage: StageProgress; rollout: Rollout }) {
       </div>
       <div className={classes.rungHead}>
         <h3>{stageName(stage)}</h3>
-        <span className={classes.share}>
-          {percent(stage.share)} · {counted(stage.devices, "device")}
-        </span>
+        <span className={classes.share}>{stageReach(stage)}</span>
         <span className={classes.state}>{never ? "Never reached" : look.word}</span>
       </div>
       <div className={classes.reach} style={{ width: reach }}>
@@ -48,8 +46,9 @@ function Rung({ stage, rollout }: { stage: StageProgress; rollout: Rollout }) {
       <p className={classes.words}>
         <Words stage={stage} rollout={rollout} never={never} />
       </p>
-      {stage.state !== "waiting" && <GateMeter gate={gate} devices={stage.devices} />}
-      {stage.state === "halted" && <p className={classes.verdict}>{rollout.because}</p>}
+      {stage.state !== "waiting" && <GateMeter gate={shareGate(stage, rollout.plan.haltAbove)} />}
+      {evidence && <GateMeter gate={evidence} />}
+      {stage.state === "halted" && <p className={classes.verdict}>{halt?.because ?? rollout.because}</p>}
     </li>
   );
 }

@@ -1,5 +1,5 @@
-import type { Rollout, StageProgress } from "@tenfold/contracts";
-import { counted, percent, words } from "../format.ts";
+import type { Rollout, RolloutDecision, StageProgress } from "@tenfold/contracts";
+import { count, counted, percent, words } from "../format.ts";
 import type { Part } from "../parts/StackBar.tsx";
 
 /** What the stage ladder says about a rollout, as plain values. */
@@ -16,7 +16,8 @@ export function partsOf(counts: Readonly<Record<string, number>>, devices: numbe
     { word: "Rolled back", n: of("rolled_back"), tone: "warn" },
     { word: "Failed", n: of("failed"), tone: "bad" },
     { word: "Silent", n: of("unresponsive"), tone: "bad", pattern: "hatched" },
-    { word: "Skipped", n: of("skipped", "cancelled"), tone: "idle", pattern: "faint" },
+    { word: "Skipped", n: of("skipped"), tone: "idle" },
+    { word: "Not offered", n: of("cancelled"), tone: "idle", pattern: "faint" },
     { word: "Waiting", n: Math.max(0, devices - known), tone: "idle", pattern: "faint" },
   ];
 }
@@ -29,20 +30,57 @@ export function updatingNow(counts: Readonly<Record<string, number>>): string {
     .join(", ");
 }
 
-/** The gate's reading: which share of a stage was harmed, against the share that halts. Shares of 1. */
-export type Gate = { harmed: number; share: number; haltAbove: number; closed: boolean };
+/** A gate's reading: a value against the mark at which it closes. */
+export type Gate = { name: string; value: number; mark: number; closed: boolean; words: string };
 
-export function gateOf(stage: Pick<StageProgress, "counts" | "devices" | "state">, haltAbove: number): Gate {
+/** The plan's own gate: which share of a stage was harmed. Devices that never got the offer do not count. */
+export function shareGate(stage: Pick<StageProgress, "counts" | "devices" | "state">, haltAbove: number): Gate {
   const counts: Readonly<Record<string, number>> = stage.counts;
-  const harmed = (counts.failed ?? 0) + (counts.unresponsive ?? 0) + (counts.rolled_back ?? 0);
-  const share = stage.devices === 0 ? 0 : harmed / stage.devices;
-  return { harmed, share, haltAbove, closed: stage.state === "halted" || share > haltAbove };
+  const of = (...states: string[]) => states.reduce((sum, state) => sum + (counts[state] ?? 0), 0);
+  const harmed = of("failed", "unresponsive", "rolled_back");
+  const devices = stage.devices - of("skipped", "cancelled");
+  const value = devices <= 0 ? 0 : harmed / devices;
+  return {
+    name: "Harmed share",
+    value,
+    mark: haltAbove,
+    closed: value > haltAbove,
+    words: `${count(harmed)} of ${count(devices)} harmed (${percent(value, 1)}), halts above ${percent(haltAbove, 1)}`,
+  };
 }
+
+/** The sequential gate, as the decision that halted saw it: how surely the release is worse than a healthy one. */
+export function evidenceGate(evidence: RolloutDecision["evidence"]): Gate | undefined {
+  const [value, mark] = [evidence?.logE, evidence?.haltAtLogE];
+  if (typeof value !== "number" || typeof mark !== "number" || mark <= 0) return undefined;
+  const times = (log: number) => count(Math.exp(Math.min(log, 20)));
+  return {
+    name: "Evidence",
+    value: Math.max(0, value),
+    mark,
+    closed: value >= mark,
+    words:
+      value < 0
+        ? "nothing speaks against the release"
+        : `a bad release explains this ${times(value)} times better than a healthy one, halts at ${times(mark)}`,
+  };
+}
+
+/** The decision that halted a stage, if it is known. */
+export const haltOf = (decisions: readonly RolloutDecision[], stage: number): RolloutDecision | undefined =>
+  decisions.find((each) => each.stage === stage && ["halted", "halt"].includes(each.decision));
 
 /** The first stage is the canary; one that reaches all is the whole fleet. */
 export function stageName(stage: Pick<StageProgress, "index" | "share">): string {
   if (stage.index === 0) return "Canary";
   return stage.share >= 1 ? "Everyone" : `Stage ${stage.index + 1}`;
+}
+
+/** `5 % · 10 devices`, and for later stages what they add: `up to 25 % · 40 more`. */
+export function stageReach(stage: Pick<StageProgress, "index" | "share" | "devices">): string {
+  return stage.index === 0
+    ? `${percent(stage.share)} · ${counted(stage.devices, "device")}`
+    : `up to ${percent(stage.share)} · ${count(stage.devices)} more`;
 }
 
 /** The ladder as a sentence, for those who do not see it. */
