@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
@@ -12,36 +12,47 @@ import {
   openJournal,
   silentLog,
 } from "../kernel/index.ts";
-import { testDatabase } from "../kernel/testing.ts";
-import { createIntake, createTelemetry, type Intake, keepDeadLetters, type RefusalNote, type Telemetry } from "./index.ts";
+import { type TestDatabase, testDatabase } from "../kernel/testing.ts";
+import {
+  createIntake,
+  createTelemetry,
+  type Intake,
+  keepDeadLetters,
+  type RefusalNote,
+  type Telemetry,
+  type UpMessage,
+} from "./index.ts";
 
 /** Everything between a link and a query, real: journal and store in a folder of their own, PostgreSQL in a database of its own. */
 export type TelemetryWorld = AsyncDisposable & {
-  folder: string;
   clock: Clock;
   store: ChdbStore;
-  database: Awaited<ReturnType<typeof testDatabase>>;
+  database: TestDatabase;
   refused: RefusalNote[];
-  /** Opens the journal and starts an intake on it; several times in a world, one after the other, as a server that is started again. */
-  open(): Promise<{ journal: Journal; intake: Intake; telemetry: Telemetry }>;
+  /** Opens the journal and starts an intake on it; several times in a world, one after the other, like a server that is started again. */
+  open(options?: { before(intake: Intake): void }): Promise<{ journal: Journal; intake: Intake; telemetry: Telemetry }>;
+  /** Damages the closed journal so that it no longer knows that its last batch was applied. Returns how many frames will come again. */
+  loseCheckpoints(): Promise<number>;
 };
 
 export async function telemetryWorld({ now = Date.UTC(2026, 5, 15, 12) } = {}): Promise<TelemetryWorld> {
   const folder = await mkdtemp(join(tmpdir(), "tenfold-test-telemetry-"));
-  const database = await testDatabase();
-  const store = await openChdbStore({ path: join(folder, "clickhouse"), log: silentLog });
+  const [database, store] = await Promise.all([
+    testDatabase(),
+    openChdbStore({ path: join(folder, "clickhouse"), log: silentLog }),
+  ]);
   await migrateStore(store, { log: silentLog });
   const clock = { now: () => now };
   const refused: RefusalNote[] = [];
   const opened: { journal: Journal; telemetry: Telemetry }[] = [];
+  const dir = join(folder, "journal");
   return {
-    folder,
     clock,
     store,
     database,
     refused,
-    async open() {
-      const journal = await openJournal({ dir: join(folder, "journal"), log: silentLog });
+    async open({ before } = { before: () => {} }) {
+      const journal = await openJournal({ dir, log: silentLog });
       const putAside = keepDeadLetters({ db: database.db, clock });
       const metrics = createMetrics({ processMetrics: "omit" });
       const intake = createIntake({
@@ -53,10 +64,12 @@ export async function telemetryWorld({ now = Date.UTC(2026, 5, 15, 12) } = {}): 
         batches: { cutAfterMs: 50 },
       });
       const telemetry = createTelemetry({ store, db: database.db, bus: createBus(clock), clock, log: silentLog, intake, putAside });
+      before(intake);
       intake.start();
       opened.push({ journal, telemetry });
       return { journal, intake, telemetry };
     },
+    loseCheckpoints: () => cutCheckpoints(dir),
     async [Symbol.asyncDispose]() {
       for (const { journal, telemetry } of opened) {
         await journal.close();
@@ -69,12 +82,25 @@ export async function telemetryWorld({ now = Date.UTC(2026, 5, 15, 12) } = {}): 
   };
 }
 
+/** The last checkpoint is the journal's last record: 9 bytes of header and 12 of position. Without it, its batch counts as not applied. */
+async function cutCheckpoints(dir: string): Promise<number> {
+  const newest =
+    (await readdir(dir))
+      .filter((name) => name.endsWith(".segment"))
+      .sort()
+      .at(-1) ?? "";
+  const bytes = await readFile(join(dir, newest));
+  const last = bytes.length - 21;
+  if (bytes[last + 8] !== 3) throw new Error("The journal does not end with a checkpoint.");
+  await writeFile(join(dir, newest), bytes.subarray(0, last));
+  const journal = await openJournal({ dir, log: silentLog });
+  const { frames } = journal.backlog();
+  await journal.close();
+  return frames;
+}
+
 /** A message of a device, as a link hands it over. */
-export const message = (
-  device: string,
-  payload: unknown,
-  more: Partial<Parameters<Intake["receive"]>[0]> = {},
-): Parameters<Intake["receive"]>[0] => ({
+export const message = (device: string, payload: unknown, more: Partial<UpMessage> = {}): UpMessage => ({
   device,
   scope: { fleet: "main" },
   channel: "telemetry",
