@@ -132,7 +132,7 @@ async function build(options: PlatformOptions, engines: Engines): Promise<Platfo
     clock,
     log: part("links"),
     metrics,
-    limits: { maxConnections: config["mqtt.max.connections"] },
+    limits: { maxConnections: config["mqtt.max.connections"], ratePerS: config["device.messages.per.second"], burst: config["device.burst"] },
   });
 
   // What devices should run.
