@@ -42,6 +42,7 @@ export async function runFleet(
     telemetryMs: args.telemetryMs,
     profile: args.profile,
     telemetry,
+    rebootMs: 1_000,
     trustedKeys: keys.current,
     onEvent: say,
   });

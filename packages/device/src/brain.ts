@@ -135,7 +135,11 @@ async function think(mind: Mind): Promise<Rest> {
 /** First what the boot loader did, then what the platform said: each is in the memory before anything is done about it. */
 async function takeIn(mind: Mind): Promise<void> {
   const settled = settle(mind.picture());
-  if (settled !== mind.memory) await mind.remember(settled);
+  if (settled !== mind.memory) {
+    await mind.remember(settled);
+    const end = settled.ended.at(-1)?.report;
+    if (end?.state === "rolled_back" && !settled.update) mind.note("firmware.fell_back", { because: end.reason });
+  }
   const { heard } = mind.session;
   if (heard === undefined) return;
   const taken = hear(mind.picture(), heard);

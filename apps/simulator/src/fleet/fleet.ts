@@ -33,6 +33,8 @@ export type FleetOptions = {
   readonly telemetryMs: number;
   readonly profile: ProfileName;
   readonly telemetry: "signals" | "none";
+  /** How long after a reboot a device is dark, at least, and at most twice as long; a real one takes a minute. */
+  readonly rebootMs: number;
   /** Asked whenever a release is judged: the factory may learn of a signing key late. */
   readonly trustedKeys: () => readonly PublicKey[];
   readonly onEvent: (event: FleetEvent) => void;
@@ -67,8 +69,6 @@ type Inhabitant = {
 
 const tickMs = 50;
 const saveEveryMs = 2_000;
-/** How long after a reboot a device is dark: one to two seconds, where a real one takes a minute. */
-const darkMs = (chance: number) => 1_000 + chance * 1_000;
 /** Devices switch on over this time, as a fleet does whose power comes back; each with a real TLS handshake or two. */
 const powerOnMs = (devices: number) => Math.min(10_000, devices * 4);
 
@@ -183,7 +183,7 @@ class FleetLife implements Fleet {
     await one.brain?.stop();
     one.brain = undefined;
     this.tally.rebooted();
-    this.wheel.schedule(one, this.world.mono() + darkMs(one.chance()));
+    this.wheel.schedule(one, this.world.mono() + this.darkMs(one));
   }
 
   /** The boot loader, then the firmware's own nature. Undefined where nothing speaks: for now (a crash), or for ever (a brick). */
@@ -236,6 +236,10 @@ class FleetLife implements Fleet {
     });
   }
 
+  private darkMs({ chance }: Inhabitant): number {
+    return this.options.rebootMs * (1 + chance());
+  }
+
   private stir(one: Inhabitant): void {
     if (one.busy) one.stirred = true;
     else if (one.brain) this.wheel.schedule(one, this.world.mono());
@@ -249,7 +253,7 @@ class FleetLife implements Fleet {
   private crash(one: Inhabitant, version: string): undefined {
     this.options.onEvent({ event: "crashed", device: one.file.id, version });
     this.tally.rebooted();
-    this.wheel.schedule(one, this.world.mono() + darkMs(one.chance()));
+    this.wheel.schedule(one, this.world.mono() + this.darkMs(one));
   }
 
   private note({ file }: Inhabitant, { event, fields }: { event: string; fields: Record<string, unknown> | undefined }): void {
