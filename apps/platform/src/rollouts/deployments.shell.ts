@@ -199,7 +199,7 @@ export async function untoldDevices(
   const { rows } = await sql<{ id: string; device: string }>`
     select d.id, d.device from rollouts.deployment d join rollouts.rollout r on r.fleet = d.fleet and r.id = d.rollout
     where d.fleet = ${scope.fleet} and d.rollout = ${rollout} and d.in_flight
-      and (d.sent_at is null or (not d.rollback and d.sent_at < r.halted_at) or (d.state = 'offered' and d.sent_at < ${new Date(againBefore)}))
+      and (d.sent_at is null or (not d.rollback and d.sent_at <= r.halted_at) or (d.state = 'offered' and d.sent_at < ${new Date(againBefore)}))
     order by d.place limit ${limit}`.execute(on);
   return rows.map(({ id, device }) => ({ deployment: id, device }));
 }
@@ -259,19 +259,34 @@ export async function lockWatched(tx: Transaction, scope: Scope, devices: readon
   }));
 }
 
-const date = (at: number | undefined): Date | null => (at === undefined ? null : new Date(at));
+const date = (at: number | undefined): string | undefined => (at === undefined ? undefined : new Date(at).toISOString());
 
 export async function saveWatched(
   tx: Transaction,
   scope: Scope,
   { changed, at }: { changed: readonly Watched[]; at: number },
 ): Promise<void> {
-  for (const one of changed) {
-    await sql`
-      update rollouts.deployment set state = ${one.state}, reason = ${one.reason ?? null}, detail = coalesce(${one.detail ?? null}, detail), progress = coalesce(${one.progress ?? null}, progress),
-        log = ${one.log}::text[], boot_id = ${one.bootId ?? null}, accepted_at = ${date(one.acceptedAt)}, rebooting_at = ${date(one.rebootingAt)},
-        verified_at = coalesce(${date(one.verifiedAt)}, verified_at), returned_at = ${date(one.returnedAt)}, returned_with = ${one.returnedWith ?? null},
-        ended_at = coalesce(${date(one.endedAt)}, ended_at), updated_at = ${new Date(at)}
-      where fleet = ${scope.fleet} and id = ${one.id}`.execute(tx);
-  }
+  if (changed.length === 0) return;
+  const rows = changed.map((one) => ({
+    id: one.id,
+    state: one.state,
+    reason: one.reason,
+    detail: one.detail,
+    progress: one.progress,
+    log: one.log,
+    boot: one.bootId,
+    accepted: date(one.acceptedAt),
+    rebooting: date(one.rebootingAt),
+    verified: date(one.verifiedAt),
+    returned: date(one.returnedAt),
+    returned_with: one.returnedWith,
+    ended: date(one.endedAt),
+  }));
+  await sql`
+    update rollouts.deployment d set state = c.state, reason = c.reason, detail = coalesce(c.detail, d.detail), progress = coalesce(c.progress, d.progress), log = c.log,
+      boot_id = c.boot, accepted_at = c.accepted, rebooting_at = c.rebooting, verified_at = coalesce(c.verified, d.verified_at), returned_at = c.returned,
+      returned_with = c.returned_with, ended_at = coalesce(c.ended, d.ended_at), updated_at = ${new Date(at)}
+    from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as c (id text, state text, reason text, detail text, progress real, log text[], boot text, accepted timestamptz,
+      rebooting timestamptz, verified timestamptz, returned timestamptz, returned_with text, ended timestamptz)
+    where d.fleet = ${scope.fleet} and d.id = c.id`.execute(tx);
 }

@@ -18,7 +18,7 @@ export type Send = (device: string, message: { topic: "deployments/next"; payloa
 
 export type RolloutsDeps = {
   db: Database;
-  registry: Pick<Registry, "select" | "get">;
+  registry: Pick<Registry, "select" | "pictures">;
   releases: Pick<Releases, "get" | "usability" | "running">;
   /** Gives a device its document if it is connected here. What is not sent is asked for: `next` answers from the tables. */
   send: Send;

@@ -96,18 +96,32 @@ function pictureOf({ rollout, stages, rows, fates }: World, now: number): Pictur
 
 const inFlightOf = ({ rows }: World) => rows.filter(({ state }) => isInFlight(state)).length;
 
+function applyToDevice(world: World, step: Extract<Step, { do: "offer" | "skip" | "expire" }>, now: number): void {
+  const row = world.rows.find(({ id }) => id === step.deployment);
+  assert.ok(row);
+  if (step.do === "offer")
+    Object.assign(row, { state: "offered", offeredAt: now, deadlineAt: step.deadlineAt, online: step.online });
+  else row.state = step.do === "skip" ? "skipped" : step.to;
+}
+
+function addRestore({ rows }: World, { undoes, device }: Extract<Step, { do: "plan_restore" }>): void {
+  const undone = rows.find(({ id }) => id === undoes);
+  assert.ok(undone);
+  undone.undone = true;
+  rows.push({ ...undone, id: `${undoes}-back`, device, rollback: true, state: "queued" });
+}
+
+function cancelQueued({ rows }: World): void {
+  for (const row of rows) if (row.state === "queued") row.state = "cancelled";
+}
+
 function applyStep(world: World, step: Step, now: number): void {
-  const row = "deployment" in step ? world.rows.find(({ id }) => id === step.deployment) : undefined;
   const { rollout } = world;
   switch (step.do) {
     case "offer":
-      if (row) Object.assign(row, { state: "offered", offeredAt: now, deadlineAt: step.deadlineAt, online: step.online });
-      break;
     case "skip":
-      if (row) row.state = "skipped";
-      break;
     case "expire":
-      if (row) row.state = step.to;
+      applyToDevice(world, step, now);
       break;
     case "begin_stage":
       rollout.stage = step.stage;
@@ -123,28 +137,16 @@ function applyStep(world: World, step: Step, now: number): void {
       break;
     case "halt":
       rollout.phase = step.onHalt === "roll_back" ? "rolling_back" : "halted";
-      for (const one of world.rows) if (one.state === "queued") one.state = "cancelled";
+      cancelQueued(world);
       break;
-    case "plan_restore": {
-      const undone = world.rows.find(({ id }) => id === step.undoes);
-      if (undone) undone.undone = true;
-      world.rows.push({
-        id: `${step.undoes}-back`,
-        device: step.device,
-        stage: undone?.stage ?? 0,
-        rollback: true,
-        state: "queued",
-        online: true,
-        offeredAt: 0,
-        deadlineAt: 0,
-      });
+    case "plan_restore":
+      addRestore(world, step);
       break;
-    }
     case "cannot_restore":
       break;
     case "stop_restoring":
       rollout.phase = "halted";
-      for (const one of world.rows) if (one.state === "queued") one.state = "cancelled";
+      cancelQueued(world);
       break;
     case "finish":
       rollout.phase = step.as;

@@ -86,15 +86,16 @@ async function lineUp({ db, registry, releases }: RolloutsDeps, scope: Scope, id
   if (rollout === undefined || (rollout.phase !== "running" && rollout.phase !== "rolling_back")) return [];
   const which = rollout.phase === "running" ? { is: "stage" as const, stage: rollout.stage } : { is: "restores" as const };
   const queued = await queuedDeployments(db, scope, { rollout: id, limit: Math.min(batch, rollout.plan.atOnce), line: which });
-  const pictures: InLine[] = [];
-  // A few at a time, so that this never takes all connections of the pool.
-  for (let i = 0; i < queued.length; i += 4) {
-    pictures.push(
-      ...(await Promise.all(
-        queued.slice(i, i + 4).map(async (one) => ({ ...one, picture: await registry.get(scope, one.device) })),
-      )),
-    );
-  }
+  if (queued.length === 0) return [];
+  const found = new Map(
+    (
+      await registry.pictures(
+        scope,
+        queued.map(({ device }) => device),
+      )
+    ).map((picture) => [picture.id, picture]),
+  );
+  const pictures: InLine[] = queued.map((one) => ({ ...one, picture: found.get(one.device) }));
   const firmware = pictures.map(({ picture }) => (picture && firmwareOf(picture)) ?? { version: "" });
   const previous = await releases.running(db, scope, firmware);
   return pictures.map((one, i) => ({ ...one, ...(previous[i] ? { previousRelease: previous[i].id } : {}) }));

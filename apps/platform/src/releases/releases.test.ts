@@ -1,0 +1,230 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { defaultScope } from "@tenfold/base";
+import { addSignature, generateSigningKey, readPrivateKey, signRelease } from "@tenfold/ota";
+import fastify from "fastify";
+import { createAccess, systemActor } from "../access/index.ts";
+import { answerProblem, createHttp, type DeviceHttp, httpProblems, openBlobs, silentLog } from "../kernel/index.ts";
+import { testDatabase } from "../kernel/testing.ts";
+import { createReleases } from "./index.ts";
+import { portionOf } from "./range.ts";
+
+const bytes = Buffer.from("the firmware of a pump, 40 bytes long ...");
+const sha256 = createHash("sha256").update(bytes).digest("hex");
+const scope = defaultScope;
+
+async function releasesWorld() {
+  const database = await testDatabase();
+  const folder = await mkdtemp(join(tmpdir(), "tenfold-releases-"));
+  const { db } = database;
+  const clock = { now: () => Date.UTC(2026, 3, 1) };
+  const access = createAccess({ db, clock, log: silentLog });
+  const releases = createReleases({
+    db,
+    blobs: await openBlobs(folder),
+    audit: access.audit,
+    clock,
+    maxArtifactBytes: 100,
+    // The TLS of the real endpoint is tested with enrollment; here a header says who is let in.
+    admitRequest: async (request) => {
+      if (request.headers["x-device"] === undefined) throw httpProblems.not_signed_in("This needs a device certificate.");
+      return { device: String(request.headers["x-device"]), scope: { fleet: String(request.headers["x-fleet"] ?? scope.fleet) } };
+    },
+    firmwareInUse: async () => [{ version: "1.0.0", hash: sha256, devices: 7 }],
+  });
+  const roles = new Map([
+    ["manager", "release_manager"],
+    ["viewer", "viewer"],
+  ] as const);
+  const app = await createHttp({
+    log: silentLog,
+    version: "test",
+    answers: "validate",
+    authenticate: async (request) => {
+      const role = roles.get(request.headers.authorization as "manager");
+      return role && { actor: systemActor, role, scope };
+    },
+  });
+  releases.routes(app);
+  const device = fastify();
+  device.setErrorHandler(answerProblem(silentLog));
+  // Everything but TLS is the device endpoint's.
+  releases.deviceRoutes(device as unknown as DeviceHttp);
+  const call = async (method: "GET" | "POST" | "PUT" | "HEAD", url: string, body?: unknown, as = "manager") => {
+    const payload =
+      body === undefined
+        ? {}
+        : Buffer.isBuffer(body)
+          ? { payload: body, headers: { "content-type": "application/octet-stream" } }
+          : { payload: JSON.stringify(body), headers: { "content-type": "application/json" } };
+    const response = await app.inject({
+      method,
+      url: `/api/v1${url}`,
+      ...payload,
+      headers: { authorization: as, ...payload.headers },
+    });
+    return { status: response.statusCode, headers: response.headers, body: response.body ? JSON.parse(response.body) : undefined };
+  };
+  return {
+    db,
+    call,
+    releases,
+    download: (headers: Record<string, string> = {}, method: "GET" | "HEAD" = "GET") =>
+      device.inject({ method, url: `/v1/artifacts/${sha256}`, headers: { "x-device": "pump-1", ...headers } }),
+    upload: (content = bytes, as?: string) => call("PUT", `/artifacts/${sha256}`, content, as),
+    async [Symbol.asyncDispose]() {
+      await app.close();
+      await device.close();
+      await database[Symbol.asyncDispose]();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+const signer = generateSigningKey();
+const signed = (version: string, over = {}) =>
+  signRelease(
+    {
+      type: "tenfold.release.v1",
+      name: "pump",
+      version,
+      models: [],
+      artifact: { sha256, size: bytes.length },
+      signedAt: "2026-04-01T00:00:00Z",
+      ...over,
+    },
+    readPrivateKey(signer.privateKeyPem),
+  );
+
+test("an artifact is taken in once, however often it is sent, and never under a hash that is not its own", async () => {
+  await using w = await releasesWorld();
+  assert.deepEqual([(await w.upload()).status, (await w.upload()).status], [201, 200]);
+  const other = await w.call("PUT", `/artifacts/${"ab".repeat(32)}`, bytes);
+  assert.deepEqual([other.status, other.body.code], [422, "blob_hash_mismatch"]);
+  const large = await w.call("PUT", `/artifacts/${"cd".repeat(32)}`, Buffer.alloc(101));
+  assert.deepEqual([large.status, large.body.code === "blob_too_large" || large.body.code === "body_too_large"], [413, true]);
+  assert.equal((await w.call("PUT", "/artifacts/..%2f..%2fetc", bytes)).body.code, "artifact_hash_invalid");
+  assert.equal((await w.upload(bytes, "viewer")).status, 403);
+  assert.equal((await w.upload(bytes, "nobody")).status, 401);
+});
+
+test("a release is made by a signature that a registered key gave, and by nothing else", async () => {
+  await using w = await releasesWorld();
+  const create = (version: string, over = {}) => w.call("POST", "/releases", { envelope: signed(version, over) });
+  assert.equal((await create("1.0.0")).body.code, "release_untrusted");
+  const key = await w.call("POST", "/signing-keys", { name: "ci", publicKeyPem: signer.publicKeyPem });
+  assert.deepEqual([key.status, key.body.keyid], [201, signer.keyid]);
+  assert.equal(
+    (await w.call("POST", "/signing-keys", { name: "ci again", publicKeyPem: signer.publicKeyPem })).body.code,
+    "signing_key_exists",
+  );
+  assert.equal((await create("1.0.0")).body.code, "artifact_unknown");
+  await w.upload();
+  assert.equal((await create("1.0.0", { artifact: { sha256, size: 3 } })).body.code, "artifact_size_mismatch");
+  const made = await create("1.0.0");
+  assert.deepEqual([made.status, made.body.devices, made.body.signedBy], [201, 7, [signer.keyid]]);
+  assert.equal((await create("1.0.0")).body.id, made.body.id, "the same again is the same release");
+  assert.equal((await create("1.0.0", { models: ["pump-3"] })).body.code, "release_exists");
+  const { envelope } = made.body;
+  const forged = { ...envelope, signed: { ...envelope.signed, version: "6.6.6" } };
+  assert.equal((await w.call("POST", "/releases", { envelope: forged })).body.code, "release_untrusted");
+});
+
+test("what a revoked key alone signed can be rolled out no more, and what another key signed too still can", async () => {
+  await using w = await releasesWorld();
+  const second = generateSigningKey();
+  await w.upload();
+  for (const [name, { publicKeyPem }] of [
+    ["one", signer],
+    ["two", second],
+  ] as const)
+    await w.call("POST", "/signing-keys", { name, publicKeyPem });
+  await w.call("POST", "/releases", { envelope: signed("1.0.0") });
+  await w.call("POST", "/releases", { envelope: addSignature(signed("1.1.0"), readPrivateKey(second.privateKeyPem)) });
+  const revoked = await w.call("POST", `/signing-keys/${signer.keyid}/revoke`, { reason: "left the company" });
+  assert.ok(revoked.body.revokedAt);
+  const usability = async (version: string) => {
+    const release = await w.releases.get(w.db, scope, version);
+    assert.ok(release);
+    return (await w.releases.usability(w.db, scope, release)).is;
+  };
+  assert.deepEqual([await usability("1.0.0"), await usability("1.1.0")], ["unusable", "usable"]);
+});
+
+test("releases are found by id, version and name@version; a retired one cannot be used", async () => {
+  await using w = await releasesWorld();
+  await w.upload();
+  await w.call("POST", "/signing-keys", { name: "ci", publicKeyPem: signer.publicKeyPem });
+  const { id } = (await w.call("POST", "/releases", { envelope: signed("1.0.0") })).body;
+  for (const named of [id, "1.0.0", "pump@1.0.0"]) assert.equal((await w.call("GET", `/releases/${named}`)).body.id, id, named);
+  await w.call("POST", "/releases", { envelope: signed("1.0.0", { name: "valve" }) });
+  assert.equal((await w.call("GET", "/releases/1.0.0")).body.code, "release_ambiguous");
+  assert.equal((await w.call("GET", "/releases/2.0.0")).body.code, "release_unknown");
+  assert.equal((await w.call("POST", `/releases/${id}/retire`)).body.retired, true);
+  const page = (await w.call("GET", "/releases?limit=1")).body;
+  const rest = (await w.call("GET", `/releases?limit=1&cursor=${page.nextCursor}`)).body;
+  assert.deepEqual([page.items[0].name, rest.items[0].name, rest.nextCursor], ["valve", "pump", undefined]);
+});
+
+test("firmware is told apart by its bytes; by its version only where a device reports no hash", async () => {
+  await using w = await releasesWorld();
+  await w.upload();
+  await w.call("POST", "/signing-keys", { name: "ci", publicKeyPem: signer.publicKeyPem });
+  await w.call("POST", "/releases", { envelope: signed("1.0.0") });
+  const found = await w.releases.running(w.db, scope, [
+    { version: "anything", hash: sha256 },
+    { version: "1.0.0" },
+    { version: "1.0.0", hash: "ee".repeat(32) },
+    { version: "9" },
+  ]);
+  assert.deepEqual(
+    found.map((release) => release?.version),
+    ["1.0.0", "1.0.0", undefined, undefined],
+  );
+});
+
+test("a device reads an artifact whole, in parts, and from where it stopped", async () => {
+  await using w = await releasesWorld();
+  await w.upload();
+  const whole = await w.download();
+  assert.deepEqual(
+    [whole.statusCode, whole.rawPayload.equals(bytes), whole.headers.etag, whole.headers["accept-ranges"]],
+    [200, true, `"${sha256}"`, "bytes"],
+  );
+  const rest = await w.download({ range: "bytes=10-", "if-range": `"${sha256}"` });
+  assert.deepEqual(
+    [rest.statusCode, rest.headers["content-range"], rest.body],
+    [206, `bytes 10-${bytes.length - 1}/${bytes.length}`, bytes.subarray(10).toString()],
+  );
+  assert.equal((await w.download({ range: "bytes=0-2" })).body, "the");
+  assert.equal((await w.download({ range: "bytes=-3" })).body, "...");
+  const behind = await w.download({ range: `bytes=${bytes.length}-` });
+  assert.deepEqual([behind.statusCode, behind.headers["content-range"]], [416, `bytes */${bytes.length}`]);
+  assert.equal((await w.download({ "if-none-match": `"${sha256}"` })).statusCode, 304);
+  const head = await w.download({}, "HEAD");
+  assert.deepEqual([head.statusCode, head.headers["content-length"], head.body], [200, String(bytes.length), ""]);
+});
+
+test("nobody gets an artifact without being let in, and no device one of another fleet", async () => {
+  await using w = await releasesWorld();
+  await w.upload();
+  assert.equal((await w.download({ "x-fleet": "other" })).statusCode, 404);
+  const stranger = await w.call("GET", `/artifacts/${sha256}`, undefined, "nobody");
+  assert.equal(stranger.status, 401);
+});
+
+test("a range that is not understood is ignored, as HTTP says, and one behind the end is refused", () => {
+  const of = (range: string | undefined, ifRange?: string) =>
+    portionOf({ range, ifRange, ifNoneMatch: undefined }, { sha256, size: 10 });
+  for (const range of [undefined, "bytes=", "bytes=-", "bytes=5-2", "bytes=0-1,3-4", "lines=1-2", "bytes=a-b"])
+    assert.deepEqual(of(range), { is: "whole" }, String(range));
+  assert.deepEqual(of("bytes=0-99"), { is: "part", start: 0, end: 9 });
+  assert.deepEqual(of("bytes=-99"), { is: "part", start: 0, end: 9 });
+  assert.deepEqual(of("bytes=-0"), { is: "unsatisfiable" });
+  assert.deepEqual(of("bytes=10-"), { is: "unsatisfiable" });
+  assert.deepEqual(of("bytes=3-", '"another"'), { is: "whole" });
+});

@@ -1,0 +1,257 @@
+/** A fleet that runs on nothing but a clock: real registry, releases, audit trail and PostgreSQL, pretended devices. */
+import { createHash } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { defaultScope, hash32, seededRandom } from "@tenfold/base";
+import { type DeploymentReport, type Heartbeat, type NextDeployment, nextDeployment, rolloutPlan } from "@tenfold/contracts";
+import { generateSigningKey, readPrivateKey, signRelease } from "@tenfold/ota";
+import { sql } from "kysely";
+import type { z } from "zod";
+import { createAccess, systemActor } from "../access/index.ts";
+import { createBus, type Database, openBlobs, silentLog } from "../kernel/index.ts";
+import { testDatabase } from "../kernel/testing.ts";
+import { createRegistry } from "../registry/index.ts";
+import { createReleases } from "../releases/index.ts";
+import { insertArtifact } from "../releases/store.ts";
+import { createRelease, createSigningKey } from "../releases/writes.shell.ts";
+import type { RolloutsDeps } from "./deps.ts";
+import { createRollouts } from "./index.ts";
+import { startRollout } from "./writes.shell.ts";
+
+export const scope = defaultScope;
+export const who = { scope, actor: systemActor };
+export const epoch = Date.UTC(2026, 5, 1);
+
+/** What a version does to a device: boots well, never comes back, falls back to the old slot, cannot be downloaded, or is taken by nobody. */
+export type Effect = "good" | "bricks" | "falls_back" | "no_download" | "ignored";
+
+export type PretendDevice = {
+  id: string;
+  boot: number;
+  firmware: { version: string; hash: string };
+  alive: boolean;
+  reachable: boolean;
+  /** The deployment it works on and how far it is. */
+  work?: { offer: Extract<NextDeployment, { is: "offer" }>; step: number };
+  done: Set<string>;
+};
+
+export const hashOf = (version: string): string => createHash("sha256").update(`firmware ${version}`).digest("hex");
+
+export type FleetOptions = {
+  devices: number;
+  effects?: (version: string, device: string) => Effect;
+  seed?: string /** Share of messages that get lost, doubled or late. */;
+  weather?: number;
+};
+export type Fleet = Awaited<ReturnType<typeof pretendFleet>>;
+
+/** Devices `d0`… that run version 1.0.0 and speak every 10 s of virtual time. */
+export async function pretendFleet({ devices: count, effects = () => "good", seed = "fleet", weather = 0 }: FleetOptions) {
+  const database = await testDatabase();
+  const folder = await mkdtemp(join(tmpdir(), "tenfold-rollouts-"));
+  const { db } = database;
+  const clock = { time: epoch, now: () => clock.time };
+  const bus = createBus(clock);
+  const { audit } = createAccess({ db, clock, log: silentLog });
+  const registry = createRegistry({ db, bus, clock, log: silentLog, audit });
+  const blobs = await openBlobs(folder);
+  const releases = createReleases({
+    db,
+    blobs,
+    audit,
+    clock,
+    maxArtifactBytes: 1_000,
+    admitRequest: () => Promise.reject(new Error("no device HTTP here")),
+    firmwareInUse: async () => [],
+  });
+  const random = seededRandom(seed);
+  const devices = new Map<string, PretendDevice>();
+  const link: { send: RolloutsDeps["send"] } = { send: (device, { payload }) => hear(device, payload) };
+  const deps: RolloutsDeps = {
+    db,
+    registry,
+    releases,
+    audit,
+    bus,
+    clock,
+    log: silentLog,
+    tickMs: 1_000,
+    send: (device, message) => link.send(device, message),
+  };
+  const rollouts = createRollouts(deps);
+  const signer = generateSigningKey();
+  const changing = { db, audit, clock };
+
+  await createSigningKey(changing, who, { name: "test", publicKeyPem: signer.publicKeyPem });
+  for (let i = 0; i < count; i++)
+    devices.set(`d${i}`, {
+      id: `d${i}`,
+      boot: 1,
+      firmware: { version: "1.0.0", hash: hashOf("1.0.0") },
+      alive: true,
+      reachable: true,
+      done: new Set(),
+    });
+  await db.transaction().execute(async (tx) => {
+    for (const id of devices.keys()) await registry.register(tx, scope, { id, lifecycle: "active", model: "pump", trustLevel: 1 });
+  });
+
+  function hear(id: string, payload: string): boolean {
+    const device = devices.get(id);
+    if (device === undefined || !device.alive || !device.reachable || random() < weather) return false;
+    take(device, nextDeployment.parse(JSON.parse(payload)));
+    return true;
+  }
+
+  function take(device: PretendDevice, next: NextDeployment): void {
+    if (next.is === "cancel" && device.work && device.work.step < 4) device.work.step = 100;
+    if (next.is !== "offer" || device.done.has(next.deployment) || device.work?.offer.deployment === next.deployment) return;
+    if (effects(next.release.signed.version, device.id) !== "ignored") device.work = { offer: next, step: 0 };
+  }
+
+  /** One step of a device's update; what it tells about it. */
+  function work(device: PretendDevice): DeploymentReport | undefined {
+    const { work: at } = device;
+    if (at === undefined) return undefined;
+    const { version, artifact } = at.offer.release.signed;
+    const effect = effects(version, device.id);
+    const end = (report?: DeploymentReport) => {
+      device.done.add(at.offer.deployment);
+      delete device.work;
+      return report;
+    };
+    if (at.step >= 100) return end({ state: "cancelled", reason: "rollout_halted" });
+    const report = ([{ state: "downloading" }, { state: "verified" }, { state: "installing" }, { state: "rebooting" }] as const)[
+      at.step
+    ];
+    if (at.step === 1 && effect === "no_download") return end({ state: "failed", reason: "download_network", log: ["timed out"] });
+    at.step += 1;
+    if (report) return report;
+    device.boot += 1;
+    if (effect === "bricks") device.alive = false;
+    else if (effect !== "falls_back") device.firmware = { version, hash: artifact.sha256 };
+    return end();
+  }
+
+  const heartbeatOf = (device: PretendDevice): Heartbeat => ({
+    seq: 1,
+    bootId: `${device.id}-${device.boot}`,
+    uptimeS: 5,
+    leaseS: 60,
+    monoS: 5,
+    clock: "synced",
+    model: "pump",
+    firmware: { ...device.firmware, state: "confirmed" },
+  });
+
+  /** Bad weather loses heartbeats, doubles and mixes reports. */
+  const blown = <T>(messages: T[]): T[] =>
+    messages
+      .flatMap((message) => (random() < weather ? [message, message] : [message]))
+      .toSorted(() => (random() < weather ? 1 : -1));
+
+  const late: Parameters<typeof rollouts.observeReports>[0][number][] = [];
+
+  /** Ten seconds of everybody's life. */
+  async function tick(): Promise<void> {
+    clock.time += 10_000;
+    const at = clock.time;
+    const speaking = [...devices.values()].filter((device) => device.alive && device.reachable);
+    const reports = speaking.flatMap((device) => {
+      const deployment = device.work?.offer.deployment;
+      const report = work(device);
+      return report && deployment ? [{ device: device.id, scope, deployment, report, at }] : [];
+    });
+    const [now, later] = [reports.filter(() => random() >= weather), reports.filter(() => random() < weather)];
+    await rollouts.observeReports(blown([...now, ...late.splice(0)]));
+    late.push(...later);
+    const beats = blown(
+      speaking
+        .filter((device) => device.alive && random() >= weather)
+        .map((device) => ({ device: device.id, at, heartbeat: heartbeatOf(device) })),
+    );
+    await registry.recordContacts(beats);
+    await rollouts.observeHeartbeats(beats.map((beat) => ({ ...beat, scope })));
+    for (const device of speaking)
+      if (device.work === undefined && random() < 0.1) take(device, await rollouts.next(device.id, scope));
+  }
+
+  return {
+    db,
+    clock,
+    devices,
+    deps,
+    rollouts,
+    registry,
+    link,
+    tick,
+    hear,
+    async release(version: string) {
+      const bytes = Buffer.from(`firmware ${version}`);
+      const { sha256, size } = await blobs.put(Readable.from([bytes]), { maxBytes: 1_000 });
+      await db.transaction().execute((tx) => insertArtifact(tx, scope, { sha256, size, createdAt: clock.time }));
+      const statement = {
+        type: "tenfold.release.v1" as const,
+        name: "pump",
+        version,
+        models: ["pump"],
+        artifact: { sha256, size },
+        signedAt: new Date(clock.time).toISOString(),
+      };
+      return createRelease(changing, who, { envelope: signRelease(statement, readPrivateKey(signer.privateKeyPem)), notes: "" });
+    },
+    start: (plan: z.input<typeof rolloutPlan>, idempotencyKey?: string) =>
+      startRollout(deps, who, { plan: rolloutPlan.parse(plan), ...(idempotencyKey ? { idempotencyKey } : {}) }),
+    /** Lives on until the rollout has ended; fails after `most` ticks. */
+    async untilEnded(
+      id: string,
+      { most = 400, reconcile = () => rollouts.reconcile() }: { most?: number; reconcile?: () => Promise<void> } = {},
+    ) {
+      for (let i = 0; i < most; i++) {
+        await reconcile();
+        const ended = await phaseOf(db, id);
+        if (ended.ended) return ended.phase;
+        await tick();
+      }
+      throw new Error(`${id} has not ended: ${JSON.stringify(await phaseOf(db, id))}`);
+    },
+    rowsOf: (id: string) => rowsOf(db, id),
+    async [Symbol.asyncDispose]() {
+      await rollouts.stop();
+      await database[Symbol.asyncDispose]();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** True for a share of the devices that the seed decides. */
+export const struck = (device: string, share: number): boolean => hash32(`struck/${device}`) / 2 ** 32 < share;
+
+async function phaseOf(db: Database, id: string) {
+  const { rows } = await sql<{
+    phase: string;
+    because: string;
+    ended: boolean;
+  }>`select phase, because, ended_at is not null as ended from rollouts.rollout where id = ${id}`.execute(db);
+  return rows[0] ?? { phase: "unknown", because: "", ended: false };
+}
+
+export type DeploymentRow = {
+  device: string;
+  rollback: boolean;
+  state: string;
+  reason: string | null;
+  stage: number;
+  returned_with: string | null;
+};
+
+async function rowsOf(db: Database, id: string): Promise<DeploymentRow[]> {
+  return (
+    await sql<DeploymentRow>`select device, rollback, state, reason, stage, returned_with from rollouts.deployment where rollout = ${id} order by place, rollback, attempt`.execute(
+      db,
+    )
+  ).rows;
+}
