@@ -1,128 +1,91 @@
-import type { Scope } from "@tenfold/base";
 import { sql } from "kysely";
 import type { Database, Transaction } from "../kernel/index.ts";
-import { leaseBeforeHeartbeat } from "./connectivity.ts";
-import type { ContactRun, HeartbeatFacts } from "./contacts.ts";
+import { type Contact, type ContactRecord, type FirmwareChange, type Heard, hear, isNews, type Span } from "./contacts.ts";
 
-export type FoldedContacts = { runs: ContactRun[]; heartbeats: HeartbeatFacts[] };
-export type RecordedContact = { id: string; fleet: Scope["fleet"]; lastContactAt: Date; leaseMs: number; version: string | null };
-export type FirmwareChange = { device: string; at: Date; was: string | null; version: string };
-export type RecordedContacts = { devices: RecordedContact[]; firmwareChanges: FirmwareChange[] };
+type Known = ContactRecord & { id: string; fleet: string };
+export type HeardDevice = Heard & { id: string; fleet: string };
 
 /**
- * Writes a batch of contacts, of every fleet. Devices that are not registered are left out. Nothing ever goes backwards: a batch that
- * comes twice, or late, changes nothing that a newer one said.
+ * Writes a batch of contacts, of every fleet, and returns the devices for which it was news. Devices that are not registered are left
+ * out; contacts that come late or twice write nothing.
  */
-export async function writeContacts(db: Database, { runs, heartbeats }: FoldedContacts): Promise<RecordedContacts> {
+export async function writeContacts(db: Database, contacts: readonly Contact[]): Promise<HeardDevice[]> {
+  const byDevice = Map.groupBy(contacts, (contact) => contact.device);
   return db.transaction().execute(async (tx) => {
-    // In the order of ids, so that two batches at once wait for each other instead of blocking each other.
-    await sql`select 1 from registry.device where id = any(${runs.map((run) => run.device)}::text[]) order by id for no key update`.execute(
+    const known = await lockRecords(tx, [...byDevice.keys()]);
+    const heard = known.flatMap(({ id, fleet, ...record }) => {
+      const after = hear(record, byDevice.get(id) ?? []);
+      return isNews(record, after) ? [{ id, fleet, ...after }] : [];
+    });
+    if (heard.length === 0) return [];
+    await writeRecords(tx, heard);
+    await writeClosedSpans(
       tx,
+      heard.flatMap(({ id, fleet, closed }) => closed.map((span) => ({ id, fleet, ...span }))),
     );
-    const firmwareChanges = await logFirmwareChanges(tx, heartbeats);
-    await closeSpans(tx, runs);
-    return { devices: await updateDevices(tx, { runs, heartbeats }), firmwareChanges };
+    await writeFirmwareChanges(
+      tx,
+      heard.flatMap(({ id, fleet, firmwareChanges }) => firmwareChanges.map((change) => ({ id, fleet, ...change }))),
+    );
+    return heard;
   });
 }
 
-/** Compares each heartbeat that is news with the one before it, the first with what the device's row says. */
-async function logFirmwareChanges(tx: Transaction, heartbeats: readonly HeartbeatFacts[]): Promise<FirmwareChange[]> {
-  const changes = await sql<FirmwareChange>`
-    with said as (
-      select h.*, d.fleet,
-        lag(h.version, 1, d.fw_version) over in_order as was_version,
-        lag(h.hash, 1, d.fw_hash) over in_order as was_hash
-      from ${unnestHeartbeats(heartbeats)} h join registry.device d on d.id = h.device
-      where h.at > coalesce(d.heartbeat_at, '-infinity')
-      window in_order as (partition by h.device order by h.at)
-    )
-    insert into registry.firmware_change (fleet, device, at, was_version, version, hash, boot_id)
-    select fleet, device, at, was_version, version, hash, boot_id from said
-    where was_version is distinct from version or was_hash <> hash
-    on conflict (device, at) do nothing
-    returning device, at, was_version as was, version`.execute(tx);
-  return changes.rows;
+const ms = (column: string) => sql`(extract(epoch from ${sql.ref(column)}) * 1000)::bigint`;
+
+/** In the order of ids, so that two batches at once wait for each other instead of blocking each other. */
+async function lockRecords(tx: Transaction, ids: readonly string[]): Promise<Known[]> {
+  const { rows } = await sql<Known>`
+    select id, fleet, ${ms("first_contact_at")} as "firstContactAt", ${ms("last_contact_at")} as "lastContactAt", lease_ms as "leaseMs",
+      ${ms("reach_from")} as "reachFrom", ${ms("reach_until")} as "reachUntil", ${ms("heartbeat_at")} as "heartbeatAt", boot_id as "bootId",
+      uptime_s as "uptimeS", model, fw_version as version, fw_key as "versionKey", fw_hash as hash, fw_slot as slot, fw_state as state,
+      ${ms("fw_since")} as "firmwareSince"
+    from registry.device where id = any(${ids}::text[]) order by id for no key update`.execute(tx);
+  return rows;
 }
 
-/** The stretches that a batch ends: where the next contact came after the last lease had run out. */
-async function closeSpans(tx: Transaction, runs: readonly ContactRun[]): Promise<void> {
+async function writeRecords(tx: Transaction, heard: readonly HeardDevice[]): Promise<void> {
+  const of = <Key extends keyof ContactRecord>(key: Key) => heard.map(({ record }) => record[key]);
+  const times = (key: "firstContactAt" | "lastContactAt" | "reachFrom" | "reachUntil" | "heartbeatAt" | "firmwareSince") =>
+    of(key).map(iso);
   await sql`
-    with ${stretches(runs)}
+    update registry.device d set
+      first_contact_at = h.first_contact_at, last_contact_at = h.last_contact_at, lease_ms = h.lease_ms, reach_from = h.reach_from,
+      reach_until = h.reach_until, heartbeat_at = h.heartbeat_at, boot_id = h.boot_id, uptime_s = h.uptime_s, model = h.model,
+      fw_version = h.version, fw_key = h.version_key, fw_hash = h.hash, fw_slot = h.slot, fw_state = h.state, fw_since = h.since
+    from unnest(
+      ${heard.map(({ id }) => id)}::text[], ${times("firstContactAt")}::timestamptz[], ${times("lastContactAt")}::timestamptz[], ${of("leaseMs")}::bigint[],
+      ${times("reachFrom")}::timestamptz[], ${times("reachUntil")}::timestamptz[], ${times("heartbeatAt")}::timestamptz[], ${of("bootId")}::text[],
+      ${of("uptimeS")}::float8[], ${of("model")}::text[], ${of("version")}::text[], ${of("versionKey")}::text[], ${of("hash")}::text[],
+      ${of("slot")}::text[], ${of("state")}::text[], ${times("firmwareSince")}::timestamptz[]
+    ) as h(id, first_contact_at, last_contact_at, lease_ms, reach_from, reach_until, heartbeat_at, boot_id, uptime_s, model, version, version_key,
+      hash, slot, state, since)
+    where d.id = h.id`.execute(tx);
+}
+
+type OfDevice<T> = T & { id: string; fleet: string };
+
+async function writeClosedSpans(tx: Transaction, spans: readonly OfDevice<Span>[]): Promise<void> {
+  if (spans.length === 0) return;
+  await sql`
     insert into registry.contact_span (fleet, device, reach_from, reach_until)
-    select fleet, device, lower(r), upper(r) from stretch, unnest(during) r where upper(r) < upper(during)
+    select * from unnest(${spans.map(({ fleet }) => fleet)}::text[], ${spans.map(({ id }) => id)}::text[],
+      ${spans.map(({ from }) => iso(from))}::timestamptz[], ${spans.map(({ until }) => iso(until))}::timestamptz[])
     on conflict (device, reach_from) do nothing`.execute(tx);
 }
 
-async function updateDevices(tx: Transaction, { runs, heartbeats }: FoldedContacts): Promise<RecordedContact[]> {
-  const updated = await sql<RecordedContact>`
-    with ${stretches(runs)},
-    heard as (
-      select distinct on (h.device) h.* from ${unnestHeartbeats(heartbeats)} h join registry.device d on d.id = h.device
-      where h.at > coalesce(d.heartbeat_at, '-infinity') order by h.device, h.at desc
-    )
-    update registry.device d set
-      first_contact_at = coalesce(d.first_contact_at, s.first_contact),
-      last_contact_at = greatest(d.last_contact_at, s.last_contact),
-      lease_ms = coalesce(h.lease_ms, d.lease_ms),
-      reach_from = (select lower(r) from unnest(s.during) r order by r desc limit 1),
-      reach_until = upper(s.during),
-      heartbeat_at = coalesce(h.at, d.heartbeat_at),
-      boot_id = coalesce(h.boot_id, d.boot_id),
-      uptime_s = coalesce(h.uptime_s, d.uptime_s),
-      model = coalesce(h.model, d.model),
-      fw_since = coalesce((select max(c.at) from registry.firmware_change c where h.device is not null and c.device = d.id), d.fw_since),
-      fw_version = coalesce(h.version, d.fw_version),
-      fw_key = coalesce(h.version_key, d.fw_key),
-      fw_hash = case when h.version is distinct from d.fw_version then h.hash else coalesce(h.hash, d.fw_hash) end,
-      fw_slot = coalesce(h.slot, d.fw_slot),
-      fw_state = coalesce(h.state, d.fw_state)
-    from stretch s left join heard h on h.device = s.device
-    where d.id = s.device
-    returning d.id, d.fleet, d.last_contact_at as "lastContactAt", coalesce(d.lease_ms, ${leaseBeforeHeartbeat}::bigint) as "leaseMs", d.fw_version as version`.execute(
-    tx,
-  );
-  return updated.rows;
+async function writeFirmwareChanges(tx: Transaction, changes: readonly OfDevice<FirmwareChange>[]): Promise<void> {
+  if (changes.length === 0) return;
+  await sql`
+    insert into registry.firmware_change (fleet, device, at, was_version, version, hash, boot_id)
+    select * from unnest(${changes.map(({ fleet }) => fleet)}::text[], ${changes.map(({ id }) => id)}::text[],
+      ${changes.map(({ at }) => iso(at))}::timestamptz[], ${changes.map(({ was }) => was)}::text[], ${changes.map(({ version }) => version)}::text[],
+      ${changes.map(({ hash }) => hash)}::text[], ${changes.map(({ bootId }) => bootId)}::text[])
+    on conflict (device, at) do nothing`.execute(tx);
 }
 
-/**
- * `stretch`: for each device its open stretch of contact joined with the batch's runs. What came before the open stretch is closed
- * history and does not count again.
- */
-const stretches = (runs: readonly ContactRun[]) => sql`
-  run as (
-    select d.fleet, r.device, greatest(r.began, d.reach_from) as began, r.ended, coalesce(r.lease_ms, d.lease_ms, ${leaseBeforeHeartbeat}::bigint) as lease_ms
-    from (select * from ${unnestRuns(runs)}) r join registry.device d on d.id = r.device
-    where r.ended >= coalesce(d.reach_from, '-infinity')
-  ),
-  stretch as (
-    select fleet, device, range_agg(during) as during, min(began) as first_contact, max(ended) as last_contact from (
-      select fleet, device, tstzrange(began, ended + lease_ms * interval '1 millisecond') as during, began, ended from run
-      union all
-      select fleet, id, tstzrange(reach_from, reach_until), null, null from registry.device
-      where reach_from is not null and id in (select device from run)
-    ) part group by fleet, device
-  )`;
-
-const unnestRuns = (runs: readonly ContactRun[]) => sql`unnest(
-  ${runs.map((run) => run.device)}::text[],
-  ${runs.map((run) => iso(run.from))}::timestamptz[],
-  ${runs.map((run) => iso(run.last))}::timestamptz[],
-  ${runs.map((run) => run.leaseMs)}::bigint[]
-) as r(device, began, ended, lease_ms)`;
-
-// The alias must stand inside, because `unnest` names no columns.
-const unnestHeartbeats = (said: readonly HeartbeatFacts[]) => sql`(select * from unnest(
-  ${said.map((h) => h.device)}::text[],
-  ${said.map((h) => iso(h.at))}::timestamptz[],
-  ${said.map((h) => h.leaseMs)}::bigint[],
-  ${said.map((h) => h.bootId)}::text[],
-  ${said.map((h) => h.uptimeS)}::float8[],
-  ${said.map((h) => h.model)}::text[],
-  ${said.map((h) => h.version)}::text[],
-  ${said.map((h) => h.versionKey)}::text[],
-  ${said.map((h) => h.hash)}::text[],
-  ${said.map((h) => h.slot)}::text[],
-  ${said.map((h) => h.state)}::text[]
-) as said(device, at, lease_ms, boot_id, uptime_s, model, version, version_key, hash, slot, state))`;
-
-const iso = (at: number) => new Date(at).toISOString();
+function iso(at: number): string;
+function iso(at: number | null): string | null;
+function iso(at: number | null): string | null {
+  return at === null ? null : new Date(at).toISOString();
+}

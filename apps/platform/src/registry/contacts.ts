@@ -1,78 +1,99 @@
 import type { Heartbeat } from "@tenfold/contracts";
 import { versionKey } from "@tenfold/query";
+import { leaseBeforeHeartbeat } from "./connectivity.ts";
 
 /** One authenticated message: a sign of life at `at` (ms, the server's clock), with what it said when it was a heartbeat. */
 export type Contact = { device: string; at: number; heartbeat?: Heartbeat };
 
-/** Contacts of one device so close together that any lease covers the time between them. `leaseMs` null: the device's own lease. */
-export type ContactRun = { device: string; from: number; last: number; leaseMs: number | null };
-
-/** What a heartbeat says, made safe for the database. */
-export type HeartbeatFacts = {
-  device: string;
-  at: number;
-  leaseMs: number;
-  bootId: string;
-  uptimeS: number;
+/** What is known of a device's contact. Times in ms; what is not known yet is null. */
+export type ContactRecord = {
+  firstContactAt: number | null;
+  lastContactAt: number | null;
+  /** Of the newest heartbeat. */
+  leaseMs: number | null;
+  /** The stretch of leases without a gap that goes on now. */
+  reachFrom: number | null;
+  reachUntil: number | null;
+  heartbeatAt: number | null;
+  bootId: string | null;
+  uptimeS: number | null;
   model: string | null;
-  version: string;
-  versionKey: string;
+  version: string | null;
+  versionKey: string | null;
   hash: string | null;
   slot: string | null;
-  state: string;
+  state: string | null;
+  firmwareSince: number | null;
 };
 
-// The shortest lease that contracts admit.
-const shortestLease = 1_000;
+/** A stretch of contact that is over. */
+export type Span = { from: number; until: number };
+export type FirmwareChange = { at: number; was: string | null; version: string; hash: string | null; bootId: string };
 
-/** Makes a batch small without losing a gap, a lease or a change of firmware. Pure; the order of the batch does not matter. */
-export function foldContacts(contacts: readonly Contact[]): { runs: ContactRun[]; heartbeats: HeartbeatFacts[] } {
-  const byDevice = Map.groupBy(
-    contacts.toSorted((a, b) => a.at - b.at),
-    (contact) => contact.device,
-  );
-  const folded = [...byDevice.values()].map((ofOne) => ({ runs: foldRuns(ofOne), heartbeats: foldHeartbeats(ofOne) }));
-  return { runs: folded.flatMap(({ runs }) => runs), heartbeats: folded.flatMap(({ heartbeats }) => heartbeats) };
-}
+/** What a batch says about one device: the record after it, and what has become history. */
+export type Heard = { record: ContactRecord; closed: Span[]; firmwareChanges: FirmwareChange[] };
 
-function foldRuns(contacts: readonly Contact[]): ContactRun[] {
-  const runs: ContactRun[] = [];
-  for (const { device, at, heartbeat } of contacts) {
-    const open = runs.at(-1);
-    const leaseMs = heartbeat ? leaseOf(heartbeat) : (open?.leaseMs ?? null);
-    if (open !== undefined && open.leaseMs === leaseMs && at - open.last <= shortestLease) open.last = at;
-    else runs.push({ device, from: at, last: at, leaseMs });
+/**
+ * Takes in contacts of one device, in any order. Pure, and nothing goes backwards: contacts that come twice, or that are older than the
+ * open stretch, change nothing.
+ */
+export function hear(known: ContactRecord, contacts: readonly Contact[]): Heard {
+  const heard: Heard = { record: { ...known }, closed: [], firmwareChanges: [] };
+  for (const { at, heartbeat } of contacts.toSorted((a, b) => a.at - b.at)) {
+    if (heartbeat !== undefined) hearHeartbeat(heard, at, heartbeat);
+    const lease = heartbeat === undefined ? (heard.record.leaseMs ?? leaseBeforeHeartbeat) : leaseOf(heartbeat);
+    reach(heard, { from: at, until: at + lease });
+    heard.record.firstContactAt ??= at;
+    heard.record.lastContactAt = Math.max(heard.record.lastContactAt ?? at, at);
   }
-  return runs;
+  return heard;
 }
 
-/** The newest heartbeat, and before it those whose firmware differs from the one before them. */
-function foldHeartbeats(contacts: readonly Contact[]): HeartbeatFacts[] {
-  const facts = contacts.flatMap(({ device, at, heartbeat }) => (heartbeat ? [heartbeatFacts(device, at, heartbeat)] : []));
-  return facts.filter((fact, i) => {
-    const before = facts[i - 1];
-    return i === facts.length - 1 || before === undefined || before.version !== fact.version || before.hash !== fact.hash;
-  });
+/** Whether there is anything to write. */
+export const isNews = (known: ContactRecord, { record }: Heard): boolean =>
+  known.lastContactAt !== record.lastContactAt ||
+  known.reachUntil !== record.reachUntil ||
+  known.heartbeatAt !== record.heartbeatAt;
+
+/** Joins a lease to the open stretch, or closes that and opens another where there was a gap. */
+function reach({ record, closed }: Heard, lease: Span): void {
+  const { reachFrom, reachUntil } = record;
+  if (reachFrom === null || reachUntil === null) {
+    [record.reachFrom, record.reachUntil] = [lease.from, lease.until];
+  } else if (lease.from > reachUntil) {
+    closed.push({ from: reachFrom, until: reachUntil });
+    [record.reachFrom, record.reachUntil] = [lease.from, lease.until];
+  } else {
+    // A lease that began before the open stretch tells of closed history; only its end can still matter.
+    record.reachUntil = Math.max(reachUntil, lease.until);
+  }
 }
 
-const leaseOf = (heartbeat: Heartbeat) => Math.max(shortestLease, Math.round(heartbeat.leaseS * 1_000));
-
-function heartbeatFacts(device: string, at: number, heartbeat: Heartbeat): HeartbeatFacts {
-  const version = storable(heartbeat.firmware.version);
-  return {
-    device,
-    at,
+function hearHeartbeat({ record, firmwareChanges }: Heard, at: number, heartbeat: Heartbeat): void {
+  if (record.heartbeatAt !== null && at <= record.heartbeatAt) return;
+  const { firmware, bootId, uptimeS, model } = heartbeat;
+  const [version, hash] = [storable(firmware.version), firmware.hash ?? null];
+  const otherImage = hash !== null && record.hash !== null && hash !== record.hash;
+  const otherVersion = version !== record.version;
+  if (otherVersion || otherImage) {
+    firmwareChanges.push({ at, was: record.version, version, hash, bootId: storable(bootId) });
+    record.firmwareSince = at;
+  }
+  Object.assign(record, {
+    heartbeatAt: at,
     leaseMs: leaseOf(heartbeat),
-    bootId: storable(heartbeat.bootId),
-    uptimeS: heartbeat.uptimeS,
-    model: heartbeat.model === undefined ? null : storable(heartbeat.model),
+    bootId: storable(bootId),
+    uptimeS,
     version,
     versionKey: versionKey(version),
-    hash: heartbeat.firmware.hash ?? null,
-    slot: heartbeat.firmware.slot === undefined ? null : storable(heartbeat.firmware.slot),
-    state: heartbeat.firmware.state,
-  };
+    hash: otherVersion ? hash : (hash ?? record.hash),
+    slot: firmware.slot === undefined ? null : storable(firmware.slot),
+    state: firmware.state,
+    ...(model !== undefined && { model: storable(model) }),
+  } satisfies Partial<ContactRecord>);
 }
+
+const leaseOf = (heartbeat: Heartbeat) => Math.round(heartbeat.leaseS * 1_000);
 
 /** PostgreSQL cannot hold NUL or half a surrogate pair, and one device must not fail everybody's batch. */
 export const storable = (text: string): string => text.toWellFormed().replaceAll("\0", "\u{fffd}");

@@ -4,8 +4,9 @@ import type { Actor, Device, Lifecycle } from "@tenfold/contracts";
 import { expandGroups, type Filter, parseFilter } from "@tenfold/query";
 import type { Audit } from "../access/index.ts";
 import type { Bus, Clock, Database, Log, Queryable, Transaction } from "../kernel/index.ts";
-import { writeContacts } from "./contacts.shell.ts";
-import { type Contact, foldContacts } from "./contacts.ts";
+import { leaseBeforeHeartbeat } from "./connectivity.ts";
+import { type HeardDevice, writeContacts } from "./contacts.shell.ts";
+import type { Contact } from "./contacts.ts";
 import { type DevicePicture, deviceOf, pictureOf } from "./device.ts";
 import { registryProblems, unknownDevice } from "./errors.ts";
 import { readGroupNames } from "./groups.shell.ts";
@@ -147,16 +148,12 @@ export function createRegistry({ db, bus, clock, log, audit }: RegistryDeps): Re
 
     async recordContacts(contacts) {
       if (contacts.length === 0) return;
-      const { devices, firmwareChanges } = await writeContacts(db, foldContacts(contacts));
-      for (const { device, was, version } of firmwareChanges)
-        bus.publish({ type: "device.firmware_changed", subject: device, data: { was, version } });
-      const data = devices.map(({ id, lastContactAt, leaseMs, version }) => ({
-        id,
-        at: lastContactAt.toISOString(),
-        leaseUntil: new Date(lastContactAt.getTime() + leaseMs).toISOString(),
-        version,
-      }));
-      if (data.length > 0) bus.publish({ type: "device.contact", subject: "batch", data: { devices: data } });
+      const heard = await writeContacts(db, contacts);
+      for (const { id, firmwareChanges } of heard) {
+        for (const { was, version } of firmwareChanges)
+          bus.publish({ type: "device.firmware_changed", subject: id, data: { was, version } });
+      }
+      if (heard.length > 0) bus.publish({ type: "device.contact", subject: "batch", data: { devices: heard.map(liveContact) } });
     },
 
     async recordRefusals(refusals) {
@@ -185,5 +182,16 @@ export function createRegistry({ db, bus, clock, log, audit }: RegistryDeps): Re
       const now = clock.now();
       return (await readDevices(db, scope, { filter: await resolveFilter(scope, filter), now })).map((row) => pictureOf(row, now));
     },
+  };
+}
+
+/** What the console needs to keep its list alive without asking. */
+function liveContact({ id, record: { lastContactAt, leaseMs, version } }: HeardDevice) {
+  const at = lastContactAt ?? 0;
+  return {
+    id,
+    at: new Date(at).toISOString(),
+    leaseUntil: new Date(at + (leaseMs ?? leaseBeforeHeartbeat)).toISOString(),
+    version,
   };
 }
