@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, open, readFile, realpath, rename, rm, writeFile } from "node:fs/promises";
+import { lstat, mkdir, open, readFile, realpath, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Account, canReach, giveTo } from "./account.ts";
@@ -54,18 +54,27 @@ const longestSocketFolder = 85;
 
 async function socketFolder(place: string, account: Account | undefined): Promise<string> {
   const near = join(place, "socket");
-  const folder = near.length <= longestSocketFolder ? near : await shortFolder(join(place, "socket-location"));
+  const folder = near.length <= longestSocketFolder ? near : await shortFolder(join(place, "socket-location"), account);
   await mkdir(folder, { recursive: true, mode: 0o700 });
   await giveTo(folder, account);
   return folder;
 }
 
-async function shortFolder(marker: string): Promise<string> {
-  if (existsSync(marker)) return (await readFile(marker, "utf8")).trim();
+/** A folder with a short path: the one that was noted last time while it is still ours alone, else a new one. */
+async function shortFolder(marker: string, account: Account | undefined): Promise<string> {
+  const noted = (await readFile(marker, "utf8").catch(() => "")).trim();
+  if (noted !== "" && (await isPrivate(noted, account))) return noted;
   const base = tmpdir().length < 40 ? tmpdir() : "/tmp";
   const folder = join(base, `tenfold-socket-${randomBytes(12).toString("hex")}`);
+  await mkdir(folder, { mode: 0o700 });
   await writeDurably(marker, `${folder}\n`);
   return folder;
+}
+
+/** In a folder that all may write, somebody else may have made what has our name. */
+async function isPrivate(folder: string, account: Account | undefined): Promise<boolean> {
+  const found = await lstat(folder).catch(() => undefined);
+  return found?.isDirectory() === true && found.uid === (account?.uid ?? process.getuid?.()) && (found.mode & 0o077) === 0;
 }
 
 /** The password of the embedded server, made once; only we may read it. */
