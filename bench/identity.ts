@@ -29,10 +29,12 @@ export async function run(): Promise<BenchResult> {
   const csr = await createCsr({ key: newDeviceKey(), subject: [{ type: oids.commonName, value: "pump-1" }] });
   const issue = () => issueFor(issuing, csr, now);
   const leaf = await issue();
-  const chain = [leaf.der, issuing.certificate.der];
+  const chain = [leaf.der];
   const issued = await rate(issue);
   const read = await rate(async () => readCsr(csr));
-  const validated = await rate(async () => validateDerChain({ chain, anchors: [root.certificate], at: now, usage: "device" }));
+  const validated = await rate(async () =>
+    validateDerChain({ chain, intermediates: [issuing.certificate], anchors: [root.certificate], at: now, usage: "device" }),
+  );
   const openssl = opensslRate(csr);
   return {
     bench: "identity",

@@ -35,6 +35,11 @@ export type ChainQuestion = {
   readonly usage: "device" | "server";
 };
 
+export type DerChainQuestion = Pick<ChainQuestion, "anchors" | "at" | "usage"> & {
+  readonly chain: readonly Uint8Array[];
+  readonly intermediates?: readonly Certificate[];
+};
+
 type Invalid = Extract<ChainVerdict, { is: "invalid" }>;
 
 const maximumLength = 8;
@@ -67,20 +72,14 @@ export function validateChain(question: ChainQuestion): ChainVerdict {
   );
 }
 
-/** As `validateChain`, for certificates as they came over the wire; what cannot be read is a verdict too. */
-export function validateDerChain({
-  chain,
-  ...question
-}: Omit<ChainQuestion, "leaf" | "intermediates"> & { readonly chain: readonly Uint8Array[] }): ChainVerdict {
+/** As `validateChain`, for a chain as it came over the wire, leaf first; what cannot be read is a verdict too. `intermediates` are our own. */
+export function validateDerChain({ chain, intermediates = [], ...question }: DerChainQuestion): ChainVerdict {
   const [first, ...rest] = chain;
   if (first === undefined) return invalid("certificate_malformed", "There is no certificate.");
   try {
     // An unreadable intermediate cannot be a link of the chain, so it counts as absent.
-    return validateChain({
-      ...question,
-      leaf: readCertificate(first),
-      intermediates: rest.slice(0, maximumIntermediates).flatMap(readable),
-    });
+    const sent = rest.slice(0, maximumIntermediates).flatMap(readable);
+    return validateChain({ ...question, leaf: readCertificate(first), intermediates: [...intermediates, ...sent] });
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     return invalid(error.code === "algorithm_refused" ? "algorithm_refused" : "certificate_malformed", error.message);

@@ -1,6 +1,13 @@
 export { type Authority, createAuthority, createIssuing, createRoot, issuerOf, newSigner, type RootWish } from "./authority.ts";
 export { type Certificate, readCertificate } from "./certificate.ts";
-export { type ChainFault, type ChainQuestion, type ChainVerdict, validateChain, validateDerChain } from "./chain.ts";
+export {
+  type ChainFault,
+  type ChainQuestion,
+  type ChainVerdict,
+  type DerChainQuestion,
+  validateChain,
+  validateDerChain,
+} from "./chain.ts";
 export { type CrlWish, issueCrl, type RevocationList, type RevokedEntry, readCrl } from "./crl.ts";
 export { type CertificateRequest, type CsrWish, createCsr, readCsr } from "./csr.ts";
 export { type Der, type DerLimits, readDer } from "./der-read.ts";

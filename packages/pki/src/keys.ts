@@ -6,8 +6,14 @@ import { oids } from "./oids.ts";
 
 export type KeyKind = "p256" | "p384" | "ed25519" | "rsa";
 
-/** A SubjectPublicKeyInfo whose algorithm, curve and size stand above our floor. `der` is exactly what was sent; using it may still fail. */
-export type PublicKey = { readonly der: Buffer; readonly kind: KeyKind; readonly bits: number };
+/** A SubjectPublicKeyInfo whose algorithm, curve and size stand above our floor. `der` is exactly what was sent. */
+export type PublicKey = {
+  readonly der: Buffer;
+  readonly kind: KeyKind;
+  readonly bits: number;
+  /** The key for node:crypto, imported at first use and then kept (importing costs as much as verifying). Throws when OpenSSL cannot use it. */
+  readonly key: () => KeyObject;
+};
 
 export type SignatureAlgorithm = {
   readonly oid: string;
@@ -45,7 +51,7 @@ export function readPublicKey(element: Der | undefined): PublicKey {
   if (more.length > 0) throw pkiProblems.der_malformed("This is not DER: the public key has a third part.");
   const point = readOctetsOfBits(bits, "the public key");
   const { kind, size } = kindOf(expectTag(algorithm, tags.sequence, "the key's algorithm"), point);
-  return { der: spki.raw, kind, bits: size };
+  return { der: spki.raw, kind, bits: size, key: importOnce(spki.raw) };
 }
 
 function kindOf(algorithm: Der, point: Buffer): { kind: KeyKind; size: number } {
@@ -81,6 +87,14 @@ function rsaBits(point: Buffer): number {
 
 const magnitude = (integer: Buffer): Buffer => (integer[0] === 0 ? integer.subarray(1) : integer);
 
+function importOnce(der: Buffer): () => KeyObject {
+  let key: KeyObject | undefined;
+  return () => {
+    key ??= createPublicKey({ key: der, format: "der", type: "spki" });
+    return key;
+  };
+}
+
 /** The algorithm in an AlgorithmIdentifier, if it is one that we verify; parameters must be absent (or NULL for RSA). */
 export function readSignatureAlgorithm(element: Der | undefined): SignatureAlgorithm {
   const [name, parameters, ...more] = expectTag(element, tags.sequence, "the signature algorithm").children;
@@ -104,7 +118,7 @@ export function verifySignature(
 ): boolean {
   if (!check.algorithm.keys.includes(key.kind)) return false;
   try {
-    return verifyBytes(check.algorithm.hash, check.bytes, { key: key.der, format: "der", type: "spki" }, check.signature);
+    return verifyBytes(check.algorithm.hash, check.bytes, key.key(), check.signature);
   } catch {
     return false;
   }

@@ -40,7 +40,7 @@ export function createAdmit(deps: AdmitDeps): Admit {
 }
 
 const judgeOwnChain = ({ root, issuing }: OwnAuthority, raw: Buffer, at: number): ChainVerdict =>
-  validateDerChain({ chain: [raw, issuing.certificate.der], anchors: [root], at, usage: "device" });
+  validateDerChain({ chain: [raw], intermediates: [issuing.certificate], anchors: [root], at, usage: "device" });
 
 async function isManufacturers({ db }: AdmitDeps, raw: Buffer, at: number): Promise<boolean> {
   const anchors = (await loadTrust(db)).map((anchor) => anchor.certificate);

@@ -47,12 +47,7 @@ const notAuthenticated = refuse({
 });
 
 function identifyCertificate(chain: readonly Uint8Array[], { root, issuing, anchors, at }: Trust): Credential | Refused {
-  const own = validateDerChain({
-    chain: [...chain.slice(0, 1), ...issuing.map((ca) => ca.der)],
-    anchors: [root],
-    at,
-    usage: "device",
-  });
+  const own = validateDerChain({ chain: chain.slice(0, 1), intermediates: issuing, anchors: [root], at, usage: "device" });
   if (own.is === "valid") return { is: "ldevid", certificate: own.chain[0] ?? own.anchor };
   if (own.because !== "issuer_unknown") return refuseChain(own.because, own.detail);
   const verdict = validateDerChain({ chain, anchors: anchors.map((anchor) => anchor.certificate), at, usage: "device" });
