@@ -29,15 +29,18 @@ AS $function$
   platform as (
     select coalesce(range_agg(during * w), '{}'::tstzmultirange) as impaired from monitoring.platform_impaired, period where during && w
   ),
-  expected as (
-    select e.device, range_agg(e.during * w) - (select impaired from platform) as time
-    from registry.expected_time e, period where e.fleet = of_fleet and not e.excluded and e.during && w group by e.device
+  -- One pass over both kinds of time: a join of two aggregates of unknown size is where planners go wrong.
+  stretch as (
+    select e.device, e.during * w as expected, null::tstzrange as reachable
+    from registry.expected_time e, period where e.fleet = of_fleet and not e.excluded and e.during && w
+    union all
+    select r.device, null, r.during * w from registry.reachable_time r, period where r.fleet = of_fleet and r.during && w
   ),
-  reached as (
-    select r.device, range_agg(r.during * w) as time from registry.reachable_time r, period where r.fleet = of_fleet and r.during && w group by r.device
+  per_device as (
+    select s.device, range_agg(s.expected) - (select impaired from platform) as expected, coalesce(range_agg(s.reachable), '{}') as reachable
+    from stretch s group by s.device having count(s.expected) > 0
   )
-  select e.device, e.time, e.time * coalesce(r.time, '{}'::tstzmultirange)
-  from expected e left join reached r using (device) where not isempty(e.time)
+  select p.device, p.expected, p.expected * p.reachable from per_device p where not isempty(p.expected)
 $function$
 ;
 CREATE OR REPLACE FUNCTION kpi.seconds(stretches tstzmultirange)
