@@ -31,6 +31,7 @@ export const farewells = {
     detail: "The connection broke or was closed without a DISCONNECT.",
   },
   left: { because: "device_left", reason: reasons.success, detail: "The device said good-bye." },
+  broken: { because: "internal", reason: reasons.unspecified, detail: "Something failed inside Tenfold; its log says more." },
   unavailable: (detail: string): Farewell => ({ because: "intake_unavailable", reason: reasons.serverBusy, detail }),
   /** A person or the platform ended it: suspended, quarantined, retired, revoked. */
   barred: (because: string, detail: string): Farewell => ({ because, reason: reasons.administrativeAction, detail }),

@@ -52,7 +52,7 @@ function ask(world: HttpWorld, { method = "POST", path, body = "{}", credentials
   });
 }
 
-test("a message over HTTPS is answered 200 when it is stored, whatever media type it claims", async () => {
+test("[H2, H4, H5] a message over HTTPS is answered 200 when it is stored, whatever media type it claims", async () => {
   await using world = await httpWorld();
   const credentials = await world.device("pump-1");
   const paths = [
@@ -82,7 +82,7 @@ test("a message over HTTPS is answered 200 when it is stored, whatever media typ
   );
 });
 
-test("what is meant for the device is there to be fetched, and 204 says that nothing is", async () => {
+test("[H3] what is meant for the device is there to be fetched, and 204 says that nothing is", async () => {
   await using world = await httpWorld();
   world.documents.set("pump-1/deployments/next", '{"is":"none"}');
   const credentials = await world.device("pump-1");
@@ -90,7 +90,7 @@ test("what is meant for the device is there to be fetched, and 204 says that not
   assert.equal((await ask(world, { method: "GET", path: "/v1/state", credentials })).status, 204);
 });
 
-test("each failure has its status and its code", async () => {
+test("[H1, H5] each failure has its status and its code", async () => {
   await using world = await httpWorld({
     receive: ({ payload }) => {
       const text = payload.toString();
@@ -125,7 +125,7 @@ test("each failure has its status and its code", async () => {
   assert.equal(world.stored.length, 0);
 });
 
-test("a suspended device's open HTTPS connection is closed, and its next request is refused", async () => {
+test("[H1] a suspended device's open HTTPS connection is closed, and its next request is refused", async () => {
   await using world = await httpWorld();
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   const credentials = await world.device("pump-1");
@@ -140,7 +140,7 @@ test("a suspended device's open HTTPS connection is closed, and its next request
   agent.destroy();
 });
 
-test("a verdict is asked for anew when it has grown old, on the same connection", async () => {
+test("[H1] a verdict is asked for anew when it has grown old, on the same connection", async () => {
   await using world = await httpWorld({ limits: { verdictMs: 1_000 } });
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   const credentials = await world.device("pump-1");
@@ -152,7 +152,7 @@ test("a verdict is asked for anew when it has grown old, on the same connection"
   agent.destroy();
 });
 
-test("a device that asks too often is told to wait", async () => {
+test("[H6] a device that asks too often is told to wait", async () => {
   await using world = await httpWorld({ limits: { burst: 2, ratePerS: 0 } });
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   const credentials = await world.device("pump-1");

@@ -127,7 +127,6 @@ export function createLinks(parts: LinksParts): Links {
         drainMs,
         [...wires].map((wire) => wire.conversation.drained()),
       );
-      for (const link of directory.all()) link.close(farewells.shuttingDown);
       for (const wire of wires) wire.conversation.close(farewells.shuttingDown);
       await within(
         limits.lingerMs,

@@ -74,7 +74,7 @@ const pass = (world: LinksWorld, ms: number) => {
   for (let i = 0; i <= Math.ceil(ms / tickMs); i++) world.links.tick();
 };
 
-test("a connection that does not say CONNECT in time is closed, and so is one that never ends it", async () => {
+test("[M2] a connection that does not say CONNECT in time is closed, and so is one that never ends it", async () => {
   await using world = await linksWorld({ limits: { connectMs: 5_000 } });
   await using silent = client(world);
   await using slow = client(world);
@@ -84,7 +84,7 @@ test("a connection that does not say CONNECT in time is closed, and so is one th
   assert.deepEqual([silent.closed(), slow.closed()], [true, true]);
 });
 
-test("a first packet is refused by its declared length, before a byte of it is kept", async () => {
+test("[M2] a first packet is refused by its declared length, before a byte of it is kept", async () => {
   await using world = await linksWorld({ limits: { firstPacketBytes: 2_048 } });
   await using big = client(world);
   big.write(Buffer.from([0x10, 0x80, 0x80, 0x80, 0x01]));
@@ -93,7 +93,7 @@ test("a first packet is refused by its declared length, before a byte of it is k
   assert.ok(world.logged.some(({ event, because }) => event === "link.refused" && because === "packet_too_large"));
 });
 
-test("a packet larger than allowed ends the connection with 0x95", async () => {
+test("[M16] a packet larger than allowed ends the connection with 0x95", async () => {
   await using world = await linksWorld({ limits: { maxPacketBytes: 4_096 } });
   await using device = client(world);
   await device.say(connect());
@@ -115,7 +115,7 @@ test("a packet that arrives byte by byte is read like any other", async () => {
   assert.deepEqual(world.stored[0]?.payload, payload);
 });
 
-test("a device is silent for one and a half times its keep-alive, then its connection is closed; 0 is given a limit too", async () => {
+test("[M18] a device is silent for one and a half times its keep-alive, then its connection is closed; 0 is given a limit too", async () => {
   await using world = await linksWorld({ limits: { maxKeepAliveS: 100 } });
   await using device = client(world);
   await device.say(connect({ keepalive: 0 }));
@@ -130,7 +130,7 @@ test("a device is silent for one and a half times its keep-alive, then its conne
   assert.equal(reasonOf(device), 0x8d);
 });
 
-test("a device that sends faster than its pace is read more slowly; nothing of it is lost and it stays connected", async () => {
+test("[M15] a device that sends faster than its pace is read more slowly; nothing of it is lost and it stays connected", async () => {
   await using world = await linksWorld({ limits: { ratePerS: 40, burst: 5 } });
   await using device = client(world);
   await device.say(connect());
@@ -149,7 +149,7 @@ test("a device that sends faster than its pace is read more slowly; nothing of i
   assert.equal(device.closed(), false);
 });
 
-test("more unacknowledged messages than the Receive Maximum end a version 5 connection; a 3.1.1 socket is left unread", async () => {
+test("[M15] more unacknowledged messages than the Receive Maximum end a version 5 connection; a 3.1.1 socket is left unread", async () => {
   const storing = Promise.withResolvers<undefined>();
   await using world = await linksWorld({ limits: { receiveMaximum: 3, maxUnderWay: 3 }, receive: () => storing.promise });
   await using five = client(world);
@@ -167,7 +167,7 @@ test("more unacknowledged messages than the Receive Maximum end a version 5 conn
   assert.equal(three.packets.filter(({ cmd }) => cmd === "puback").length, 9);
 });
 
-test("a fourth message above a Receive Maximum of three is answered with 0x93", async () => {
+test("[M15] a fourth message above a Receive Maximum of three is answered with 0x93", async () => {
   await using world = await linksWorld({
     limits: { receiveMaximum: 3 },
     receive: () => Promise.withResolvers<undefined>().promise,
@@ -179,7 +179,7 @@ test("a fourth message above a Receive Maximum of three is answered with 0x93", 
   await device[Symbol.asyncDispose]();
 });
 
-test("when storage owes an answer for too long, the connection is closed and the device sends again", async () => {
+test("[M21] when storage owes an answer for too long, the connection is closed and the device sends again", async () => {
   await using world = await linksWorld({ limits: { storeMs: 10_000 }, receive: () => Promise.withResolvers<undefined>().promise });
   await using device = client(world);
   await device.say(connect());
@@ -193,7 +193,7 @@ test("when storage owes an answer for too long, the connection is closed and the
   );
 });
 
-test("bytes under way of all devices together have a bound; above it no socket is read until storage has caught up", async () => {
+test("[M15] bytes under way of all devices together have a bound; above it no socket is read until storage has caught up", async () => {
   const storing = Promise.withResolvers<undefined>();
   await using world = await linksWorld({ limits: { maxTotalBytes: 1_000 }, receive: () => storing.promise });
   await using device = client(world);
@@ -207,7 +207,7 @@ test("bytes under way of all devices together have a bound; above it no socket i
   assert.equal(world.stored.length, 4);
 });
 
-test("a device may hold twenty subscriptions, and only to topics sent to it", async () => {
+test("[M8] a device may hold twenty subscriptions, and only to topics sent to it", async () => {
   await using world = await linksWorld({ limits: { maxSubscriptions: 2 } });
   await using device = client(world);
   await device.say(connect());
@@ -230,7 +230,7 @@ test("a device may hold twenty subscriptions, and only to topics sent to it", as
   assert.deepEqual((last(device) as { granted?: number[] }).granted, [1, 1, 0x97, 0x87, 0x87, 0x87, 0x87, 0x9e, 0x87]);
 });
 
-test("a device that does not read what it is sent is closed before it costs memory", async () => {
+test("[M21] a device that does not read what it is sent is closed before it costs memory", async () => {
   await using world = await linksWorld({ limits: { maxUnreadBytes: 64 * 1_024 } });
   await using device = client(world, { reads: false });
   device.write(generate(connect(), { protocolVersion: 5 }));
@@ -257,7 +257,7 @@ test("at the limit of connections a further device is told to try again", async 
   assert.equal((last(device) as { reasonCode?: number }).reasonCode, 0x97);
 });
 
-test("a topic alias stands for its topic; one that was never set, or is too large, ends the connection", async () => {
+test("[M16] a topic alias stands for its topic; one that was never set, or is too large, ends the connection", async () => {
   await using world = await linksWorld({ limits: { topicAliasMaximum: 2 } });
   const alias = (topic: string, topicAlias: number): Packet => ({ ...publish(1), topic, properties: { topicAlias } }) as Packet;
   await using device = client(world);
@@ -276,7 +276,7 @@ test("a topic alias stands for its topic; one that was never set, or is too larg
   assert.equal(reasonOf(other), 0x94);
 });
 
-test("no more documents are on the way to a device than it takes at once, and the newest of a topic wins", async () => {
+test("[M17] no more documents are on the way to a device than it takes at once, and the newest of a topic wins", async () => {
   await using world = await linksWorld();
   await using device = client(world);
   await device.say(connect({ properties: { receiveMaximum: 1 } }));

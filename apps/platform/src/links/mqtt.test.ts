@@ -64,7 +64,7 @@ const gone = (client: MqttClient) => heard(client, "close").then(() => client.en
 for (const protocolVersion of [5, 4] as const) {
   const name = protocolVersion === 5 ? "MQTT 5" : "MQTT 3.1.1";
   describe(name, () => {
-    test("a message at QoS 1 is acknowledged when it is stored, as the certificate's device", async () => {
+    test("[M12] a message at QoS 1 is acknowledged when it is stored, as the certificate's device", async () => {
       await using world = await linksWorld();
       const client = await open(world, await world.device("pump-1"), { protocolVersion });
       await client.publishAsync("devices/pump-1/telemetry", '{"temperature":21.5}', { qos: 1 });
@@ -82,7 +82,7 @@ for (const protocolVersion of [5, 4] as const) {
       await client.endAsync();
     });
 
-    test("a message that storage refuses is acknowledged, so that it does not come again, and the connection goes on", async () => {
+    test("[M13] a message that storage refuses is acknowledged, so that it does not come again, and the connection goes on", async () => {
       await using world = await linksWorld({
         receive: ({ payload }) =>
           payload.toString() === "rubbish" ? { is: "refused", because: "telemetry_unreadable", detail: "No SenML." } : undefined,
@@ -99,7 +99,7 @@ for (const protocolVersion of [5, 4] as const) {
       await client.endAsync();
     });
 
-    test("a message that cannot be stored is not acknowledged, and the device sends it again on its next connection", async () => {
+    test("[M14] a message that cannot be stored is not acknowledged, and the device sends it again on its next connection", async () => {
       const failures = [{ is: "unavailable", detail: "The disk is full." } as const];
       await using world = await linksWorld({ receive: () => failures.pop() });
       const client = await open(world, await world.device("pump-1"), { protocolVersion, reconnectPeriod: 10 });
@@ -112,7 +112,7 @@ for (const protocolVersion of [5, 4] as const) {
       await client.endAsync();
     });
 
-    test("subscribing brings what is current; later documents follow while the device is connected", async () => {
+    test("[M17] subscribing brings what is current; later documents follow while the device is connected", async () => {
       await using world = await linksWorld();
       world.documents.set("pump-1/deployments/next", '{"is":"none"}');
       const client = await open(world, await world.device("pump-1"), { protocolVersion });
@@ -127,7 +127,7 @@ for (const protocolVersion of [5, 4] as const) {
       await client.endAsync();
     });
 
-    test("a topic of another device is refused: nothing is stored, and somebody hears of it", async () => {
+    test("[M10] a topic of another device is refused: nothing is stored, and somebody hears of it", async () => {
       await using world = await linksWorld();
       const client = await open(world, await world.device("pump-1"), { protocolVersion });
       const stolen = client.publishAsync("devices/pump-2/telemetry", "{}", { qos: 1 });
@@ -147,7 +147,7 @@ for (const protocolVersion of [5, 4] as const) {
       );
     });
 
-    test("a second connection of the same device ends the first", async () => {
+    test("[M20] a second connection of the same device ends the first", async () => {
       await using world = await linksWorld();
       const credentials = await world.device("pump-1");
       const [first, ended] = [await open(world, credentials, { protocolVersion }), Promise.withResolvers<Packet | undefined>()];
@@ -161,7 +161,7 @@ for (const protocolVersion of [5, 4] as const) {
       await Promise.all([first.endAsync(true), second.endAsync()]);
     });
 
-    test("only the device's own id, or none, is a client identifier", async () => {
+    test("[M4] only the device's own id, or none, is a client identifier", async () => {
       await using world = await linksWorld();
       const credentials = await world.device("pump-1");
       assert.equal(await refusal(world, credentials, { protocolVersion, clientId: "pump-2" }), protocolVersion === 5 ? 0x85 : 2);
@@ -169,7 +169,7 @@ for (const protocolVersion of [5, 4] as const) {
       await client.endAsync();
     });
 
-    test("no certificate, a stranger's, and a barred device's are refused, each with a logged reason", async () => {
+    test("[M3] no certificate, a stranger's, and a barred device's are refused, each with a logged reason", async () => {
       await using world = await linksWorld();
       const refused = protocolVersion === 5 ? 0x87 : 5;
       const barred = await world.device("pump-2");
@@ -181,7 +181,7 @@ for (const protocolVersion of [5, 4] as const) {
       assert.deepEqual(reasons, ["certificate_missing", "unknown_issuer", "device_suspended"]);
     });
 
-    test("suspending a device closes its live connection at once", async () => {
+    test("[M21] suspending a device closes its live connection at once", async () => {
       await using world = await linksWorld();
       const client = await open(world, await world.device("pump-1"), { protocolVersion });
       const closed = gone(client);
@@ -191,7 +191,7 @@ for (const protocolVersion of [5, 4] as const) {
       assert.ok(world.events.some(({ type, data }) => type === "device.disconnected" && data.because === "device_suspended"));
     });
 
-    test("closing waits for what was taken, acknowledges it, and says good-bye", async () => {
+    test("[M21] closing waits for what was taken, acknowledges it, and says good-bye", async () => {
       const [asked, storing] = [Promise.withResolvers<void>(), Promise.withResolvers<undefined>()];
       const world = await linksWorld({
         receive: () => {
@@ -211,7 +211,7 @@ for (const protocolVersion of [5, 4] as const) {
   });
 }
 
-test("revoking one certificate closes the connections that use it, and no other", async () => {
+test("[M21] revoking one certificate closes the connections that use it, and no other", async () => {
   await using world = await linksWorld();
   const [old, fresh] = [await world.device("pump-1"), await world.device("pump-2")];
   const [first, other] = [await open(world, old), await open(world, fresh)];
@@ -226,7 +226,7 @@ test("revoking one certificate closes the connections that use it, and no other"
   await other.endAsync();
 });
 
-test("a resumed TLS session is judged like a new one", async () => {
+test("[M3] a resumed TLS session is judged like a new one", async () => {
   await using world = await linksWorld();
   const credentials = await world.device("pump-1");
   const options = { host: "127.0.0.1", servername: "localhost", port: world.port, ca: world.trust, ...credentials };
@@ -244,7 +244,7 @@ test("a resumed TLS session is judged like a new one", async () => {
   resumed.destroy();
 });
 
-test("a live connection whose certificate stops being good is closed, even if nobody said so", async () => {
+test("[M3] a live connection whose certificate stops being good is closed, even if nobody said so", async () => {
   await using world = await linksWorld({ limits: { readmitMs: 500 } });
   const client = await open(world, await world.device("pump-1"));
   const closed = gone(client);
@@ -253,7 +253,7 @@ test("a live connection whose certificate stops being good is closed, even if no
   await closed;
 });
 
-test("the will of a device that breaks off is stored like a message; that of one that says good-bye is not", async () => {
+test("[M19] the will of a device that breaks off is stored like a message; that of one that says good-bye is not", async () => {
   const [received, said] = [[] as string[], Promise.withResolvers<undefined>()];
   await using world = await linksWorld({
     receive: ({ channel, payload }) => {
@@ -276,7 +276,7 @@ test("the will of a device that breaks off is stored like a message; that of one
   assert.equal(await refusal(world, credentials, foreign), 0x87);
 });
 
-test("CONNACK says what is not offered; asking for it all the same ends the connection with the standard's reason", async () => {
+test("[M6, M7] CONNACK says what is not offered; asking for it all the same ends the connection with the standard's reason", async () => {
   await using world = await linksWorld();
   const credentials = await world.device("pump-1");
   for (const [first, reason] of [

@@ -51,6 +51,7 @@ export function createReports(parts: Parts): Reports {
     },
     inputRefused({ device, scope }, { because, detail }) {
       refusals.inc({ because });
+      log.warn("link.input_refused", { device, because, detail });
       bus.publish({ type: "device.input_refused", subject: device, data: { fleet: scope.fleet, because, detail } });
       parts.refused?.(device, scope, { because, detail, at: clock.now() });
     },

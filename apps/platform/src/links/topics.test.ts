@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { matches, ownTopics } from "./topics.ts";
 
-test("a device's own topics are those below devices/ and its id", () => {
+test("[M10] a device's own topics are those below devices/ and its id", () => {
   assert.deepEqual(ownTopics.up("pump-1", "devices/pump-1/telemetry"), { is: "own", channel: "telemetry" });
   assert.deepEqual(ownTopics.up("pump-1", "devices/pump-1/commands/c1/result"), { is: "own", channel: "command", id: "c1" });
   assert.deepEqual(ownTopics.up("pump-1", "devices/pump-1/nonsense"), { is: "unknown" });
@@ -11,7 +11,7 @@ test("a device's own topics are those below devices/ and its id", () => {
   }
 });
 
-test("a device listens to what is sent to it, not to what it or others send", () => {
+test("[M8] a device listens to what is sent to it, not to what it or others send", () => {
   for (const own of ["deployments/next", "state/desired", "commands/+", "commands/c1", "commands/#", "#"])
     assert.equal(ownTopics.down("pump-1", `devices/pump-1/${own}`), true, own);
   for (const other of ["devices/pump-1/telemetry", "devices/+/commands/+", "devices/#", "#", "devices/pump-10/#", "+/pump-1/#"])

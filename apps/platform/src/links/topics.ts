@@ -13,7 +13,7 @@ export type TopicRule = {
   address(device: string, rest: string): string;
 };
 
-/** [T1, T2] A device publishes and subscribes below `devices/{its own id}/` only. */
+/** [M8, M10] A device publishes and subscribes below `devices/{its own id}/` only. */
 export const ownTopics: TopicRule = {
   up(device, topic) {
     const prefix = topicOf(device, "");

@@ -43,7 +43,7 @@ export class Conversation {
     this.#parts = parts;
     this.#since = this.#heard = this.#judged = parts.endpoint.tick();
     // The certificate is judged while CONNECT is still on its way.
-    this.#admission = parts.endpoint.directory.admit(parts.judge, (identity) => this.#linkOf(identity)).catch(notJudged);
+    this.#admission = this.#admit().catch(notJudged);
   }
 
   get over(): boolean {
@@ -66,7 +66,7 @@ export class Conversation {
     const passed = passGate(frame, this.#session?.peer.version);
     this.#heard = this.#parts.endpoint.tick();
     if (passed.is === "bad") this.violate(passed.violation, frame);
-    else if (passed.packet.is === "connect") void this.#answer(passed.packet);
+    else if (passed.packet.is === "connect") this.#answer(passed.packet).catch((error: unknown) => this.broke(error));
     else this.#session?.handle(passed.packet);
   }
 
@@ -118,9 +118,23 @@ export class Conversation {
     else this.#leave();
   }
 
+  /** Something failed here that should not: this connection ends, the others do not hear of it. */
+  broke(error: unknown): void {
+    this.#parts.endpoint.failed("link.failed", { device: this.#link?.identity.device, because: describeError(error) });
+    this.close(farewells.broken);
+  }
+
   /** Takes nothing more; resolves when every message taken was answered for. */
   async drained(): Promise<void> {
     await this.#session?.uplink.drained();
+  }
+
+  async #admit(): Promise<Admission> {
+    const { endpoint, judge } = this.#parts;
+    const admission = await endpoint.directory.admit(judge, (identity) => this.#linkOf(identity));
+    // The device may have left before the answer came.
+    if (this.over) this.#leave();
+    return admission;
   }
 
   #linkOf(identity: Identity): Link {
@@ -145,7 +159,7 @@ export class Conversation {
     if (this.over) return;
     const welcome = this.#judgeArrival(connect, admission);
     if (welcome.is === "refuse") {
-      this.#refuse(welcome.violation, refuseConnect(connect.version, welcome.violation));
+      this.#refuse(welcome.violation, refuseConnect(connect.version, welcome.violation, connect.maximumPacketSize));
       return;
     }
     this.#open(connect, welcome);
@@ -182,6 +196,7 @@ export class Conversation {
       send: (bytes: Buffer) => wire.send(bytes),
       close: (farewell: Farewell) => this.close(farewell),
       readOn: () => wire.readOn(),
+      broke: (error: unknown) => this.broke(error),
     };
     this.#session = new Session({ endpoint, identity, peer, remoteAddress, connect, keepAliveS, ...ways });
     this.#phase = "open";

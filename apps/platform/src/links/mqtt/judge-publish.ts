@@ -59,7 +59,7 @@ function judgeTopic(topic: string, publish: Publish, { device, version, limits, 
   return found.is === "foreign" && !canTell ? { is: "close", violation } : { is: "refuse", violation };
 }
 
-/** [R4] */
+/** [M11] */
 export const fits = (topic: string, limits: Limits): boolean =>
   Buffer.byteLength(topic) <= limits.maxTopicBytes && levelsOf(topic) <= limits.maxTopicLevels;
 

@@ -21,6 +21,7 @@ export type SessionParts = {
   send(bytes: Buffer): void;
   close(farewell: Farewell): void;
   readOn(): void;
+  broke(error: unknown): void;
 };
 
 /** What a device is sent as soon as it listens. Commands are sent when they are given. */
@@ -111,7 +112,7 @@ export class Session {
     this.#parts.send(writeSuback(this.peer, packet.packetId, granted));
     const heard = packet.filters.filter((_, i) => (granted[i] ?? refused) < refused);
     for (const rest of documents)
-      if (heard.some(({ filter }) => matches(filter, topics.address(device, rest)))) void this.#pull(rest);
+      if (heard.some(({ filter }) => matches(filter, topics.address(device, rest)))) this.#pull(rest).catch(this.#parts.broke);
   }
 
   #unsubscribe({ packetId, filters }: Unsubscribe): void {

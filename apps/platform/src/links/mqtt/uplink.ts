@@ -17,6 +17,7 @@ export type UplinkParts = {
   send(bytes: Buffer): void;
   close(farewell: Farewell): void;
   readOn(): void;
+  broke(error: unknown): void;
 };
 
 /** One device's way up: each message is handed to the intake, and acknowledged when the intake says that it is durable. */
@@ -64,7 +65,7 @@ export class Uplink {
       aliases: this.#aliases,
       unacknowledged: this.#unacknowledged,
     });
-    if (verdict.is === "message") return void this.#store(publish, verdict);
+    if (verdict.is === "message") return void this.#store(publish, verdict).catch(this.#parts.broke);
     endpoint.counted({ transport: "mqtt", channel: "none", result: "refused" });
     endpoint.inputRefused(identity, verdict.violation);
     if (verdict.is === "close") this.#parts.close(farewells.violation(verdict.violation));

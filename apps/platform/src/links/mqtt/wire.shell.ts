@@ -105,15 +105,23 @@ export class MqttWire implements Wire {
 
   #read(): void {
     this.#reading = true;
-    while (this.conversation.mayRead()) {
-      const frame = this.#frames.next(this.conversation.limit);
-      if (frame.is === "more") break;
-      if (frame.is === "frame") this.conversation.take(frame);
-      else this.conversation.violate(frame.violation);
+    try {
+      this.#take();
+    } catch (error) {
+      this.conversation.broke(error);
     }
     this.#reading = false;
     if (this.#endedAt !== undefined) return;
     if (!this.conversation.mayRead()) this.#stream.pause();
     else if (this.#stream.isPaused()) this.#stream.resume();
+  }
+
+  #take(): void {
+    while (this.conversation.mayRead()) {
+      const frame = this.#frames.next(this.conversation.limit);
+      if (frame.is === "more") return;
+      if (frame.is === "frame") this.conversation.take(frame);
+      else this.conversation.violate(frame.violation);
+    }
   }
 }

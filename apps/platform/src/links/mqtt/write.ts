@@ -40,13 +40,16 @@ export function acceptConnect(peer: Peer, grant: Grant): Buffer | undefined {
     .find((packet) => packet.length <= peer.maximumPacketSize);
 }
 
-/** The CONNACK of a refused one. The version is undefined where CONNECT asked for one that is not spoken here. */
-export function refuseConnect(version: Version | undefined, { reason, detail }: Violation): Buffer {
+/** The CONNACK of a refused one; the version is that of its CONNECT. The reason string is left out where the device has no room for it. */
+export function refuseConnect(
+  version: Version,
+  { reason, detail }: Violation,
+  maximumPacketSize = Number.POSITIVE_INFINITY,
+): Buffer {
   if (version !== 5) return generate({ cmd: "connack", returnCode: returnCodeOf(reason), sessionPresent: false });
-  return generate(
-    { cmd: "connack", reasonCode: reason, sessionPresent: false, properties: { reasonString: detail } },
-    { protocolVersion: 5 },
-  );
+  const refusal = { cmd: "connack", reasonCode: reason, sessionPresent: false } as const;
+  const full = generate({ ...refusal, properties: { reasonString: detail } }, { protocolVersion: 5 });
+  return full.length <= maximumPacketSize ? full : generate(refusal, { protocolVersion: 5 });
 }
 
 function returnCodeOf(reason: number): number {
