@@ -4,8 +4,8 @@ import { describeError, Problem } from "@tenfold/base";
 import { makeSimFirmware } from "@tenfold/testkit";
 import { help } from "./help.ts";
 import { type FleetArguments, readFirmwareArguments, readFleetArguments, UsageError } from "./options.ts";
-import { createSay, type Say } from "./progress.ts";
-import { deviceIds, runFleet } from "./run.ts";
+import { replayFile } from "./replay/run-replay.ts";
+import { deviceIds, runFleet, sayOn, summaryOf, untilSignal } from "./run.ts";
 
 /** `node apps/simulator/src/main.ts start|replay|firmware …`. Exit codes: 0 ok, 1 failed, 2 usage. */
 async function main([command, ...args]: string[]): Promise<number> {
@@ -16,6 +16,8 @@ async function main([command, ...args]: string[]): Promise<number> {
   switch (command) {
     case "start":
       return start(readFleetArguments(command, args));
+    case "replay":
+      return replayFile(readFleetArguments(command, args));
     case "firmware":
       return firmware(args);
     default:
@@ -27,10 +29,9 @@ async function start(args: FleetArguments): Promise<number> {
   const say = sayOn(args);
   const running = await runFleet(args, { ids: deviceIds(args.prefix, args.devices), say, telemetry: "signals" });
   await untilSignal();
-  const { fleet, seconds } = running;
-  const numbers = fleet.tally.numbers();
+  const summary = summaryOf(running);
   await running.stop();
-  say({ event: "summary", seconds: seconds(), ...numbers, brickedDevices: fleet.tally.brickedDevices() });
+  say(summary);
   return 0;
 }
 
@@ -43,13 +44,6 @@ function firmware(args: string[]): number {
   );
   return 0;
 }
-
-const sayOn = ({ jsonl }: FleetArguments): Say => createSay({ jsonl, write: (line) => void process.stdout.write(line) });
-
-const untilSignal = (): Promise<void> =>
-  new Promise((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
-  });
 
 try {
   process.exitCode = await main(process.argv.slice(2));

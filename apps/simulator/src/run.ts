@@ -2,7 +2,7 @@ import { createClient } from "@tenfold/contracts";
 import { manufacture, registerWithPlatform, releaseKeys } from "./factory.ts";
 import { type Fleet, startFleet } from "./fleet/fleet.ts";
 import type { FleetArguments } from "./options.ts";
-import type { Say } from "./progress.ts";
+import { createSay, type Said, type Say } from "./progress.ts";
 
 export type RunningFleet = { fleet: Fleet; ids: readonly string[]; seconds: () => number; stop(): Promise<void> };
 
@@ -70,3 +70,15 @@ export async function runFleet(
     },
   };
 }
+
+export const sayOn = ({ jsonl }: FleetArguments): Say => createSay({ jsonl, write: (line) => void process.stdout.write(line) });
+
+/** The last word, as the fleet stands before it is switched off. */
+export function summaryOf({ fleet, seconds }: RunningFleet): Extract<Said, { event: "summary" }> {
+  return { event: "summary", seconds: seconds(), ...fleet.tally.numbers(), brickedDevices: fleet.tally.brickedDevices() };
+}
+
+export const untilSignal = (): Promise<void> =>
+  new Promise((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
+  });
