@@ -10,6 +10,7 @@ const below = () => shell;
 
 const pages = [
   createRoute({ getParentRoute: below, path: "/", component: OverviewPage }),
+  createRoute({ getParentRoute: below, path: "$", component: MissingPage }),
   createRoute({
     getParentRoute: below,
     path: "/kpis",

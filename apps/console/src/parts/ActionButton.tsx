@@ -93,12 +93,7 @@ function ReasonForm<Op extends Operation>({
         <Button variant="default" onClick={close}>
           Cancel
         </Button>
-        <Button
-          type="submit"
-          disabled={reason.trim() === ""}
-          loading={change.isPending}
-          {...(danger ? { color: "var(--tf-bad)" } : {})}
-        >
+        <Button type="submit" disabled={reason.trim() === ""} loading={change.isPending} {...(danger ? { color: "red" } : {})}>
           {verb}
         </Button>
       </Group>

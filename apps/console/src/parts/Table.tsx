@@ -9,7 +9,7 @@ type Props<Row> = { label: string; columns: readonly Column<Row>[]; rows: readon
 export function Table<Row>({ label, columns, rows, keyOf }: Props<Row>) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
-    <section className={classes.tableScroll} aria-label={label} tabIndex={0}>
+    <div className={classes.tableScroll} tabIndex={0}>
       <table className={classes.table} aria-label={label}>
         <thead>
           <tr>
@@ -32,6 +32,6 @@ export function Table<Row>({ label, columns, rows, keyOf }: Props<Row>) {
           ))}
         </tbody>
       </table>
-    </section>
+    </div>
   );
 }

@@ -1,5 +1,17 @@
 import { createTheme, type MantineColorsTuple } from "@mantine/core";
 
+const ember: MantineColorsTuple = [
+  "#fdf0ee",
+  "#fbdcd8",
+  "#f6b6ae",
+  "#f08d81",
+  "#e9695a",
+  "#df4a39",
+  "#cc3324",
+  "#ad2418",
+  "#8f1c12",
+  "#6f140c",
+];
 /** Tenfold's own accent: deep water, far from the red, amber and green that carry meaning. */
 const tide: MantineColorsTuple = [
   "#e9f6f6",
@@ -40,9 +52,9 @@ const ink: MantineColorsTuple = [
 
 export const theme = createTheme({
   primaryColor: "tide",
-  primaryShade: { light: 7, dark: 4 },
+  primaryShade: 7,
   autoContrast: true,
-  colors: { tide, gray: stone, dark: ink },
+  colors: { tide, red: ember, gray: stone, dark: ink },
   fontFamily: '"IBM Plex Sans Variable", system-ui, -apple-system, "Segoe UI", sans-serif',
   fontFamilyMonospace: '"IBM Plex Mono", ui-monospace, "SF Mono", Menlo, monospace',
   defaultRadius: "sm",
