@@ -3,7 +3,7 @@
 CREATE TABLE IF NOT EXISTS tenfold.point (
   fleet LowCardinality(String),
   metric LowCardinality(String),
-  device String CODEC(ZSTD(1)),
+  device LowCardinality(String),
   ts DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
   -- NaN where the point is a text.
   value Float64 CODEC(ZSTD(1)),
@@ -19,7 +19,7 @@ SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_aft
 
 CREATE TABLE IF NOT EXISTS tenfold.device_event (
   fleet LowCardinality(String),
-  device String CODEC(ZSTD(1)),
+  device LowCardinality(String),
   ts DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
   type LowCardinality(String),
   severity LowCardinality(String),
@@ -34,7 +34,7 @@ SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_aft
 
 CREATE TABLE IF NOT EXISTS tenfold.device_log (
   fleet LowCardinality(String),
-  device String CODEC(ZSTD(1)),
+  device LowCardinality(String),
   ts DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
   -- Lines of one millisecond keep the order in which they were sent.
   received_at DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
