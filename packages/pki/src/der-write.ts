@@ -1,5 +1,7 @@
 /** Writes DER (X.690): the few types that certificates, requests and revocation lists are made of. */
 
+import { oids } from "./oids.ts";
+
 export const tags = {
   boolean: 0x01,
   integer: 0x02,
@@ -73,7 +75,9 @@ function bytesOf(value: number): Buffer {
 }
 
 /** An OBJECT IDENTIFIER from its dotted form. */
-export function oid(dotted: string): Buffer {
+export const oid = (dotted: string): Buffer => known.get(dotted) ?? encodeOid(dotted);
+
+function encodeOid(dotted: string): Buffer {
   const [first = 0, second = 0, ...rest] = dotted.split(".").map(Number);
   return tlv(tags.oid, Buffer.from([first * 40 + second, ...rest].flatMap(base128)));
 }
@@ -101,3 +105,6 @@ export function namedBits(bits: readonly number[]): Buffer {
   for (const bit of bits) bytes[bit >> 3] = (bytes[bit >> 3] ?? 0) | (0x80 >> (bit & 7));
   return bitString(bytes, 7 - (highest & 7));
 }
+
+// Encoding them anew took a tenth of the time of a certificate. Nobody writes into what these functions return.
+const known: ReadonlyMap<string, Buffer> = new Map(Object.values(oids).map((dotted) => [dotted, encodeOid(dotted)]));

@@ -196,7 +196,7 @@ async function wait(tx: Transaction, { registry }: EnrollDeps, attempt: Attempt)
     step: "approval",
     because: "approval_needed",
     reason: `Serial number ${serial} stands in no manifest and waits for approval.`,
-    fix: `Approve it: \`tenfold enroll approve ${serial}\`.`,
+    fix: `Approve it: \`tenfold enroll pending\` shows its id for \`tenfold enroll approve ID\`.`,
     at: now,
     repeats: `${Math.floor(now / minutes(1))}/${scope.fleet}/pending/${serial}`,
   });

@@ -60,7 +60,7 @@ function identifyCertificate(chain: readonly Uint8Array[], { root, issuing, anch
 const faults: Partial<Record<ChainFault, { because: Refusal; fix: string }>> = {
   issuer_unknown: {
     because: "issuer_unknown",
-    fix: "Register the manufacturer's CA: `tenfold enroll anchor add CA.pem`; the device must send its intermediate certificates.",
+    fix: "Register the manufacturer's CA: `tenfold enroll anchor CA.pem`; the device must send its intermediate certificates.",
   },
   expired: {
     because: "certificate_expired",

@@ -133,7 +133,7 @@ function judgeFirst(
     step: "manifest",
     because: "device_not_expected",
     reason: `Serial number ${serial} stands in no manifest, and "${anchor.name}" lets no other device in.`,
-    fix: "Import a manifest with it: `tenfold enroll manifest import FILE`.",
+    fix: "Import a manifest with it: `tenfold enroll manifest FILE`.",
     status: 403,
   });
 }

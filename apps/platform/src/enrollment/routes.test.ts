@@ -1,0 +1,94 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { defaultScope } from "@tenfold/base";
+import { makeManufacturer, toPem } from "@tenfold/pki";
+import { createHttp, silentLog } from "../kernel/index.ts";
+import { asClient, csrFor, enrollmentWorld, newKey, operator, start, type World } from "./testing.ts";
+
+/** The operator API over a world, asked as an administrator, or as `role`. */
+async function apiOf(w: World) {
+  const app = await createHttp({
+    log: silentLog,
+    version: "test",
+    answers: "validate",
+    authenticate: async ({ headers }) => ({
+      actor: operator,
+      role: headers.authorization === "viewer" ? "viewer" : "admin",
+      scope: defaultScope,
+    }),
+  });
+  w.enrollment.routes(app);
+  const call = async (
+    method: "GET" | "POST" | "DELETE",
+    path: string,
+    { body, role = "admin" }: { body?: unknown; role?: string } = {},
+  ) => {
+    const answer = await app.inject({
+      method,
+      url: `/api/v1${path}`,
+      headers: { authorization: role },
+      ...(body === undefined ? {} : { payload: body as object }),
+    });
+    return { status: answer.statusCode, body: answer.json<Record<string, unknown> & { items: Record<string, unknown>[] }>() };
+  };
+  return { call, [Symbol.asyncDispose]: () => app.close() };
+}
+
+test("an operator trusts a manufacturer, announces devices, approves one, and sees it all in the log", async () => {
+  await using w = await enrollmentWorld();
+  await using api = await apiOf(w);
+  const manufacturer = await makeManufacturer({ now: start - 1_000 });
+  const certificatePem = toPem("CERTIFICATE", manufacturer.certificate.der);
+  const anchor = await api.call("POST", "/trust-anchors", { body: { name: "Acme", certificatePem } });
+  assert.deepEqual([anchor.status, anchor.body["unknownDevices"]], [201, "approve"]);
+  assert.equal(
+    (await api.call("POST", "/trust-anchors", { body: { name: "Acme", certificatePem } })).body["code"],
+    "trust_anchor_exists",
+  );
+  const manifest = { body: { entries: [{ serial: "pump-1" }, { serial: "pump-2" }] } };
+  assert.deepEqual((await api.call("POST", "/manifests", manifest)).body, { expected: 2, already: 0 });
+  assert.deepEqual((await api.call("POST", "/manifests", manifest)).body, { expected: 0, already: 2 });
+
+  const { makeDeviceIdentity } = await import("@tenfold/pki");
+  const stranger = asClient(await makeDeviceIdentity({ manufacturer, serial: "pump-9", notBefore: start - 1_000 }));
+  const csr = await csrFor("pump-9", newKey());
+  assert.equal((await w.post("simpleenroll", csr, stranger)).status, 202);
+  const [pending] = (await api.call("GET", "/enrollments/pending")).body.items;
+  assert.equal(pending?.["serial"], "pump-9");
+  assert.equal((await api.call("POST", `/enrollments/pending/${pending?.["id"]}/approve`)).status, 200);
+  assert.equal(
+    (await api.call("POST", `/enrollments/pending/${pending?.["id"]}/approve`)).body["code"],
+    "pending_enrollment_decided",
+  );
+  assert.equal((await api.call("POST", "/enrollments/pending/pen_none/reject", { body: { reason: "x" } })).status, 404);
+  assert.equal((await w.post("simpleenroll", csr, stranger)).status, 200);
+
+  const log = (await api.call("GET", "/enrollments?limit=1")).body;
+  assert.deepEqual([log.items.length, log.items[0]?.["verdict"], typeof log["nextCursor"]], [1, "issued", "string"]);
+  const older = (await api.call("GET", `/enrollments?cursor=${log["nextCursor"]}`)).body;
+  assert.deepEqual([older.items[0]?.["verdict"], older["nextCursor"]], ["pending", undefined]);
+  const [certificate] = (await api.call("GET", "/certificates?device=pump-9")).body.items;
+  const revoked = await api.call("POST", `/certificates/${certificate?.["serialNumber"]}/revoke`, { body: { reason: "lost" } });
+  assert.deepEqual([revoked.status, revoked.body["state"], revoked.body["revokedBecause"]], [200, "revoked", "lost"]);
+  assert.equal((await api.call("DELETE", `/trust-anchors/${anchor.body["id"]}`)).status, 200);
+  assert.equal((await w.post("simpleenroll", await csrFor("pump-9", newKey()), stranger)).status, 403);
+  assert.deepEqual((await w.access.verifyAudit()).intact, true);
+});
+
+test("what is no CA certificate cannot be trusted, and who may only look changes nothing", async () => {
+  await using w = await enrollmentWorld();
+  await using api = await apiOf(w);
+  const leaf = w.enrollment.serverTls().cert.split("-----END CERTIFICATE-----")[0];
+  for (const certificatePem of [
+    "nonsense",
+    `${leaf}-----END CERTIFICATE-----`,
+    w.enrollment.trustedCaPem + w.enrollment.trustedCaPem,
+  ]) {
+    const answer = await api.call("POST", "/trust-anchors", { body: { name: "x", certificatePem } });
+    assert.deepEqual([answer.status, answer.body["code"], answer.body["field"]], [422, "trust_anchor_unusable", "certificatePem"]);
+  }
+  assert.equal((await api.call("POST", "/enrollment-codes", { body: { serial: "board-1" }, role: "viewer" })).status, 403);
+  const code = await api.call("POST", "/enrollment-codes", { body: { serial: "board-1" } });
+  assert.match(String(code.body["code"]), /^([0-9a-z]{4}-){3}[0-9a-z]{4}$/);
+  assert.equal((await api.call("DELETE", "/trust-anchors/anc_none")).status, 404);
+});
