@@ -6,7 +6,7 @@ import { definitions } from "./definitions.ts";
 import { judgeLag, type LagFacts } from "./lag.ts";
 import { judgePatching, observe, type PatchFact } from "./patching.ts";
 import { bucketsOf, type Period, periodOf } from "./period.ts";
-import { readFirstContact, readUptime, readUptimeTrend } from "./store.ts";
+import { readFirstContact, readUptime } from "./store.ts";
 import { judgeUptime, ratio } from "./uptime.ts";
 
 export type { LagFacts } from "./lag.ts";
@@ -38,15 +38,9 @@ export function createKpi({ db, rollouts, lag, clock }: KpiDeps): Kpi {
   const measure: Record<KpiName, (scope: Scope, period: Period) => Promise<Measured>> = {
     async uptime(scope, period) {
       const parts = bucketsOf(period);
-      const facts = await readUptime(db, scope, { period, target: definitions.uptime.target });
-      const trend = await readUptimeTrend(db, scope, { period, parts });
-      return {
-        ...judgeUptime(facts),
-        trend: trendOf(
-          parts,
-          trend.map(({ reachableS, expectedS }) => ratio(reachableS, expectedS)),
-        ),
-      };
+      const facts = await readUptime(db, scope, { period, parts, target: definitions.uptime.target });
+      const values = facts.trend.map(({ reachableS, expectedS }) => ratio(reachableS, expectedS));
+      return { ...judgeUptime(facts), trend: trendOf(parts, values) };
     },
     async mttp(scope, period) {
       const parts = bucketsOf(period);

@@ -10,7 +10,7 @@ export function judgeUptime({
   underTarget,
   impairedS,
   excluded,
-}: UptimeFacts): Pick<Kpi, "value" | "n" | "of" | "beside"> {
+}: Omit<UptimeFacts, "trend">): Pick<Kpi, "value" | "n" | "of" | "beside"> {
   return {
     value: ratio(reachableS, expectedS),
     n: devices,
