@@ -24,3 +24,15 @@ export async function runProgram(app: "platform" | "simulator", args: readonly s
   process.exitCode = code ?? 1;
   if (signal !== null) throw cliProblems.program_failed(`The ${app} was ended by ${signal}.`);
 }
+
+/** Runs one to its end without showing what it prints; what it complained about stands in the failure. */
+export async function runQuietly(app: "platform" | "simulator", args: readonly string[]): Promise<void> {
+  const child = startProgram(app, args, { stdio: "piped" });
+  let complaints = "";
+  child.stdout?.resume();
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+    complaints = (complaints + text).slice(-4_000);
+  });
+  const [code] = (await once(child, "exit")) as [number | null];
+  if (code !== 0) throw cliProblems.program_failed(`The ${app} failed: ${complaints.trim()}`);
+}

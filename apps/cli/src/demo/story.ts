@@ -1,10 +1,10 @@
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { type ApiClient, api, type Rollout } from "@tenfold/contracts";
 import { generateSigningKey, readPrivateKey, signRelease } from "@tenfold/ota";
 import { describeArtifact, pushArtifact } from "../artifact.ts";
-import { runProgram } from "../child.ts";
+import { runQuietly } from "../child.ts";
 import { watchRollout } from "../commands/rollout/watch.ts";
 import { cliProblems } from "../exit.ts";
 
@@ -30,7 +30,7 @@ export async function publishFirmware(
   { version, bricks, notes }: Firmware,
 ): Promise<void> {
   const path = join(dir, `firmware-${version}.bin`);
-  await runProgram("simulator", [
+  await runQuietly("simulator", [
     "firmware",
     "--version",
     version,
@@ -40,7 +40,6 @@ export async function publishFirmware(
     path,
     ...(bricks === undefined ? [] : ["--bricks", String(bricks)]),
   ]);
-  await readFile(path);
   await pushArtifact(client, path);
   const statement = {
     type: "tenfold.release.v1" as const,

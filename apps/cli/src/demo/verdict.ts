@@ -23,7 +23,6 @@ export const mostHarmed = 15;
 export function judgeDemo(facts: DemoFacts): KeptPromise[] {
   const { devices, good, bad } = facts;
   const updated = good.counts.succeeded ?? 0;
-  const exposed = bad.targets - (bad.counts.queued ?? 0);
   return [
     {
       promise: "every device enrolled with a certificate of its own",
@@ -48,7 +47,7 @@ export function judgeDemo(facts: DemoFacts): KeptPromise[] {
     {
       promise: "devices that had taken it are back on the good release",
       kept: bad.phase === "rolled_back",
-      found: `${bad.restored} restored of ${exposed} exposed`,
+      found: `${bad.restored} restored, ${bad.harmed} harmed`,
     },
     {
       promise: "somebody was told",

@@ -89,7 +89,7 @@ async function perform({ dir, devices, seed, once, out, running }: Stage): Promi
       mqttUrl,
       "--ca",
       join(data, "pki", "ca.pem"),
-      "--release-key",
+      "--release-keys",
       signer.publicKeyPath,
       "--heartbeat",
       "2s",
@@ -107,7 +107,7 @@ async function perform({ dir, devices, seed, once, out, running }: Stage): Promi
   tell(`${devices} devices are online over mutual TLS, each with its own certificate`);
 
   tell("release 1.1.0 goes out in stages: 5 % (the canary), 25 %, all");
-  const good = await rollOut(client, { version: "1.1.0", deadline: "PT20S", soak: "PT2S" }, { tell, signal });
+  const good = await rollOut(client, { version: "1.1.0", deadline: "PT60S", soak: "PT2S" }, { tell, signal });
   tell("release 1.2.0 goes out. It is bad: it bricks one device in five, silently");
   const bad = await rollOut(client, { version: "1.2.0", deadline: "PT10S", soak: "PT2S" }, { tell, signal });
 
