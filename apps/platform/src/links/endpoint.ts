@@ -4,7 +4,7 @@ import type { Limits } from "./limits.ts";
 import type { Farewell, Identity, Received, Transport, UpMessage } from "./link.ts";
 import type { TopicRule } from "./topics.ts";
 
-export type Refusal = {
+type Refusal = {
   because: string;
   detail: string;
   transport: Transport;

@@ -16,8 +16,7 @@ import { MqttWire } from "./mqtt/wire.shell.ts";
 import { createReports } from "./reports.ts";
 import { ownTopics, type TopicRule } from "./topics.ts";
 
-export { linkProblems } from "./errors.ts";
-export { defaultLimits, type Limits } from "./limits.ts";
+export type { Limits } from "./limits.ts";
 export type { Admission, Identity, Received, Transport, UpMessage } from "./link.ts";
 export type { TopicRule } from "./topics.ts";
 

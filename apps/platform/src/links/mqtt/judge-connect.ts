@@ -46,7 +46,7 @@ function judgeWill({ will, version }: Connect, device: string, topics: TopicRule
 }
 
 /** [MQTT5 3.2.2.3.4] */
-export const maximumQoS: QoS = 1;
+const maximumQoS: QoS = 1;
 
 function grantOf(
   { keepAliveS, clientId, sessionExpiryS }: Connect,
