@@ -6,7 +6,7 @@ import { type PublicKey, readSignatureAlgorithm, verifySignature, writeAlgorithm
 import { oids } from "./oids.ts";
 
 /** [RFC 5280 5.3.1] Why, as the list says it. */
-export const crlReasons = { unspecified: 0, keyCompromise: 1, superseded: 4, cessationOfOperation: 5 } as const;
+const crlReasons = { unspecified: 0, keyCompromise: 1, superseded: 4, cessationOfOperation: 5 } as const;
 
 export type RevokedEntry = { readonly serialNumber: string; readonly at: number; readonly reason: keyof typeof crlReasons };
 export type CrlWish = {

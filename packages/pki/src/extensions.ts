@@ -29,7 +29,7 @@ function readExtension(element: Der): Extension {
   return { oid: id, critical, value: expectTag(parts.at(-1), tags.octetString, `extension ${id}`).body };
 }
 
-export const findExtension = (extensions: readonly Extension[], id: string): Der | undefined => {
+const findExtension = (extensions: readonly Extension[], id: string): Der | undefined => {
   const found = extensions.find((extension) => extension.oid === id);
   return found === undefined ? undefined : readDer(found.value);
 };

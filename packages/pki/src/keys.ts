@@ -4,7 +4,7 @@ import { nullValue, oid, sequence, tags } from "./der-write.ts";
 import { pkiProblems } from "./errors.ts";
 import { oids } from "./oids.ts";
 
-export type KeyKind = "p256" | "p384" | "ed25519" | "rsa";
+type KeyKind = "p256" | "p384" | "ed25519" | "rsa";
 
 /** A SubjectPublicKeyInfo whose algorithm, curve and size stand above our floor. `der` is exactly what was sent. */
 export type PublicKey = {
@@ -27,7 +27,7 @@ export type SignatureAlgorithm = {
 
 const ec = ["p256", "p384"] as const;
 
-export const signatureAlgorithms: readonly SignatureAlgorithm[] = [
+const signatureAlgorithms: readonly SignatureAlgorithm[] = [
   { oid: oids.ecdsaWithSha256, name: "ecdsa-with-SHA256", keys: ec, hash: "sha256", inRequests: true },
   { oid: oids.ecdsaWithSha384, name: "ecdsa-with-SHA384", keys: ec, hash: "sha384", inRequests: true },
   { oid: oids.ecdsaWithSha512, name: "ecdsa-with-SHA512", keys: ec, hash: "sha512", inRequests: false },
@@ -148,7 +148,7 @@ export function publicKeyOf(key: KeyObject): PublicKey {
 }
 
 /** The signature algorithm that we use with a kind of key. */
-export function algorithmFor(kind: KeyKind): SignatureAlgorithm {
+function algorithmFor(kind: KeyKind): SignatureAlgorithm {
   const wanted = { p256: oids.ecdsaWithSha256, p384: oids.ecdsaWithSha384, ed25519: oids.ed25519, rsa: oids.rsaWithSha256 }[kind];
   const algorithm = signatureAlgorithms.find((known) => known.oid === wanted);
   if (algorithm === undefined) throw refused(`There is no signature algorithm for ${kind}.`);

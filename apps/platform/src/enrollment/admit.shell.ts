@@ -8,7 +8,7 @@ import { activateCertificate, findByFingerprint, type StoredCertificate } from "
 import type { EnrollmentDeps } from "./deps.ts";
 import { loadTrust } from "./store.ts";
 
-export type Admission =
+type Admission =
   | { readonly is: "admit"; readonly device: string; readonly scope: Scope; readonly fingerprint: string }
   | { readonly is: "refuse"; readonly because: AdmitRefusal; readonly detail: string };
 

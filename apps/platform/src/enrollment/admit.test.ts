@@ -3,7 +3,6 @@ import { X509Certificate } from "node:crypto";
 import { test } from "node:test";
 import { days, defaultScope, minutes } from "@tenfold/base";
 import { makeDeviceIdentity, makeManufacturer, readCrl } from "@tenfold/pki";
-import type { RevokedFact } from "./index.ts";
 import { asClient, enrolled, enrollmentWorld, operator, start, trustedFactory, type World } from "./testing.ts";
 
 async function pump(w: World, serial = "pump-1") {
@@ -56,7 +55,7 @@ test("every certificate that may not connect is refused with its own reason, and
 test("revoking tells those who hold connections, refuses from now on, and stands in the revocation list", async () => {
   await using w = await enrollmentWorld();
   const { certificate } = await pump(w);
-  const facts: RevokedFact[] = [];
+  const facts: { device: string }[] = [];
   w.enrollment.onRevoked((fact) => void facts.push(fact));
   assert.equal(await because(w, certificate), "admit");
   const wish = { serialNumber: certificate.serialNumber, because: "stolen", actor: operator };
@@ -81,7 +80,7 @@ test("revoking tells those who hold connections, refuses from now on, and stands
 test("retiring a device revokes its certificates", async () => {
   await using w = await enrollmentWorld();
   const { certificate } = await pump(w);
-  const revoked = new Promise<RevokedFact>((resolve) => w.enrollment.onRevoked(resolve));
+  const revoked = new Promise<{ device: string }>((resolve) => w.enrollment.onRevoked(resolve));
   await w.registry.setLifecycle(defaultScope, "pump-1", { to: "retired", reason: "end of life", actor: operator });
   assert.equal((await revoked).device, "pump-1");
   assert.equal(await because(w, certificate), "certificate_revoked");

@@ -4,7 +4,7 @@ export type Operation = EnrollmentAttempt["operation"];
 export type Method = EnrollmentAttempt["method"];
 
 /** The checks of the flow, in their order. The attempt log names the one that decided. */
-export const steps = [
+const steps = [
   "request",
   "client_certificate",
   "one_time_code",

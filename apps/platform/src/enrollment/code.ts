@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { type Refused, refuse } from "./attempt.ts";
 
 /** A code dies after this many wrong guesses; 80 bits of chance make guessing hopeless long before. */
-export const maximumWrongAttempts = 5;
+const maximumWrongAttempts = 5;
 
 const alphabet = "0123456789abcdefghjkmnpqrstvwxyz"; // Crockford's: no i, l, o, u
 

@@ -3,7 +3,7 @@ import type { Actor, Lifecycle } from "@tenfold/contracts";
 import type { Bus, Clock, Database, Log, Transaction } from "../kernel/index.ts";
 
 /** What enrollment asks of the registry. */
-export type DeviceRegistry = {
+type DeviceRegistry = {
   find(id: string): Promise<{ id: string; scope: Scope; lifecycle: Lifecycle; model?: string; trustLevel: number } | undefined>;
   register(
     tx: Transaction,
@@ -19,7 +19,7 @@ export type DeviceRegistry = {
   activate(tx: Transaction, scope: Scope, id: string, as: { trustLevel: number }): Promise<unknown>;
 };
 
-export type Audit = (
+type Audit = (
   tx: Transaction,
   scope: Scope,
   entry: {

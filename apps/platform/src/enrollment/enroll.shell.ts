@@ -22,7 +22,7 @@ import { deviceName, deviceUri } from "./names.ts";
 import { readRequest } from "./request.ts";
 import { countWrongCode, enqueue, findApproval, findCode, findExpected, loadTrust, lockSerial, spendCode } from "./store.ts";
 
-export type EnrollRequest = {
+type EnrollRequest = {
   readonly operation: Extract<Operation, "simpleenroll" | "simplereenroll">;
   readonly body: Uint8Array;
   readonly shown: Shown;

@@ -65,7 +65,7 @@ test("a rejected device, and an unannounced one of a strict manufacturer, are re
   assert.match(rejected.body.toString(), /^approval_rejected: /);
   const unknown = await w.post("simpleenroll", await csrFor("pump-4", newKey()), asClient(await strict.device("pump-4")));
   assert.equal(unknown.status, 403);
-  assert.match(unknown.body.toString(), /^device_not_expected: .*manifest import/);
+  assert.match(unknown.body.toString(), /^device_not_expected: .*enroll manifest/);
   assert.equal(await w.registry.find("pump-4"), undefined);
 });
 

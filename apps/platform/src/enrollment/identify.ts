@@ -73,7 +73,7 @@ const faults: Partial<Record<ChainFault, { because: Refusal; fix: string }>> = {
   },
 };
 
-export function refuseChain(fault: ChainFault, detail: string): Refused {
+function refuseChain(fault: ChainFault, detail: string): Refused {
   const { because, fix } = faults[fault] ?? {
     because: "chain_invalid" as const,
     fix: "Have the manufacturer correct the certificate that is named.",

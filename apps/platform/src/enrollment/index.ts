@@ -15,14 +15,6 @@ import { createRevocations, type Revocations } from "./revoke.shell.ts";
 import { routes } from "./routes.ts";
 import { prune } from "./store.ts";
 
-export type { Admission, Admit } from "./admit.shell.ts";
-export type { AdmitRefusal } from "./admit.ts";
-export type { ServerTls } from "./authority.shell.ts";
-export type { Audit, DeviceRegistry, EnrollmentDeps } from "./deps.ts";
-export type { Enroll, EnrollOutcome, EnrollRequest } from "./enroll.shell.ts";
-export { enrollmentProblems } from "./errors.ts";
-export type { RevokedFact } from "./revoke.shell.ts";
-
 export type Enrollment = Revocations &
   Operating & {
     /** The device endpoints' key and certificate as they are now; `onServerTls` tells of later ones. */

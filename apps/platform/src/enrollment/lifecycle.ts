@@ -3,7 +3,7 @@ import type { Certificate as ApiCertificate } from "@tenfold/contracts";
 import type { Refusal } from "./attempt.ts";
 
 /** A certificate that was replaced stays good for this long after its successor was first used. */
-export const overlap = hours(24);
+const overlap = hours(24);
 
 export type StoredState = "issued" | "active" | "superseded" | "revoked";
 

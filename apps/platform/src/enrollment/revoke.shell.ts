@@ -5,7 +5,7 @@ import type { EnrollmentDeps } from "./deps.ts";
 import { enrollmentProblems } from "./errors.ts";
 
 /** A certificate that was revoked just now: whoever holds a connection that uses it closes it. */
-export type RevokedFact = {
+type RevokedFact = {
   readonly scope: Scope;
   readonly device: string;
   readonly fingerprint: string;

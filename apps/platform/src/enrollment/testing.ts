@@ -21,7 +21,8 @@ import { createAccess } from "../access/index.ts";
 import { createBus, createDeviceHttp, silentLog } from "../kernel/index.ts";
 import { testDatabase } from "../kernel/testing.ts";
 import { createRegistry } from "../registry/index.ts";
-import { createEnrollment, type EnrollmentDeps } from "./index.ts";
+import type { EnrollmentDeps } from "./deps.ts";
+import { createEnrollment } from "./index.ts";
 import { listAttempts } from "./store.ts";
 
 /** The moment at which tests begin: about now, because the TLS client of a test judges the server's certificate by the real clock. */
