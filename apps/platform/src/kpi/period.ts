@@ -3,7 +3,7 @@ import { days } from "@tenfold/base";
 /** From (inclusive) to (exclusive), ms. */
 export type Period = { from: number; to: number };
 
-export const usualPeriod = days(30);
+const usualPeriod = days(30);
 const buckets = 12;
 
 /**

@@ -2,6 +2,7 @@ import { days, seconds } from "@tenfold/base";
 import { sql } from "kysely";
 import type { Database, Queryable } from "../kernel/index.ts";
 import type { Deafness } from "../registry/index.ts";
+import { lastDeafness } from "./deafness.ts";
 
 /** A server that has not said so for longer than this was not at work. */
 const longestGap = seconds(15);
@@ -30,14 +31,13 @@ export function createPulse(db: Database, server: string): Pulse {
   };
 }
 
-/** The last time that no server was at work, of the past two days; undefined when there was none. */
+/** The last time that the platform could not hear, of the past two days; undefined when there was none. */
 export async function readDeafness(db: Queryable, now: number): Promise<Deafness | undefined> {
   const { rows } = await sql<{ from: Date; until: Date }>`
     with recent as (select alive_from, alive_until from monitoring.platform_alive where alive_until > ${new Date(now - days(2))})
     select lower(gap) as "from", upper(gap) as until
     from (select unnest(tstzmultirange(tstzrange(min(alive_from), max(alive_until))) - range_agg(tstzrange(alive_from, alive_until))) as gap
       from recent having count(*) > 0) gaps
-    order by until desc limit 1`.execute(db);
-  const [gap] = rows;
-  return gap && { from: gap.from.getTime(), until: gap.until.getTime() };
+    order by lower(gap)`.execute(db);
+  return lastDeafness(rows.map((gap) => ({ from: gap.from.getTime(), until: gap.until.getTime() })));
 }

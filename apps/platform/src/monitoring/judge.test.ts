@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { minutes, seconds } from "@tenfold/base";
 import { cohortThreshold, groupThreshold } from "./cohort.ts";
+import { lastDeafness } from "./deafness.ts";
 import { judge, settle } from "./judge.ts";
 import { type Condition, defaultRules, type OpenAlert, type RuleKind } from "./rule.ts";
 
@@ -70,4 +71,15 @@ test("a group is silent from the larger of its share and what chance explains", 
   assert.equal(groupThreshold(1, 0.1), Number.POSITIVE_INFINITY);
   assert.equal(groupThreshold(0, 0.1), Number.POSITIVE_INFINITY);
   assert.ok(cohortThreshold(200_000) > 1_000);
+});
+
+test("two restarts shortly after each other are one deafness; a quiet hour between them makes two", () => {
+  const [first, soon, late] = [
+    { from: 0, until: minutes(10) },
+    { from: minutes(11), until: minutes(12) },
+    { from: minutes(80), until: minutes(81) },
+  ];
+  assert.deepEqual(lastDeafness([first, soon]), { from: 0, until: minutes(12) });
+  assert.deepEqual(lastDeafness([first, soon, late]), late);
+  assert.equal(lastDeafness([]), undefined);
 });

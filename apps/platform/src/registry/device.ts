@@ -38,7 +38,7 @@ export type DevicePicture = {
   lifecycle: Lifecycle;
 };
 
-export function contactFactsOf(row: DeviceRow): ContactFacts | undefined {
+function contactFactsOf(row: DeviceRow): ContactFacts | undefined {
   if (row.last_contact_at === null) return undefined;
   const lastContactAt = row.last_contact_at.getTime();
   return { lastContactAt, leaseMs: row.lease_ms ?? leaseBeforeHeartbeat, reachFrom: row.reach_from?.getTime() ?? lastContactAt };

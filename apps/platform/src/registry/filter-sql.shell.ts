@@ -54,7 +54,7 @@ export function conditionOf(filter: Filter, now: number): Condition {
 
 /** The moments at which a device becomes late and offline; null for one that was never heard. As `connectivity.ts` has them. */
 const leaseMs = sql`coalesce(d.lease_ms, ${leaseBeforeHeartbeat}::bigint)`;
-export const leaseUntil = sql`(d.last_contact_at + ${leaseMs} * interval '1 millisecond')`;
+const leaseUntil = sql`(d.last_contact_at + ${leaseMs} * interval '1 millisecond')`;
 export const offlineAt = sql`(d.last_contact_at + (${leaseMs} + greatest(${leaseMs}, ${shortestGrace}::bigint)) * interval '1 millisecond')`;
 
 /** The status as text, for counting. */

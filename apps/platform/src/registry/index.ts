@@ -31,11 +31,10 @@ import {
   writeTrustLevel,
 } from "./store.ts";
 
-export { connectivityOf, graceOf } from "./connectivity.ts";
+export { connectivityOf } from "./connectivity.ts";
 export type { Contact } from "./contacts.ts";
 export type { DevicePicture } from "./device.ts";
 export { registryProblems } from "./errors.ts";
-export { mayBecome } from "./lifecycle.ts";
 export type { Refusal } from "./refusals.ts";
 export { type ReportedPatch, readReportedPatch } from "./reported.ts";
 export { registryRoutes, type TimelineSource } from "./routes.ts";

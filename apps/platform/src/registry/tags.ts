@@ -3,7 +3,7 @@ import { registryProblems } from "./errors.ts";
 /** A null removes the tag. */
 export type TagChanges = Record<string, string | null>;
 
-export const mostTags = 64;
+const mostTags = 64;
 
 /** The tags after a change. Throws when there would be too many, or one holds what the database cannot. */
 export function mergeTags(tags: Readonly<Record<string, string>>, changes: TagChanges): Record<string, string> {
