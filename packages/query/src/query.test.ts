@@ -140,7 +140,7 @@ test("no text makes the parser fail in any other way than by refusing it", () =>
       assert.deepEqual(readFilter(printFilter(reading.filter)), reading, text);
       return typeof evaluate(reading.filter, pump, now) === "boolean";
     }),
-    { numRuns: 3_000 },
+    { numRuns: 1_500 },
   );
 });
 
@@ -179,7 +179,7 @@ test("a printed filter reads back as the same filter", () => {
       const text = printFilter(filter);
       if (text.length <= 1_000) assert.deepEqual(parseFilter(text), filter, text);
     }),
-    { numRuns: 2_000 },
+    { numRuns: 1_000 },
   );
 });
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { minutes, seconds } from "@tenfold/base";
+import { defaultScope, minutes, seconds } from "@tenfold/base";
 import { heartbeatOf, registryWorld, start } from "../registry/testing.ts";
 import { createMonitoring, monitoringRoutes, type RolloutCondition } from "./index.ts";
 
@@ -12,7 +12,11 @@ async function world(fleetSize: number) {
   monitoringRoutes(registry.app, monitoring.deps);
   await monitoring.prepare();
   const ids = Array.from({ length: fleetSize }, (_, i) => `pump-${String(i).padStart(3, "0")}`);
-  for (const [i, id] of ids.entries()) await registry.add(id, { site: i < 30 ? "berlin" : "oslo" });
+  await registry.db.transaction().execute(async (tx) => {
+    for (const [i, id] of ids.entries()) {
+      await registry.registry.register(tx, defaultScope, { id, lifecycle: "active", tags: { site: i < 30 ? "berlin" : "oslo" } });
+    }
+  });
   const speak = (devices: readonly string[]) =>
     registry.registry.recordContacts(
       devices.map((device) => ({ device, at: registry.clock.now(), heartbeat: heartbeatOf({ leaseS: 60 }) })),
