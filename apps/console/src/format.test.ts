@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bytes, counted, kpiValue, percent, relative, sentence, short } from "./format.ts";
+import { bytes, counted, kpiValue, localTimes, percent, relative, sentence, short } from "./format.ts";
 
 const now = Date.parse("2026-11-22T12:00:00Z");
 
@@ -32,6 +32,10 @@ test("a KPI close under its whole keeps the digit that matters", () => {
 test("one device is not plural", () => {
   assert.equal(counted(1, "device"), "1 device");
   assert.equal(counted(1_200, "device"), "1,200 devices");
+});
+
+test("a sentence of the server shows the reader's clock", () => {
+  assert.match(localTimes("Its lease lasts until 2026-11-22T21:55:18.926Z."), /^Its lease lasts until \d{2}:\d{2}:18\.$/);
 });
 
 test("sizes use decimal units", () => {

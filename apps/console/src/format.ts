@@ -36,6 +36,10 @@ export const absolute = (at: number): string => new Date(at).toLocaleString("en-
 
 export const clockTime = (at: number): string => new Date(at).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
 
+/** A sentence of the server with its times as the reader's clock shows them, instead of `2026-11-22T21:55:18.926Z`. */
+export const localTimes = (text: string): string =>
+  text.replace(/\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d+)?Z/g, (iso) => new Date(iso).toLocaleTimeString("en-GB"));
+
 /** Labels of a time axis (seconds since the epoch), 24-hour clock; the day stands where it changes, or alone where steps are days. */
 export function timeTicks(seconds: readonly number[]): string[] {
   const step = (seconds[1] ?? 0) - (seconds[0] ?? 0);

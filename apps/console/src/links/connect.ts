@@ -27,7 +27,7 @@ export function connectSteps(id: string, host: string): Step[] {
     {
       title: "4. Send a first point over HTTPS",
       why: "200 means that it is stored.",
-      lines: `curl ${tls} -H 'Content-Type: application/json' -d '{"temperature":21.5}' ${https}/v1/telemetry`,
+      lines: `curl -s ${tls} -H 'Content-Type: application/json' -d '{"temperature":21.5}' ${https}/v1/telemetry`,
     },
     {
       title: "5. Or over MQTT",
@@ -37,7 +37,7 @@ export function connectSteps(id: string, host: string): Step[] {
     {
       title: "6. Say that you are alive",
       why: "leaseS is a promise to speak again within so many seconds; until then the device counts as online.",
-      lines: `curl ${tls} -H 'Content-Type: application/json' ${https}/v1/heartbeat \\\n  -d '{"seq":1,"bootId":"first","uptimeS":10,"leaseS":90,"monoS":10,"clock":"none","firmware":{"version":"1.0.0"}}'`,
+      lines: `curl -s ${tls} -H 'Content-Type: application/json' ${https}/v1/heartbeat \\\n  -d '{"seq":1,"bootId":"first","uptimeS":10,"leaseS":90,"monoS":10,"clock":"none","firmware":{"version":"1.0.0"}}'`,
     },
   ];
 }

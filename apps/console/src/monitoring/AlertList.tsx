@@ -1,5 +1,5 @@
 import type { Alert } from "@tenfold/contracts";
-import { counted } from "../format.ts";
+import { counted, localTimes } from "../format.ts";
 import { AppLink } from "../parts/AppLink.tsx";
 import { Empty } from "../parts/Section.tsx";
 import { Badge } from "../parts/Status.tsx";
@@ -27,7 +27,7 @@ export function AlertList({ alerts, none }: { alerts: readonly Alert[]; none: st
           </div>
           <dl className={classes.answers}>
             <dt>Why</dt>
-            <dd>{alert.why}</dd>
+            <dd>{localTimes(alert.why)}</dd>
             <dt>Since</dt>
             <dd>
               <When at={alert.since} />
@@ -38,9 +38,9 @@ export function AlertList({ alerts, none }: { alerts: readonly Alert[]; none: st
               )}
             </dd>
             <dt>Compared with</dt>
-            <dd>{alert.comparedWith}</dd>
+            <dd>{localTimes(alert.comparedWith)}</dd>
             <dt>Next</dt>
-            <dd>{alert.next}</dd>
+            <dd>{localTimes(alert.next)}</dd>
           </dl>
         </li>
       ))}

@@ -1,4 +1,5 @@
 import type { Rollout } from "@tenfold/contracts";
+import { localTimes } from "../format.ts";
 import { AppLink } from "../parts/AppLink.tsx";
 import { Empty } from "../parts/Section.tsx";
 import { Status } from "../parts/Status.tsx";
@@ -33,7 +34,7 @@ export function RecentRollouts({ rollouts }: { rollouts: readonly Rollout[] }) {
                 <When at={rollout.since} />
               </span>
             </p>
-            <p className={classes.quiet}>{rollout.because}</p>
+            <p className={classes.quiet}>{localTimes(rollout.because)}</p>
           </div>
         </li>
       ))}

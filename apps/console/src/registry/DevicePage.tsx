@@ -3,7 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { api, type Device } from "@tenfold/contracts";
 import { cli } from "../cli.ts";
 import { DeviceIdentity } from "../enrollment/DeviceIdentity.tsx";
-import { sentence } from "../format.ts";
+import { localTimes, sentence } from "../format.ts";
 import { DeviceConnect } from "../links/DeviceConnect.tsx";
 import { Answer } from "../parts/Answer.tsx";
 import { AppLink } from "../parts/AppLink.tsx";
@@ -35,7 +35,7 @@ export function DevicePage() {
       name={id}
       title={<span className="mono">{id}</span>}
       above={above}
-      lead={known?.connectivity.because}
+      lead={known && localTimes(known.connectivity.because)}
       actions={known && <LifecycleActions device={known} />}
       cli={cli.device(id)}
     >
@@ -62,7 +62,7 @@ function Summary({ device }: { device: Device }) {
           ["Model", device.model ?? "not told yet"],
           ["Firmware", firmware ? <FirmwareWords key="fw" firmware={firmware} /> : "not told yet"],
           ["Last contact", device.lastContactAt ? <When key="contact" at={device.lastContactAt} /> : "never"],
-          ["Expected again", device.leaseUntil ? <When key="lease" at={device.leaseUntil} /> : "–"],
+          ["Expected to speak", device.leaseUntil ? <When key="lease" at={device.leaseUntil} past="was due" /> : "–"],
           ["Running since boot", uptimeWords(device.uptimeS)],
           [
             "Refused inputs",

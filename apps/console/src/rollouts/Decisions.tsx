@@ -1,5 +1,5 @@
 import type { RolloutDecision } from "@tenfold/contracts";
-import { sentence } from "../format.ts";
+import { localTimes, sentence } from "../format.ts";
 import { Empty } from "../parts/Section.tsx";
 import { When } from "../parts/When.tsx";
 import classes from "./rollouts.module.css";
@@ -20,7 +20,7 @@ export function Decisions({ decisions }: { decisions: readonly RolloutDecision[]
               <When at={each.at} />
             </span>
           </p>
-          <p className={classes.because}>{each.because}</p>
+          <p className={classes.because}>{localTimes(each.because)}</p>
           {each.evidence && Object.keys(each.evidence).length > 0 && (
             <details className={classes.evidence}>
               <summary>Evidence</summary>

@@ -1,11 +1,11 @@
 import { useDebouncedValue } from "@mantine/hooks";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { api } from "@tenfold/contracts";
-import { bytes, count, counted, percent } from "../format.ts";
+import { bytes, counted } from "../format.ts";
 import { Answer } from "../parts/Answer.tsx";
 import { Empty } from "../parts/Section.tsx";
 import { client } from "../queries.ts";
-import { stageName } from "./ladder.ts";
+import { stageName, stageReach } from "./ladder.ts";
 import type { PlanReading } from "./plan.ts";
 import classes from "./rollouts.module.css";
 
@@ -27,7 +27,7 @@ export function PlanPreview({ reading }: { reading: PlanReading }) {
       {({ targets, stages, bytes: size, excluded, worstCaseExposed }) => (
         <div className={classes.preview}>
           <p>
-            <b>{counted(targets, "device")}</b> would be updated, {bytes(size)} each.
+            <b>{counted(targets, "device")}</b> would be updated; {bytes(size)} go out in all.
           </p>
           <ol aria-label="Stages">
             {stages.map((stage, index) => (
@@ -36,9 +36,7 @@ export function PlanPreview({ reading }: { reading: PlanReading }) {
                 <span>
                   <i style={{ width: `${Math.sqrt(stage.share) * 100}%` }} />
                 </span>
-                <span>
-                  {percent(stage.share)} · {count(stage.devices)}
-                </span>
+                <span>{stageReach({ index, ...stage })}</span>
               </li>
             ))}
           </ol>

@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { api, type Rollout } from "@tenfold/contracts";
 import { cli } from "../cli.ts";
-import { count, counted } from "../format.ts";
+import { count, counted, localTimes } from "../format.ts";
 import { Answer } from "../parts/Answer.tsx";
 import { AppLink } from "../parts/AppLink.tsx";
 import { Section } from "../parts/Section.tsx";
@@ -62,7 +62,7 @@ function Lead({ rollout }: { rollout: Rollout }) {
     <span className={classes.lead}>
       <Badge look={phaseLook[rollout.phase]} />
       <span>
-        {rollout.because} <When at={rollout.since} />
+        {localTimes(rollout.because)} <When at={rollout.since} />
       </span>
     </span>
   );

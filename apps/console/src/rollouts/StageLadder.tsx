@@ -1,6 +1,6 @@
 import { humanDuration, parseDuration } from "@tenfold/base";
 import type { Rollout, RolloutDecision, StageProgress } from "@tenfold/contracts";
-import { count, counted } from "../format.ts";
+import { count, counted, localTimes } from "../format.ts";
 import { Icon } from "../parts/icons.tsx";
 import { StackBar } from "../parts/StackBar.tsx";
 import { stageLook, toneColor } from "../parts/tones.ts";
@@ -48,7 +48,7 @@ function Rung({ stage, rollout, halt }: { stage: StageProgress; rollout: Rollout
       </p>
       {stage.state !== "waiting" && <GateMeter gate={shareGate(stage, rollout.plan.haltAbove)} />}
       {evidence && <GateMeter gate={evidence} />}
-      {stage.state === "halted" && <p className={classes.verdict}>{halt?.because ?? rollout.because}</p>}
+      {stage.state === "halted" && <p className={classes.verdict}>{localTimes(halt?.because ?? rollout.because)}</p>}
     </li>
   );
 }
