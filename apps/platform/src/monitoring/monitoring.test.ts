@@ -107,6 +107,8 @@ test("device alerts that fired before it was clear that it is about the group ar
   assert.equal((await w.titles()).length, 2);
   await w.live(minutes(5), w.ids.slice(30));
   assert.deepEqual(await w.titles(), ["30 of 100 devices are silent"]);
+  const [absorbed] = await w.alerts("?state=resolved");
+  assert.match(absorbed.next, /taken into the alert about the whole group: alr_/);
   await w.live(minutes(1), w.ids.slice(2));
   assert.deepEqual((await w.titles()).toSorted(), ["pump-000 is silent", "pump-001 is silent"]);
 });

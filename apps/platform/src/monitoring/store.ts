@@ -101,7 +101,8 @@ export async function resolveAlerts(
   tx: Transaction,
   { ids, now, absorbedBy }: { ids: readonly string[]; now: number; absorbedBy?: string },
 ): Promise<void> {
-  await sql`update monitoring.alert set state = 'resolved', resolved_at = ${new Date(now)}, absorbed_by = ${absorbedBy ?? null}
+  await sql`update monitoring.alert set state = 'resolved', resolved_at = ${new Date(now)}, absorbed_by = ${absorbedBy ?? null},
+      next = case when ${absorbedBy ?? null}::text is null then next else 'It was taken into the alert about the whole group: ' || ${absorbedBy ?? null}::text end
     where id = any(${ids}::text[]) and state = 'firing'`.execute(tx);
 }
 
