@@ -17,6 +17,7 @@ create table rollouts.rollout (
   -- The stage from which an operator let it go on although nothing had been proven.
   waived_stage int,
   halted_at timestamptz,
+  halted_because text,
   created_by text not null,
   created_at timestamptz not null,
   ended_at timestamptz,
@@ -86,8 +87,8 @@ create table rollouts.deployment (
     state in ('offered', 'downloading', 'downloaded', 'verified', 'installing', 'rebooting', 'validating')
     or ((state = 'unresponsive' or (state = 'skipped' and reason = 'silent_after_offer')) and returned_at is null)) stored,
   primary key (fleet, id),
-  unique (fleet, rollout, device, rollback, attempt),
-  foreign key (fleet, rollout) references rollouts.rollout (fleet, id)
+  -- No foreign key to the rollout: it would be looked up once for each of 100,000 rows, and rollouts are never deleted.
+  unique (fleet, rollout, device, rollback, attempt)
 );
 
 -- A device installs one thing at a time, whatever the rollouts want.

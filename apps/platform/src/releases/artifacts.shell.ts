@@ -35,7 +35,7 @@ export async function storeArtifact(
 }
 
 /** The artifact when both its row and its bytes are there. */
-export async function heldArtifact(
+async function heldArtifact(
   { db, blobs }: { db: Queryable; blobs: Blobs },
   scope: Scope,
   sha256: string,

@@ -9,8 +9,7 @@ import { listKeys, releasesLike } from "./store.ts";
 import { findRelease } from "./writes.shell.ts";
 
 export type { ReleasesDeps } from "./deps.ts";
-export { releaseProblems } from "./errors.ts";
-export { type RunningFirmware, runs, type StoredRelease, type Usability } from "./release.ts";
+export type { StoredRelease } from "./release.ts";
 
 export type Releases = {
   /** By id, version or `name@version`. Throws `release_ambiguous` when a version alone means several. */

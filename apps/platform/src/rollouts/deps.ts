@@ -14,7 +14,7 @@ export type DevicePicture = {
   connectivity: { is: string };
 };
 
-export type Send = (device: string, message: { topic: "deployments/next"; payload: string }) => boolean | Promise<boolean>;
+type Send = (device: string, message: { topic: "deployments/next"; payload: string }) => boolean | Promise<boolean>;
 
 export type RolloutsDeps = {
   db: Database;

@@ -1,8 +1,8 @@
 import { exposedOf, type Tally } from "./rollout.ts";
 
 /** The failure rate that a healthy release may have, and how often a whole healthy rollout may be halted by mistake at most. */
-export const baseline = 0.01;
-export const falseHalts = 0.01;
+const baseline = 0.01;
+const falseHalts = 0.01;
 
 /** The evidence at which the sequential gate halts: ln(1/α). */
 export const haltAtLogE = Math.log(1 / falseHalts);

@@ -9,13 +9,10 @@ import { documentsFor, reconcileDue } from "./reconcile.ts";
 import { routes } from "./routes.ts";
 import { haltedSince } from "./store.ts";
 
-export type { RolloutsDeps, Send } from "./deps.ts";
-export { rolloutProblems } from "./errors.ts";
-export type { PatchFact } from "./facts.shell.ts";
-export type { ObservedHeartbeat, ObservedReport } from "./observe.shell.ts";
+export type { RolloutsDeps } from "./deps.ts";
 
 /** A rollout that did not go through. */
-export type RolloutCondition = {
+type RolloutCondition = {
   rollout: string;
   release: { name: string; version: string };
   phase: string;
@@ -72,12 +69,12 @@ export function createRollouts(deps: RolloutsDeps): Rollouts {
     async conditions(scope) {
       const halted = await haltedSince(db, scope, clock.now() - conditionLasts);
       return Promise.all(
-        halted.map(async ({ id, release, phase, haltedAt, since, because }) => ({
+        halted.map(async ({ id, release, phase, haltedAt, since, because, haltedBecause }) => ({
           rollout: id,
           release: { name: release.name, version: release.version },
           phase,
           since: haltedAt ?? since,
-          because,
+          because: haltedBecause ?? because,
           harmedDevices: (await harmedDevices(db, scope, id)).map(({ device }) => device),
         })),
       );

@@ -59,7 +59,7 @@ export async function reconcileDue(deps: RolloutsDeps, signal?: AbortSignal): Pr
 }
 
 /** Brings one rollout one step nearer to its end. Safe to run twice, late, or on two servers at once, and to die at any line. */
-export async function reconcileRollout(deps: RolloutsDeps, scope: Scope, id: string): Promise<"moved" | "rests"> {
+async function reconcileRollout(deps: RolloutsDeps, scope: Scope, id: string): Promise<"moved" | "rests"> {
   const line = await lineUp(deps, scope, id);
   const now = deps.clock.now();
   const steps = await deps.db.transaction().execute(async (tx) => {

@@ -30,7 +30,7 @@ export type Tally = {
 
 export type StageTally = Tally & { index: number; state: StageProgress["state"]; startedAt?: number };
 
-export const inFlightStates = [
+const inFlightStates = [
   "offered",
   "downloading",
   "downloaded",
@@ -39,7 +39,7 @@ export const inFlightStates = [
   "rebooting",
   "validating",
 ] as const satisfies DeploymentState[];
-export const harmedStates = ["failed", "rolled_back", "unresponsive"] as const satisfies DeploymentState[];
+const harmedStates = ["failed", "rolled_back", "unresponsive"] as const satisfies DeploymentState[];
 
 export const isInFlight = (state: DeploymentState): boolean => (inFlightStates as readonly DeploymentState[]).includes(state);
 export const isHarmed = (state: DeploymentState): boolean => (harmedStates as readonly DeploymentState[]).includes(state);

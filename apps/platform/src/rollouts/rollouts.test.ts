@@ -39,6 +39,7 @@ test("a release that bricks devices silently is halted in its canary; who took i
   assert.ok(harmed.length >= 1 && harmed.every(({ stage }) => stage === 0));
   assert.ok([...fleet.devices.values()].filter(({ alive }) => alive).every(({ firmware }) => firmware.version === "1.0.0"));
   const [condition] = await fleet.rollouts.conditions(scope);
+  assert.match(condition?.because ?? "", /devices failed or fell silent/);
   assert.deepEqual(condition?.harmedDevices.toSorted(), harmed.map(({ device }) => device).toSorted());
   const [fact] = await fleet.rollouts.patchFacts(scope, { from: 0, to: fleet.clock.time });
   assert.ok(

@@ -18,6 +18,7 @@ export type StoredRollout = {
   stage: number;
   waivedStage?: number;
   haltedAt?: number;
+  haltedBecause?: string;
   createdBy: string;
   createdAt: number;
   endedAt?: number;
@@ -37,13 +38,14 @@ type Row = {
   stage: number;
   waived_stage: number | null;
   halted_at: Date | null;
+  halted_because: string | null;
   created_by: string;
   created_at: Date;
   ended_at: Date | null;
 };
 
 const columns = sql.raw(
-  "id, release, release_name, release_version, release_sha256, plan, phase, because, since, targets, stage, waived_stage, halted_at, created_by, created_at, ended_at",
+  "id, release, release_name, release_version, release_sha256, plan, phase, because, since, targets, stage, waived_stage, halted_at, halted_because, created_by, created_at, ended_at",
 );
 
 const rolloutOf = (row: Row): StoredRollout => ({
@@ -57,6 +59,7 @@ const rolloutOf = (row: Row): StoredRollout => ({
   stage: row.stage,
   ...(row.waived_stage === null ? {} : { waivedStage: row.waived_stage }),
   ...(row.halted_at === null ? {} : { haltedAt: row.halted_at.getTime() }),
+  ...(row.halted_because === null ? {} : { haltedBecause: row.halted_because }),
   createdBy: row.created_by,
   createdAt: row.created_at.getTime(),
   ...(row.ended_at === null ? {} : { endedAt: row.ended_at.getTime() }),
@@ -158,9 +161,18 @@ export async function insertRollout(
     from unnest(${stages.map(({ share }) => share)}::float8[], ${stages.map(({ devices }) => devices)}::int[]) with ordinality as s (share, devices, index)`.execute(
     tx,
   );
+  // In parts, so that no statement of a large fleet comes near its deadline.
+  for (let i = 0; i < places.length; i += 20_000) await insertPlaces(tx, scope, { rollout, places: places.slice(i, i + 20_000) });
+}
+
+async function insertPlaces(
+  tx: Transaction,
+  scope: Scope,
+  { rollout: { id, release, createdAt }, places }: { rollout: NewRollout; places: (Place & { id: string })[] },
+): Promise<void> {
   await sql`
     insert into rollouts.deployment (fleet, id, rollout, device, rollback, stage, place, release, version, sha256, state, updated_at)
-    select ${scope.fleet}, d.id, ${id}, d.device, false, d.stage, d.place, ${release.id}, ${release.version}, ${release.sha256}, 'queued', ${at}
+    select ${scope.fleet}, d.id, ${id}, d.device, false, d.stage, d.place, ${release.id}, ${release.version}, ${release.sha256}, 'queued', ${new Date(createdAt)}
     from unnest(${places.map((place) => place.id)}::text[], ${places.map(({ device }) => device)}::text[], ${places.map(({ stage }) => stage)}::int[],
                 ${places.map(({ place }) => place)}::int[]) as d (id, device, stage, place)`.execute(tx);
 }
@@ -177,7 +189,7 @@ export async function changePhase(
   await sql`
     update rollouts.rollout set phase = ${phase}, because = case when ${because} = '' then because else ${because} end,
       since = case when phase = ${phase} then since else ${when} end,
-      halted_at = ${halted ? sql`${when}` : sql`halted_at`},
+      halted_at = ${halted ? sql`${when}` : sql`halted_at`}, halted_because = ${halted ? sql`${because}` : sql`halted_because`},
       ended_at = ${ended === "now" ? sql`${when}` : ended === "no" ? sql`null` : sql`ended_at`},
       look_at = ${when}
     where fleet = ${scope.fleet} and id = ${id}`.execute(tx);
