@@ -16,7 +16,11 @@ type Broker = { host: string; port: number; ca: string; pid: number };
 type Measured = { perSecond: number; cpuMicros: number; p50: number; p99: number };
 
 export async function run(): Promise<BenchResult> {
-  await using platform = await runPlatform({ TENFOLD_LOG_LEVEL: "error", TENFOLD_DEVICE_MESSAGES_PER_SECOND: "1000000", TENFOLD_DEVICE_BURST: "1000000" });
+  await using platform = await runPlatform({
+    TENFOLD_LOG_LEVEL: "error",
+    TENFOLD_DEVICE_MESSAGES_PER_SECOND: "1000000",
+    TENFOLD_DEVICE_BURST: "1000000",
+  });
   const devices = await enrollFleet(platform, { prefix: "load", devices: 100 });
   const ca = await readFile(platform.ca, "utf8");
   const issuing = await readFile(platform.issuingCert, "utf8");

@@ -44,7 +44,10 @@ async function startOnce(dataDir: string): Promise<number> {
   });
   for (const deadline = Date.now() + 60_000; Date.now() < deadline; await wait(20)) {
     const text = await readFile(join(dataDir, "server.json"), "utf8").catch(() => undefined);
-    const answer = text && (await fetch(new URL("/readyz", (JSON.parse(text) as { url: string }).url)).catch(() => undefined));
+    const answer =
+      text === undefined
+        ? undefined
+        : await fetch(new URL("/readyz", (JSON.parse(text) as { url: string }).url)).catch(() => undefined);
     if (answer?.ok) break;
   }
   const seconds = (performance.now() - began) / 1_000;

@@ -1,7 +1,6 @@
 /** `npm run check`: format and lint, types, borders, dead code, error codes, licences, schema, lock file. Each gate says what it looked at. */
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 
 type Gate = { name: string; run: () => Promise<{ ok: boolean; said: string }> };
@@ -45,7 +44,7 @@ function runNode(args: string[]): Promise<{ ok: boolean; said: string }> {
 }
 
 function commandOf(name: string): string {
-  const manifest = createRequire(import.meta.url).resolve(`${name}/package.json`);
+  const manifest = join("node_modules", name, "package.json");
   const { bin } = JSON.parse(readFileSync(manifest, "utf8")) as { bin: string | Record<string, string> };
   const [first = ""] = typeof bin === "string" ? [bin] : [bin.tsc ?? bin.biome ?? bin.knip ?? ""];
   return join(dirname(manifest), first);

@@ -9,7 +9,6 @@
  */
 import { spawn, spawnSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -123,7 +122,7 @@ function run(binary, args) {
 }
 
 function commandOf(name) {
-  const manifest = createRequire(join(root, "package.json")).resolve(`${name === "biome" ? "@biomejs/biome" : name}/package.json`);
+  const manifest = join(root, "node_modules", name === "biome" ? "@biomejs/biome" : name, "package.json");
   const { bin } = JSON.parse(readFileSync(manifest, "utf8"));
   return join(dirname(manifest), typeof bin === "string" ? bin : bin[name]);
 }

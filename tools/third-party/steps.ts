@@ -22,9 +22,9 @@ export function steps(suite: string): Steps {
   return counts;
 }
 
-/** Looks again until it holds, for at most ten seconds. */
-export async function eventually(examine: () => Promise<void>): Promise<void> {
-  for (const deadline = Date.now() + 10_000; ; await new Promise((again) => setTimeout(again, 200))) {
+/** Looks again until it holds, for at most ten seconds unless told otherwise. */
+export async function eventually(examine: () => Promise<void>, withinMs = 10_000): Promise<void> {
+  for (const deadline = Date.now() + withinMs; ; await new Promise((again) => setTimeout(again, 200))) {
     try {
       await examine();
       return;

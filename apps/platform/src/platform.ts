@@ -122,7 +122,8 @@ async function build(options: PlatformOptions, engines: Engines): Promise<Platfo
 
   // Who is connected. The endpoint asks, hands over, and is told what to send; what it knows of a device it knows from its certificate.
   const links = createLinks({
-    admit: (certificate) => enrollment.admit(certificate),
+    admit: (certificate, from) => enrollment.admit(certificate, from),
+    pressure: () => intake.pressure(),
     receive: (message) => intake.receive(message),
     downlink: async (device, scope, topic) =>
       topic === "deployments/next" ? JSON.stringify(await rollouts.next(device, scope)) : undefined,
