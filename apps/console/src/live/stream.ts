@@ -1,11 +1,12 @@
 import type { QueryClient } from "@tanstack/react-query";
 import { liveEvent, liveEventTypes } from "@tenfold/contracts";
-import { isTouched, type Touched, touchedBy } from "./touched.ts";
+import { isHeavy, isTouched, type Touched, touchedBy } from "./touched.ts";
 
 export type LiveState = "connecting" | "live" | "lost";
 
 /** Answers are asked again at most this often, however many events arrive. */
 const paceMs = 1_500;
+const heavyPaceMs = 5_000;
 /** While the stream is lost, everything on screen is asked again this often. */
 const pollMs = 15_000;
 /** A stream that the browser gave up on (a refusal, not a broken line) is opened anew after this long. */
@@ -33,18 +34,23 @@ export function followEvents(queries: QueryClient, onState: (state: LiveState) =
     onMissed: () => void queries.invalidateQueries(),
   });
 
-  const flush = setInterval(() => {
-    if (touched.size === 0 || document.hidden) return;
-    const stale = [...touched.values()];
-    touched.clear();
-    void queries.invalidateQueries({ predicate: ({ queryKey }) => isTouched(queryKey, stale) });
-  }, paceMs);
+  const flush = (heavy: "heavy" | "light") => {
+    if (document.hidden) return;
+    const stale = [...touched].filter(([, { operation }]) => isHeavy(operation) === (heavy === "heavy"));
+    if (stale.length === 0) return;
+    for (const [key] of stale) touched.delete(key);
+    const answers = stale.map(([, one]) => one);
+    void queries.invalidateQueries({ predicate: ({ queryKey }) => isTouched(queryKey, answers) });
+  };
+  const light = setInterval(flush, paceMs, "light");
+  const heavy = setInterval(flush, heavyPaceMs, "heavy");
   const poll = setInterval(() => {
     if (state === "lost" && !document.hidden) void queries.invalidateQueries();
   }, pollMs);
 
   return () => {
-    clearInterval(flush);
+    clearInterval(light);
+    clearInterval(heavy);
     clearInterval(poll);
     stream.close();
   };

@@ -34,6 +34,9 @@ const ofDevice: Partial<Record<LiveEventType, readonly OperationName[]>> = {
   "telemetry.stored": ["getDeviceTelemetry", "listDeviceMetrics", "getDeviceLogs"],
 };
 
+/** Answers that cost the server much: asked again less often. The list of devices comes back with every page that was scrolled to. */
+export const isHeavy = (operation: OperationName): boolean => operation === "listDevices" || operation === "listKpis";
+
 /** Which answers an event made stale: `device` where only those about that device. */
 export type Touched = { operation: OperationName; device?: string };
 
