@@ -110,8 +110,8 @@ export async function registerWithPlatform(
 const siteOf = (id: string): string => sites[hash32(id) % sites.length] ?? sites[0];
 
 /**
- * The keys that the devices believe. From a file they are fixed, as a factory burns them in. Without one the factory asks the platform,
- * until it knows a key: handy for a demo, and never what a real device does (docs/operate/simulator.md).
+ * The keys that the devices believe. From a file they are fixed, as a factory burns them in. Without one the factory asks the platform
+ * again and again: handy for a demo, and never what a real device does (docs/operate/simulator.md).
  */
 export function releaseKeys(client: ApiClient, pem: string | undefined): { current(): readonly PublicKey[]; stop(): void } {
   const fixed =
@@ -120,13 +120,21 @@ export function releaseKeys(client: ApiClient, pem: string | undefined): { curre
       : [...pem.matchAll(/-----BEGIN PUBLIC KEY-----[^-]+-----END PUBLIC KEY-----/g)].map(([block]) => readPublicKey(block));
   if (fixed) return { current: () => fixed, stop: () => {} };
   let keys: readonly PublicKey[] = [];
+  let next: NodeJS.Timeout | undefined;
+  let stopped = false;
   const look = async () => {
-    const { items } = await client.call(api.listSigningKeys, {}, { signal: AbortSignal.timeout(5_000) });
-    keys = items.filter(({ revokedAt }) => revokedAt === undefined).map(({ publicKeyPem }) => readPublicKey(publicKeyPem));
-    if (keys.length > 0) clearInterval(timer);
+    // A platform that does not answer now is asked again; there is nothing else to do about it here.
+    const listed = await client.call(api.listSigningKeys, {}, { signal: AbortSignal.timeout(5_000) }).catch(() => undefined);
+    if (listed)
+      keys = listed.items.filter(({ revokedAt }) => revokedAt === undefined).map(({ publicKeyPem }) => readPublicKey(publicKeyPem));
+    if (!stopped) next = setTimeout(() => void look(), keys.length === 0 ? 250 : 5_000);
   };
-  // A platform that does not answer now is asked again; there is nothing else to do about it here.
-  const timer = setInterval(() => void look().catch(() => {}), 1_000);
-  void look().catch(() => {});
-  return { current: () => keys, stop: () => clearInterval(timer) };
+  void look();
+  return {
+    current: () => keys,
+    stop() {
+      stopped = true;
+      clearTimeout(next);
+    },
+  };
 }
