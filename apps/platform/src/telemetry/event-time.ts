@@ -1,8 +1,8 @@
 import { days, minutes } from "@tenfold/base";
 
 /** A device's clock is believed when what it says is not older than this, and not further ahead of ours than that. */
-export const oldest = days(365);
-export const furthestAhead = minutes(5);
+const oldest = days(365);
+const furthestAhead = minutes(5);
 
 export type TimeSource = "device" | "received";
 

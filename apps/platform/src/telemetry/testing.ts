@@ -13,15 +13,10 @@ import {
   silentLog,
 } from "../kernel/index.ts";
 import { type TestDatabase, testDatabase } from "../kernel/testing.ts";
-import {
-  createIntake,
-  createTelemetry,
-  type Intake,
-  keepDeadLetters,
-  type RefusalNote,
-  type Telemetry,
-  type UpMessage,
-} from "./index.ts";
+import { keepDeadLetters } from "./dead-letter.shell.ts";
+import { createIntake, type Intake, type RefusalNote } from "./intake.shell.ts";
+import type { UpMessage } from "./message.ts";
+import { createTelemetry, type Telemetry } from "./telemetry.shell.ts";
 
 /** Everything between a link and a query, real: journal and store in a folder of their own, PostgreSQL in a database of its own. */
 export type TelemetryWorld = AsyncDisposable & {

@@ -9,9 +9,10 @@ import { fileURLToPath } from "node:url";
 import { Problem } from "@tenfold/base";
 import fc from "fast-check";
 import { silentLog } from "../log.ts";
-import { type Batch, type ConsumeOptions, type Disk, type Journal, type JournalLimits, openJournal, realDisk } from "./index.ts";
+import type { Batch, ConsumeOptions } from "./consumption.ts";
+import { type Journal, openJournal } from "./journal.ts";
 import { encodeRecord, readRecord } from "./record.ts";
-import { gatherFor } from "./writer.ts";
+import { type Disk, gatherFor, type JournalLimits, realDisk } from "./writer.ts";
 
 type Scratch = AsyncDisposable & { dir: string; root: string };
 
@@ -27,14 +28,17 @@ const opened = (dir: string, limits: Partial<JournalLimits> = {}, disk: Disk = r
 function tokenStore() {
   const batches = new Map<string, string[]>();
   const seen: string[] = [];
+  /** Tokens that came again with other frames. Kept instead of thrown: the journal would try such a batch again for ever. */
+  const violations: string[] = [];
   return {
-    batches,
+    violations,
     seen,
     apply: async ({ token, frames }: Batch) => {
       const texts = frames.map((frame) => frame.toString());
       const before = batches.get(token);
-      if (before) assert.deepEqual(texts, before, `token ${token} came again with other frames`);
-      else {
+      if (before) {
+        if (before.join() !== texts.join()) violations.push(token);
+      } else {
         batches.set(token, texts);
         seen.push(...texts);
       }
@@ -132,8 +136,16 @@ test("wherever a crash cuts the newest segment behind what was synced, nothing a
         for (let life = 0; life < restarts; life++) {
           const journal = await opened(place, { segmentBytes: 1_500 });
           let fails = failing ? 1 : 0;
+          let crashed = false;
           const consumption = journal.consume(
-            consuming(async (batch) => (fails-- > 0 ? Promise.reject(new Error("not now")) : store.apply(batch)), { maxFrames: 7 }),
+            consuming(
+              async (batch, signal) => {
+                if (fails-- > 0) throw new Error("not now");
+                if (crashed) await once(signal, "abort");
+                else await store.apply(batch);
+              },
+              { maxFrames: 7 },
+            ),
           );
           for (const burst of bursts) {
             const frames = burst.map((size, i) => `${life}.${acknowledged.length + i}.${"x".repeat(size)}`);
@@ -141,7 +153,8 @@ test("wherever a crash cuts the newest segment behind what was synced, nothing a
             acknowledged.push(...frames);
           }
           if (life % 2 === 0) await consumption.caughtUp();
-          // The crash: a copy of the folder as it is now, with a half-written group at its end.
+          // The crash: nothing is applied from here on; a copy of the folder as it is now, with a half-written group at its end, lives on.
+          crashed = true;
           const copy = `${dir}-${life}`;
           await copyWithTornTail(place, { to: copy, torn, garbage });
           await journal.close();
@@ -151,6 +164,7 @@ test("wherever a crash cuts the newest segment behind what was synced, nothing a
         const consumption = last.consume(consuming(store.apply));
         await consumption.caughtUp();
         await last.close();
+        assert.deepEqual(store.violations, []);
         assert.deepEqual([...store.seen].sort(), [...acknowledged].sort());
       },
     ),

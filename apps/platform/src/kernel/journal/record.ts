@@ -4,11 +4,11 @@ import { crc32 } from "node:zlib";
  * One record: length of the payload (u32), CRC-32 of kind and payload (u32), kind (u8), payload; big-endian. A run of zeros is no
  * record, because the CRC of nothing but a zero kind is not zero.
  */
-export const recordHeaderBytes = 9;
+const recordHeaderBytes = 9;
 export const longestPayload = 1024 * 1024;
 
 /** `frame` is what somebody appended; `cut` fixes a batch before it is applied; `checkpoint` says up to where all is applied. */
-export const recordKinds = { frame: 1, cut: 2, checkpoint: 3 } as const;
+const recordKinds = { frame: 1, cut: 2, checkpoint: 3 } as const;
 export type RecordKind = keyof typeof recordKinds;
 
 /** A place in the journal: the segment's number and the byte in it. */

@@ -6,7 +6,7 @@ import type { Log } from "../log.ts";
 import { type ColumnStore, durableTable, storeProblems } from "./port.ts";
 
 /** Where the platform's own tables of the column store are written down. */
-export const storeMigrationsFolder = fileURLToPath(new URL("../../../migrations/clickhouse/", import.meta.url));
+const storeMigrationsFolder = fileURLToPath(new URL("../../../migrations/clickhouse/", import.meta.url));
 
 type Migration = { number: number; name: string; statements: string[]; sha256: string };
 

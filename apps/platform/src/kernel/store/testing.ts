@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { type Column, type ColumnStore, durableTable } from "./index.ts";
+import type { Column } from "./column.ts";
+import { type ColumnStore, durableTable } from "./port.ts";
 
 /** What both sides of the port must do alike. `open` is called once; the tests leave their tables in a database of their own. */
 export function contractOf(side: string, open: () => Promise<{ store: ColumnStore; end(): Promise<void> }>): void {
