@@ -56,6 +56,15 @@ export async function queuedDeployments(
   return rows.map(({ id, ...row }) => ({ deployment: id, ...row }));
 }
 
+/** Which of these still wait, now that the rollout is locked: an operator or another server may have been faster. */
+export async function stillQueued(tx: Transaction, scope: Scope, deployments: readonly string[]): Promise<Set<string>> {
+  const { rows } = await sql<{ id: string }>`
+    select id from rollouts.deployment where fleet = ${scope.fleet} and id = any(${deployments}::text[]) and state = 'queued'`.execute(
+    tx,
+  );
+  return new Set(rows.map(({ id }) => id));
+}
+
 /** Devices that took the release, or came back with it, and have no way back planned; or whose way back ended in silence before they returned. */
 export async function unrestoredDeployments(
   tx: Transaction,

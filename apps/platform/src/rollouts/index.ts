@@ -5,9 +5,10 @@ import { type Http, type Loop, startLoop } from "../kernel/index.ts";
 import type { RolloutsDeps } from "./deps.ts";
 import { harmedDevices, type PatchFact, patchFacts, timelineOf } from "./facts.shell.ts";
 import { type ObservedHeartbeat, type ObservedReport, observeHeartbeats, observeReports } from "./observe.shell.ts";
-import { documentsFor, reconcileDue } from "./reconcile.ts";
+import { reconcileDue } from "./reconcile.ts";
 import { routes } from "./routes.ts";
 import { haltedSince } from "./store.ts";
+import { documentsFor } from "./tell.shell.ts";
 
 export type { RolloutsDeps } from "./deps.ts";
 

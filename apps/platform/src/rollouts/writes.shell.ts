@@ -7,7 +7,7 @@ import type { StoredRelease } from "../releases/index.ts";
 import type { RolloutsDeps } from "./deps.ts";
 import { rolloutProblems } from "./errors.ts";
 import { placeDevices, stageSizes } from "./membership.ts";
-import { haltRollout } from "./reconcile.ts";
+import { haltRollout } from "./record.shell.ts";
 import {
   changePhase,
   findByIdempotencyKey,
