@@ -33,7 +33,8 @@ function installDependencies() {
   const mark = join(root, "node_modules", ".tenfold-lock");
   if (existsSync(mark) && readFileSync(mark, "utf8") === lock) return;
   say("installing dependencies from the lock file (once; about 800 MB on disk, most of it the telemetry engine) …");
-  npm(["ci", "--ignore-scripts", "--no-audit", "--no-fund"], root);
+  // Not `npm ci`: it refuses a lock file that lacks another platform's optional binaries, and mirrors do not all carry them.
+  npm(["install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error"], root);
   writeFileSync(mark, lock);
 }
 
@@ -50,7 +51,7 @@ function findNode() {
   mkdirSync(prefix, { recursive: true });
   writeFileSync(join(prefix, "package.json"), '{"private":true}\n');
   copyFileSync(join(root, ".npmrc"), join(prefix, ".npmrc"));
-  npm(["install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-save", `${name}@${wanted}`], prefix);
+  npm(["install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-save", "--loglevel", "error", `${name}@${wanted}`], prefix);
   if (!existsSync(binary)) stop(`npm's ${name} brought no ${binary}. Install Node ${wanted} by hand and try again.`);
   return binary;
 }
