@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bytes, counted, kpiValue, localTimes, percent, relative, sentence, short } from "./format.ts";
+import { bytes, counted, kpiValue, localTimes, percent, relative, sentence, short, timeTicks } from "./format.ts";
 
 const now = Date.parse("2026-11-22T12:00:00Z");
 
@@ -36,6 +36,12 @@ test("one device is not plural", () => {
 
 test("a sentence of the server shows the reader's clock", () => {
   assert.match(localTimes("Its lease lasts until 2026-11-22T21:55:18.926Z."), /^Its lease lasts until \d{2}:\d{2}:18\.$/);
+});
+
+test("a time axis tells the day once, and seconds only where its steps are shorter than a minute", () => {
+  const noon = Date.parse("2026-11-22T12:00:00") / 1_000;
+  assert.deepEqual(timeTicks([noon, noon + 300]), ["12:00\n22 Nov", "12:05"]);
+  assert.deepEqual(timeTicks([noon, noon + 5]), ["12:00:00\n22 Nov", "12:00:05"]);
 });
 
 test("sizes use decimal units", () => {

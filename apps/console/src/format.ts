@@ -44,10 +44,11 @@ export const localTimes = (text: string): string =>
 export function timeTicks(seconds: readonly number[]): string[] {
   const step = (seconds[1] ?? 0) - (seconds[0] ?? 0);
   const day = (second: number) => new Date(second * 1_000).toLocaleDateString("en-GB", { day: "numeric", month: "short" });
+  const clock = (second: number) => (step < 60 ? new Date(second * 1_000).toLocaleTimeString("en-GB") : clockTime(second * 1_000));
   return seconds.map((second, place) => {
     if (step >= 86_400) return day(second);
     const changed = place === 0 || day(second) !== day(seconds[place - 1] ?? second);
-    return changed ? `${clockTime(second * 1_000)}\n${day(second)}` : clockTime(second * 1_000);
+    return changed ? `${clock(second)}\n${day(second)}` : clock(second);
   });
 }
 

@@ -14,8 +14,10 @@ export function RecentRollouts({ rollouts }: { rollouts: readonly Rollout[] }) {
   if (rollouts.length === 0) {
     return (
       <Empty title="No rollout yet.">
-        <AppLink to={paths.releases()}>Register a release</AppLink>, then start a rollout: a canary goes first, and its gate stops
-        what is bad.
+        <p>
+          <AppLink to={paths.releases()}>Register a release</AppLink>, then start a rollout: a canary goes first, and its gate stops
+          what is bad.
+        </p>
       </Empty>
     );
   }

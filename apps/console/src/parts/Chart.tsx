@@ -17,22 +17,33 @@ export type ChartLine = {
   /** Writes a value on the axis and in the legend. */
   write?: (value: number) => string;
   height?: number;
+  /** The stretch of time to show, in milliseconds since the epoch; without it, as far as the values reach. */
+  span?: { from: number; to: number } | undefined;
 };
 
 /** A line over time. It is a picture: whoever shows it also offers the numbers as a table. */
-export function Chart({ times, values, label, unit, target, write = measured, height = 260 }: ChartLine) {
+export function Chart({ times, values, label, unit, target, write = measured, height = 260, span }: ChartLine) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<UPlot>(undefined);
   const scheme = useComputedColorScheme("light");
   const latest = useRef<UPlot.AlignedData>([[], []]);
   const withTarget = target !== undefined;
   latest.current = toColumns({ times, values, target });
+  const shown = useRef(span);
+  shown.current = span;
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: the colour scheme decides the colours that are read from the page
   useEffect(() => {
     const element = box.current;
     if (element === null) return;
-    const options = optionsFor(element, { width: element.clientWidth, height, unit, write, withTarget });
+    const options = optionsFor(element, {
+      width: element.clientWidth,
+      height,
+      unit,
+      write,
+      withTarget,
+      spanNow: () => shown.current,
+    });
     const made = new UPlot(options, latest.current, element);
     plot.current = made;
     const resize = new ResizeObserver(() => made.setSize({ width: element.clientWidth, height }));
@@ -45,7 +56,7 @@ export function Chart({ times, values, label, unit, target, write = measured, he
   }, [scheme, unit, height, withTarget, write]);
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: the columns are made anew exactly when one of these changes
-  useEffect(() => plot.current?.setData(latest.current), [times, values, target]);
+  useEffect(() => plot.current?.setData(latest.current), [times, values, target, span?.from, span?.to]);
 
   return <div ref={box} className={classes.chart} role="img" aria-label={label} />;
 }
@@ -55,9 +66,16 @@ function toColumns({ times, values, target }: Pick<ChartLine, "times" | "values"
   return target === undefined ? [x, [...values]] : [x, [...values], times.map(() => target)];
 }
 
-type Drawing = { width: number; height: number; unit: string | undefined; write: (value: number) => string; withTarget: boolean };
+type Drawing = {
+  width: number;
+  height: number;
+  unit: string | undefined;
+  write: (value: number) => string;
+  withTarget: boolean;
+  spanNow: () => ChartLine["span"];
+};
 
-function optionsFor(element: HTMLElement, { width, height, unit, write, withTarget }: Drawing): UPlot.Options {
+function optionsFor(element: HTMLElement, { width, height, unit, write, withTarget, spanNow }: Drawing): UPlot.Options {
   const style = getComputedStyle(element);
   const color = (name: string) => resolved(element, `var(${name})`);
   const axis: UPlot.Axis = {
@@ -70,6 +88,14 @@ function optionsFor(element: HTMLElement, { width, height, unit, write, withTarg
   return {
     width,
     height,
+    scales: {
+      x: {
+        range: (_, min, max) => {
+          const span = spanNow();
+          return span ? [span.from / 1_000, span.to / 1_000] : [min, max];
+        },
+      },
+    },
     cursor: { y: false, points: { size: 7 } },
     axes: [
       { ...axis, values: (_, splits) => timeTicks(splits) },

@@ -49,7 +49,9 @@ export function RolloutsPage() {
           {({ items }) =>
             items.length === 0 ? (
               <Empty title="No rollout yet.">
-                Register a signed release, then start a rollout. <AppLink to={paths.releases()}>Releases</AppLink>
+                <p>
+                  <AppLink to={paths.releases()}>Register a signed release</AppLink>, then start a rollout.
+                </p>
               </Empty>
             ) : (
               <Table label="Rollouts" columns={columns} rows={items} keyOf={(each) => each.id} />

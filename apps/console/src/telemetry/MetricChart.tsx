@@ -29,7 +29,7 @@ export function MetricChart({ id, metric, range }: Props) {
           <Empty title="No points in this stretch of time.">Choose a longer one.</Empty>
         ) : (
           <>
-            {table ? <Points series={found} /> : <Picture series={found} />}
+            {table ? <Points series={found} /> : <Picture series={found} span={{ from: Date.parse(from), to: Date.parse(to) }} />}
             <div className={classes.under}>
               <Switch
                 size="xs"
@@ -46,10 +46,10 @@ export function MetricChart({ id, metric, range }: Props) {
   );
 }
 
-function Picture({ series }: { series: Series }) {
+function Picture({ series, span }: { series: Series; span: { from: number; to: number } }) {
   const { times, values, label } = useMemo(() => toLine(series), [series]);
   if (values.length === 0) return <Points series={series} />;
-  return <Chart times={times} values={values} unit={series.unit} label={label} />;
+  return <Chart times={times} values={values} unit={series.unit} label={label} span={span} />;
 }
 
 /** Numbers only: a text metric is shown as a table. */
