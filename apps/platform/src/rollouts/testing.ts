@@ -153,6 +153,7 @@ export async function pretendFleet({ devices: count, effects = () => "good", see
       .flatMap((message) => (random() < weather ? [message, message] : [message]))
       .toSorted(() => (random() < weather ? 1 : -1));
 
+  let started = 0;
   const late: Parameters<typeof rollouts.observeReports>[0][number][] = [];
 
   /** Ten seconds of everybody's life. */
@@ -203,8 +204,12 @@ export async function pretendFleet({ devices: count, effects = () => "good", see
       };
       return createRelease(changing, who, { envelope: signRelease(statement, readPrivateKey(signer.privateKeyPem)), notes: "" });
     },
-    start: (plan: z.input<typeof rolloutPlan>, idempotencyKey?: string) =>
-      startRollout(deps, who, { plan: rolloutPlan.parse(plan), ...(idempotencyKey ? { idempotencyKey } : {}) }),
+    /** The id is the seed's, so that the same devices are the canary in every run. */
+    start: (plan: z.input<typeof rolloutPlan>, idempotencyKey?: string) => {
+      started += 1;
+      const id = `rol_${seed}_${started}`;
+      return startRollout(deps, who, { plan: rolloutPlan.parse(plan), id, ...(idempotencyKey ? { idempotencyKey } : {}) });
+    },
     /** Lives on until the rollout has ended; fails after `most` ticks. */
     async untilEnded(
       id: string,

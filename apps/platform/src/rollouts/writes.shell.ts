@@ -80,13 +80,18 @@ async function busyDevices(on: Queryable, scope: Scope): Promise<Set<string>> {
   return new Set(rows.map(({ device }) => device));
 }
 
-export type Start = { plan: RolloutPlan; idempotencyKey?: string };
+export type Start = {
+  plan: RolloutPlan;
+  idempotencyKey?: string;
+  /** Decides who is in the canary; given where a simulation must be repeatable. */
+  id?: string;
+};
 
 /** Starts a rollout: who is in which stage is decided here, once. A repeated idempotency key starts nothing and finds the first one. */
 export async function startRollout(
   deps: RolloutsDeps,
   { scope, actor }: Who,
-  { plan, idempotencyKey }: Start,
+  { plan, idempotencyKey, id: wanted }: Start,
 ): Promise<StoredRollout> {
   const { db, audit, clock, bus } = deps;
   const id = await db.transaction().execute(async (tx) => {
@@ -101,7 +106,7 @@ export async function startRollout(
         fix: "Preview it: the answer says why each device is left out.",
       });
     const at = clock.now();
-    const rollout = newId("rol", at);
+    const rollout = wanted ?? newId("rol", at);
     const places = placeDevices(
       rollout,
       targets,
