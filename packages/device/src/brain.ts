@@ -27,7 +27,7 @@ export type Brain = {
   wake(): Promise<Rest>;
   readonly picture: () => Picture;
   readonly link: () => Link | undefined;
-  /** Closes the link; the memory stays as it is. */
+  /** Closes the link and takes no further step; the memory stays as it is. */
   stop(): Promise<void>;
 };
 
@@ -45,6 +45,7 @@ export async function createBrain(deps: BrainDeps): Promise<Brain> {
     picture: () => mind.picture(),
     link: () => mind.link,
     async stop() {
+      mind.stopped = true;
       await mind.artifact?.close();
       await mind.link?.close();
       mind.link = undefined;
@@ -63,6 +64,7 @@ async function awaken({ body, config, chance, onStir, note = () => {} }: BrainDe
     note,
     memory,
     boot: await body.loadBoot(),
+    stopped: false,
     link: undefined,
     artifact: undefined,
     picture: () => ({
@@ -111,6 +113,7 @@ async function openLink(mind: Mind, stir: () => void): Promise<void> {
     },
   });
   if (!open) return mind.later(session.connecting);
+  if (mind.stopped) return link.close();
   mind.link = link;
   session.link = "up";
   session.connecting = { failures: 0, at: session.connecting.at };
@@ -121,6 +124,7 @@ async function openLink(mind: Mind, stir: () => void): Promise<void> {
 
 async function think(mind: Mind): Promise<Rest> {
   for (;;) {
+    if (mind.stopped) return { is: "wait", untilMono: Number.POSITIVE_INFINITY };
     await takeIn(mind);
     const step = nextStep(mind.picture());
     if (step.do === "wait") return { is: "wait", untilMono: step.untilMono };

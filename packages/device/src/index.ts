@@ -8,7 +8,7 @@ export { type Brain, type BrainDeps, createBrain, type Rest } from "./brain.ts";
 export { type CertificateWish, type Credentials, fetchCaCerts, type Proof, requestCertificate } from "./enroll.ts";
 export { deviceProblems } from "./errors.ts";
 export type { DeviceServer, Identity } from "./https.ts";
-export { ackMs, connectLink, type LinkWish, subscriptions } from "./link.ts";
+export { ackMs, connectLink, type LinkWish, refusedForGood, subscriptions } from "./link.ts";
 export { freshMemory, type Memory, parseMemory, type Update } from "./memory.ts";
 export { heartbeatOf, type Sample, senml, topics } from "./messages.ts";
 export { failure, type Note } from "./mind.ts";

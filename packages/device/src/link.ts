@@ -18,6 +18,11 @@ export type LinkWish = {
 const connectMs = 15_000;
 /** The platform acknowledges when a message is durable, within milliseconds; this long means that it does not. */
 export const ackMs = 15_000;
+/**
+ * Whether a PUBACK's reason code means that this message will never be taken: the topic is not the device's, or its content is no
+ * message (MQTT 5 3.4.2.1). Every other refusal is about now, and the message is sent again.
+ */
+export const refusedForGood = (reason: number): boolean => [0x87, 0x90, 0x99].includes(reason);
 export const subscriptions = (device: string) => [
   `devices/${device}/deployments/next`,
   `devices/${device}/state/desired`,
@@ -104,9 +109,9 @@ async function publish(client: MqttClient, { topic, payload }: { topic: string; 
   try {
     await Promise.race([client.publishAsync(topic, payload, { qos: 1 }), unanswered, lost.promise]);
   } catch (cause) {
-    if (cause instanceof ErrorWithReasonCode)
-      throw deviceProblems.publish_refused(`${topic} was refused: ${describeError(cause)}`, { cause });
-    throw cause;
+    if (!(cause instanceof ErrorWithReasonCode)) throw cause;
+    const make = refusedForGood(cause.code) ? deviceProblems.publish_refused : deviceProblems.publish_unanswered;
+    throw make(`${topic} was not taken: ${describeError(cause)}`, { cause });
   } finally {
     client.off("close", onClose);
     given.abort();

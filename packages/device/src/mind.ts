@@ -15,6 +15,8 @@ export type Mind = {
   readonly config: DeviceConfig;
   readonly session: Session;
   readonly note: Note;
+  /** Set once, when the body is taken away. */
+  stopped: boolean;
   memory: Memory;
   boot: BootRecord;
   link: Link | undefined;

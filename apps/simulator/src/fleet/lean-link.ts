@@ -1,5 +1,5 @@
 import { connect as connectTls, type TLSSocket } from "node:tls";
-import { ackMs, deviceProblems, type Link, type LinkWish, subscriptions } from "@tenfold/device";
+import { ackMs, deviceProblems, type Link, type LinkWish, refusedForGood, subscriptions } from "@tenfold/device";
 import mqttPacket, { type Packet } from "mqtt-packet";
 
 /** A link that the fleet's one sweep keeps an eye on, so that no link needs a timer of its own. */
@@ -12,6 +12,8 @@ export type LeanLink = Link & {
 type Waiting = { resolve: () => void; reject: (error: Error) => void; until: number; topic: string };
 
 type Leanness = LinkWish & { now: () => number; breakAt: number; signal: AbortSignal; onAck?: (tookMs: number) => void };
+
+const refusal = (reason: number) => (refusedForGood(reason) ? deviceProblems.publish_refused : deviceProblems.publish_unanswered);
 
 const v5 = { protocolVersion: 5 } as const;
 
@@ -80,7 +82,7 @@ function createLink(
     waiting.delete(id ?? 0);
     onAck?.(now() - (one.until - ackMs));
     if (reason < 0x80) one.resolve();
-    else one.reject(deviceProblems.publish_refused(`${one.topic} was refused with reason ${reason}.`));
+    else one.reject(refusal(reason)(`${one.topic} was not taken: reason ${reason}.`));
   };
   const greeted = (reason: number): void => {
     if (reason >= 0x80) {

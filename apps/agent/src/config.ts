@@ -1,0 +1,145 @@
+import { readFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { dirname, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { parseDuration } from "@tenfold/base";
+import { deviceIdPattern } from "@tenfold/contracts";
+import type { DeviceServer, Identity } from "@tenfold/device";
+import { type PublicKey, readPublicKey } from "@tenfold/ota";
+
+/** What the agent was told. Files are read; lengths of time are milliseconds. */
+export type AgentConfig = {
+  readonly device: string;
+  readonly model: string;
+  readonly https: DeviceServer;
+  readonly mqtt: DeviceServer;
+  readonly state: string;
+  /** The manufacturer's identity, or a one-time code. Needed only until the first certificate is there. */
+  readonly idevid: Identity | undefined;
+  readonly code: string | undefined;
+  readonly trustedKeys: readonly PublicKey[];
+  readonly securityFloor: string | undefined;
+  readonly firmwareVersion: string;
+  readonly heartbeatMs: number;
+  readonly telemetryMs: number;
+  /** A program that judges new firmware: exit 0 within a minute is good. */
+  readonly selfTest: string | undefined;
+  readonly queueRows: number;
+};
+
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+}
+
+const text = { type: "string" } as const;
+const flags = {
+  config: text,
+  device: text,
+  model: text,
+  server: text,
+  "mqtt-server": text,
+  ca: text,
+  state: text,
+  "idevid-cert": text,
+  "idevid-key": text,
+  code: text,
+  "release-keys": text,
+  "security-floor": text,
+  "firmware-version": text,
+  heartbeat: text,
+  telemetry: text,
+  "self-test": text,
+  "queue-rows": text,
+} as const;
+type Key = Exclude<keyof typeof flags, "config">;
+
+const defaults: Partial<Record<Key, string>> = {
+  device: hostname(),
+  model: "linux",
+  state: "/var/lib/tenfold-agent",
+  "firmware-version": "0.0.0",
+  heartbeat: "30s",
+  telemetry: "10s",
+  "queue-rows": "100000",
+};
+
+/** Flags over the file (`--config FILE`, a flat JSON object with the flags' names) over defaults. Throws ConfigError with the fix. */
+export function readConfig(args: string[]): AgentConfig {
+  const given = parse(args);
+  const { config, ...values } = given;
+  const settings: Partial<Record<Key, string>> = { ...defaults, ...(config === undefined ? {} : readFile(config)), ...values };
+  const need = (key: Key): string => settings[key] ?? fail(`--${key} is missing.`);
+  const file = (key: Key): string => readText(need(key), key);
+  const ca = file("ca");
+  const device = need("device");
+  if (!deviceIdPattern.test(device)) fail(`--device ${device} cannot be a device's name: letters, digits and . _ : - only.`);
+  const https = address(need("server"), "https:", "server");
+  return {
+    device,
+    model: need("model"),
+    https: { url: https, ca },
+    mqtt: { url: address(settings["mqtt-server"] ?? `mqtts://${new URL(https).hostname}:8883`, "mqtts:", "mqtt-server"), ca },
+    state: resolve(need("state")),
+    idevid: settings["idevid-cert"] === undefined ? undefined : { cert: file("idevid-cert"), key: file("idevid-key") },
+    code: settings.code,
+    trustedKeys: settings["release-keys"] === undefined ? [] : publicKeys(file("release-keys")),
+    securityFloor: settings["security-floor"],
+    firmwareVersion: need("firmware-version"),
+    heartbeatMs: duration(need("heartbeat"), "heartbeat"),
+    telemetryMs: duration(need("telemetry"), "telemetry"),
+    selfTest: settings["self-test"],
+    queueRows: whole(need("queue-rows"), "queue-rows"),
+  };
+}
+
+function parse(args: string[]): Partial<Record<keyof typeof flags, string>> {
+  try {
+    return parseArgs({ args, options: flags, strict: true }).values;
+  } catch (cause) {
+    throw new ConfigError(cause instanceof Error ? cause.message : String(cause), { cause });
+  }
+}
+
+/** Paths in a file are meant from the file's own folder. */
+function readFile(path: string): Partial<Record<Key, string>> {
+  const settings: Partial<Record<Key, string>> = {};
+  const read: unknown = JSON.parse(readText(path, "config"));
+  if (typeof read !== "object" || read === null) fail(`${path} must hold a JSON object.`);
+  for (const [key, value] of Object.entries(read)) {
+    if (!isKey(key)) fail(`${path}: there is no setting "${key}". Known: ${Object.keys(flags).join(", ")}.`);
+    if (typeof value !== "string") fail(`${path}: ${key} must be a text.`);
+    settings[key] = isPath(key) ? resolve(dirname(path), value) : value;
+  }
+  return settings;
+}
+
+const isKey = (key: string): key is Key => key !== "config" && Object.hasOwn(flags, key);
+const isPath = (key: Key): boolean => ["ca", "state", "idevid-cert", "idevid-key", "release-keys", "self-test"].includes(key);
+
+function publicKeys(pem: string): PublicKey[] {
+  const blocks = pem.match(/-----BEGIN PUBLIC KEY-----[^-]+-----END PUBLIC KEY-----/g) ?? [];
+  return blocks.length > 0 ? blocks.map(readPublicKey) : fail("--release-keys holds no public key in PEM form.");
+}
+
+function readText(path: string, key: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (cause) {
+    throw new ConfigError(`--${key}: ${path} cannot be read.`, { cause });
+  }
+}
+
+function address(url: string, protocol: string, key: Key): string {
+  if (!URL.canParse(url) || new URL(url).protocol !== protocol)
+    fail(`--${key} must be an address such as ${protocol}//fleet.example:8443, not ${url}.`);
+  return url;
+}
+
+const duration = (value: string, key: Key): number =>
+  parseDuration(value) ?? fail(`--${key} must be a length of time such as 30s, not ${value}.`);
+const whole = (value: string, key: Key): number =>
+  /^\d{1,9}$/.test(value) ? Number(value) : fail(`--${key} must be a whole number, not ${value}.`);
+
+function fail(message: string): never {
+  throw new ConfigError(message);
+}

@@ -1,0 +1,21 @@
+export const help = `The Tenfold device agent: enrolls, reports, updates. One process, one folder.
+
+  node apps/agent/src/main.ts --server https://fleet.example:8443 --ca ca.pem [flags]
+
+Flags (or the same names in a flat JSON object given by --config FILE; flags win)
+  --server URL              the platform's device endpoint
+  --mqtt-server URL         default mqtts://<same host>:8883
+  --ca FILE                 the authority that vouches for the platform (data/pki/ca.pem there)
+  --device NAME             default: the host name
+  --model NAME              default linux
+  --state DIR               default /var/lib/tenfold-agent
+  --idevid-cert FILE --idevid-key FILE   the manufacturer's identity, or
+  --code CODE               a one-time code: tenfold enroll code NAME
+  --release-keys FILE       public ed25519 keys (PEM) whose releases are installed; without it no update is taken
+  --security-floor VERSION  never run anything older
+  --firmware-version V      what the machine runs before its first update (default 0.0.0)
+  --heartbeat 30s  --telemetry 10s
+  --self-test PROGRAM       judges new firmware: exit 0 within a minute keeps it
+  --queue-rows 100000       messages kept on disk while offline; the oldest give way
+
+It logs one JSON object a line. SIGTERM ends it within 5 s. Exit codes: 0 ended, 1 failed, 2 wrong flags.`;
