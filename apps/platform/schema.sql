@@ -228,6 +228,17 @@ create table enrollment.trust_anchor (
   constraint trust_anchor_fleet_fingerprint_key UNIQUE (fleet, fingerprint),
   constraint trust_anchor_unknown_devices_check CHECK ((unknown_devices = ANY (ARRAY['approve'::text, 'refuse'::text])))
 );
+create table kernel.idempotency_key (
+  fleet text not null,
+  actor text not null,
+  key text not null,
+  operation text not null,
+  request_sha256 bytea not null,
+  claimed_at timestamp with time zone not null,
+  status integer,
+  answer text,
+  constraint idempotency_key_pkey PRIMARY KEY (fleet, actor, key)
+);
 create table kernel.migration (
   number integer not null,
   name text not null,
@@ -447,7 +458,6 @@ create table rollouts.deployment (
   watched boolean not null generated always as (((state = ANY (ARRAY['offered'::text, 'downloading'::text, 'downloaded'::text, 'verified'::text, 'installing'::text, 'rebooting'::text, 'validating'::text])) OR (((state = 'unresponsive'::text) OR ((state = 'skipped'::text) AND (reason = 'silent_after_offer'::text))) AND (returned_at IS NULL)))) stored,
   constraint deployment_pkey PRIMARY KEY (fleet, id),
   constraint deployment_fleet_rollout_device_rollback_attempt_key UNIQUE (fleet, rollout, device, rollback, attempt),
-  constraint deployment_fleet_rollout_fkey FOREIGN KEY (fleet, rollout) REFERENCES rollouts.rollout(fleet, id),
   constraint deployment_returned_with_check CHECK ((returned_with = ANY (ARRAY['new'::text, 'old'::text]))),
   constraint deployment_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'offered'::text, 'downloading'::text, 'downloaded'::text, 'verified'::text, 'installing'::text, 'rebooting'::text, 'validating'::text, 'succeeded'::text, 'failed'::text, 'rolled_back'::text, 'unresponsive'::text, 'skipped'::text, 'cancelled'::text])))
 );
@@ -466,6 +476,7 @@ create table rollouts.rollout (
   stage integer not null default 0,
   waived_stage integer,
   halted_at timestamp with time zone,
+  halted_because text,
   created_by text not null,
   created_at timestamp with time zone not null,
   ended_at timestamp with time zone,
@@ -565,6 +576,7 @@ CREATE INDEX certificate_issuer_revoked_at_idx ON enrollment.certificate USING b
 CREATE INDEX certificate_key_fingerprint_idx ON enrollment.certificate USING btree (key_fingerprint);
 CREATE INDEX one_time_code_fleet_serial_id_idx ON enrollment.one_time_code USING btree (fleet, serial, id DESC);
 CREATE INDEX pending_fleet_state_first_seen_at_idx ON enrollment.pending USING btree (fleet, state, first_seen_at);
+CREATE INDEX idempotency_key_age ON kernel.idempotency_key USING btree (claimed_at);
 CREATE INDEX alert_devices ON monitoring.alert USING gin (devices);
 CREATE UNIQUE INDEX alert_open ON monitoring.alert USING btree (fleet, rule, subject_kind, subject_id) WHERE (state = 'firing'::text);
 CREATE INDEX alert_page ON monitoring.alert USING btree (fleet, state, id DESC);

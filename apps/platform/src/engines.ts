@@ -1,6 +1,7 @@
 import { chmod, mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Config } from "./config.ts";
+import type { Ending } from "./ending.ts";
 import {
   type Blobs,
   type ColumnStore,
@@ -26,49 +27,41 @@ export type Engines = {
   blobs: Blobs;
   /** Which kind each is, for `/api/v1/version`. */
   kinds: Record<string, string>;
-  /** In the reverse order of their start. */
-  stop(): Promise<void>;
 };
 
-/** Starts the embedded engines, or connects to those that the configuration names. What was started is stopped again when a later one fails. */
-export async function startEngines({ config, log }: { config: Config; log: Log }): Promise<Engines> {
+/** Starts the embedded engines, or connects to those that the configuration names. `ending` stops what was started, in the reverse order. */
+export async function startEngines({ config, log, ending }: { config: Config; log: Log; ending: Ending }): Promise<Engines> {
   const dataDir = resolve(config.data);
   await mkdir(dataDir, { recursive: true });
   // The embedded database's user must be able to pass through; what is secret below has a mode of its own.
   await chmod(dataDir, 0o755);
-  const stops: (() => Promise<void>)[] = [];
-  const stop = async () => {
-    for (const end of stops.splice(0).toReversed()) await end();
+  // Both engines start at the same time: together they take most of a cold start.
+  const [database, store] = await Promise.allSettled([
+    startDatabase({ config, dataDir, log }),
+    startStore({ config, dataDir, log }),
+  ]);
+  if (store.status === "fulfilled") ending.add("telemetry store", stopMs, () => store.value.close());
+  if (database.status === "fulfilled") ending.add("postgresql", stopMs, database.value.stop);
+  if (store.status === "rejected") throw store.reason;
+  if (database.status === "rejected") throw database.reason;
+  const journal = await openJournal({
+    dir: join(dataDir, "journal"),
+    log: log.child({ part: "journal" }),
+    limits: { quotaBytes: config["journal.max.bytes"] },
+  });
+  ending.add("journal", stopMs, () => journal.close());
+  const blobs = await openBlobs(join(dataDir, "blobs"));
+  const kinds = {
+    postgresql: config["database.url"] === undefined ? "embedded" : "external",
+    clickhouse: config["clickhouse.url"] === undefined ? "embedded (chdb)" : "external",
+    journal: "file",
+    artifacts: "file",
   };
-  try {
-    // Both engines start at the same time: together they take most of a cold start.
-    const [database, store] = await Promise.allSettled([
-      startDatabase({ config, dataDir, log }),
-      startStore({ config, dataDir, log }),
-    ]);
-    if (store.status === "fulfilled") stops.push(() => store.value.close());
-    if (database.status === "fulfilled") stops.push(database.value.stop);
-    if (store.status === "rejected") throw store.reason;
-    if (database.status === "rejected") throw database.reason;
-    const journal = await openJournal({
-      dir: join(dataDir, "journal"),
-      log: log.child({ part: "journal" }),
-      limits: { quotaBytes: config["journal.max.bytes"] },
-    });
-    stops.push(() => journal.close());
-    const blobs = await openBlobs(join(dataDir, "blobs"));
-    const kinds = {
-      postgresql: config["database.url"] === undefined ? "embedded" : "external",
-      clickhouse: config["clickhouse.url"] === undefined ? "embedded (chdb)" : "external",
-      journal: "file",
-      artifacts: "file",
-    };
-    return { dataDir, db: database.value.db, store: store.value, journal, blobs, kinds, stop };
-  } catch (error) {
-    await stop();
-    throw error;
-  }
+  return { dataDir, db: database.value.db, store: store.value, journal, blobs, kinds };
 }
+
+/** For each engine; what is not down by then is stopped by its own watchdog when the process ends. */
+const stopMs = 6_000;
 
 type Start = { config: Config; dataDir: string; log: Log };
 
@@ -76,19 +69,20 @@ async function startDatabase({ config, dataDir, log }: Start): Promise<{ db: Dat
   const part = log.child({ part: "postgresql" });
   const external = config["database.url"];
   const embedded = external === undefined ? await startEmbedded({ folder: join(dataDir, "postgres"), log: part }) : undefined;
-  try {
-    const url = external ?? embedded?.url ?? "";
-    await migrate({ url, log: part });
-    const { db, close } = await openDatabase({ url, log: part });
-    return {
-      db,
-      async stop() {
-        await close();
-        await embedded?.stop();
-      },
-    };
-  } catch (error) {
+  const url = external ?? embedded?.url ?? "";
+  let close = async () => {};
+  const stop = async () => {
+    await close();
     await embedded?.stop();
+  };
+  try {
+    // Opening it looks at the server: one that is too old or not durable is refused before anything is written to it.
+    const opened = await openDatabase({ url, log: part });
+    close = opened.close;
+    await migrate({ url, log: part });
+    return { db: opened.db, stop };
+  } catch (error) {
+    await stop();
     throw error;
   }
 }

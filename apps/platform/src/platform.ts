@@ -8,8 +8,9 @@ import { sql } from "kysely";
 import { accessRoutes, createAccess } from "./access/index.ts";
 import type { Config } from "./config.ts";
 import { serveConsole } from "./console.ts";
+import { createEnding, type Ending } from "./ending.ts";
 import { announceEndpoints, type Endpoints, listening } from "./endpoints.ts";
-import { type Engines, startEngines } from "./engines.ts";
+import { startEngines } from "./engines.ts";
 import { createEnrollment } from "./enrollment/index.ts";
 import { healthRoutes } from "./health.ts";
 import {
@@ -48,7 +49,7 @@ export type Platform = {
   version: string;
   /** What to print: name and address of each way in. */
   endpoints: Record<string, string>;
-  /** Stops accepting, commits and acknowledges what was taken, then stops the engines. */
+  /** Stops accepting, commits and acknowledges what was taken, then stops the engines. Each part has a deadline. Safe to call twice. */
   stop(): Promise<void>;
 };
 
@@ -62,21 +63,26 @@ export type PlatformOptions = {
   processMetrics?: "collect" | "omit";
 };
 
-const drainMs = 5_000;
+/** How long the links may take to be answered for what they handed over. */
+const drainMs = 3_000;
 
-/** Builds every part once, in order: engines, who may, what devices there are, their ways in, what they say, what they should run. */
+/**
+ * Builds every part once, in order: engines, who may, what devices there are, their ways in, what they say, what they should run. When a
+ * part cannot be started, those before it are stopped again, and nothing is left running.
+ */
 export async function startPlatform(options: PlatformOptions): Promise<Platform> {
-  const engines = await startEngines(options);
+  const ending = createEnding(options.log);
   try {
-    return await build(options, engines);
+    return await build(options, ending);
   } catch (error) {
-    await engines.stop();
+    await ending.end();
     throw error;
   }
 }
 
-async function build(options: PlatformOptions, engines: Engines): Promise<Platform> {
+async function build(options: PlatformOptions, ending: Ending): Promise<Platform> {
   const { config, log, clock = systemClock, answers = "stringify", processMetrics = "collect" } = options;
+  const engines = await startEngines({ config, log, ending });
   const { db, store, journal, blobs, dataDir } = engines;
   const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string };
   const startedAt = new Date(clock.now()).toISOString();
@@ -84,7 +90,7 @@ async function build(options: PlatformOptions, engines: Engines): Promise<Platfo
   const metrics = createMetrics({ processMetrics });
   const part = (name: string) => log.child({ part: name });
 
-  const access = createAccess({ db, clock, log: part("access") });
+  const access = createAccess({ db, clock, log: part("access"), publicUrl: config["public.url"] });
   const { audit } = access;
   const registry = createRegistry({ db, bus, clock, log: part("registry"), audit });
   const hostnames = config["device.hostnames"];
@@ -119,6 +125,8 @@ async function build(options: PlatformOptions, engines: Engines): Promise<Platfo
   const onRefused = ({ device, at, because, detail }: RefusalNote) => refusals.add({ device, at, reason: `${because}: ${detail}` });
   const intake = createIntake({ journal, putAside, onRefused, log: part("intake"), metrics });
   const telemetry = createTelemetry({ store, db, bus, clock, log: part("telemetry"), intake, putAside });
+  ending.add("notes", 3_000, () => Promise.all([refusals.stop(), contacts.stop(), telemetry.stop()]));
+  ending.add("intake", 3_000, () => intake.stop());
 
   // Who is connected. The endpoint asks, hands over, and is told what to send; what it knows of a device it knows from its certificate.
   const links = createLinks({
@@ -133,7 +141,11 @@ async function build(options: PlatformOptions, engines: Engines): Promise<Platfo
     clock,
     log: part("links"),
     metrics,
-    limits: { maxConnections: config["mqtt.max.connections"], ratePerS: config["device.messages.per.second"], burst: config["device.burst"] },
+    limits: {
+      maxConnections: config["mqtt.max.connections"],
+      ratePerS: config["device.messages.per.second"],
+      burst: config["device.burst"],
+    },
   });
 
   // What devices should run.
@@ -227,7 +239,7 @@ async function build(options: PlatformOptions, engines: Engines): Promise<Platfo
 
   // What people look at.
   const authenticate = (request: FastifyRequest) => access.authenticate(request);
-  const http = await createHttp({ log: part("http"), authenticate, version, answers });
+  const http = await createHttp({ log: part("http"), authenticate, version, answers, remember: { db, clock } });
   healthRoutes(http, {
     metrics,
     checks: [
@@ -239,7 +251,7 @@ async function build(options: PlatformOptions, engines: Engines): Promise<Platfo
   serve(http, api.getVersion, async () => ({ version, node: process.version, startedAt, engines: engines.kinds }));
   http.get("/api/openapi.json", guarded("anyone"), async () => http.swagger());
   liveEvents(http, bus);
-  accessRoutes(http, { access, publicUrl: config["public.url"] });
+  accessRoutes(http, { access });
   registryRoutes(http, {
     db,
     clock,
@@ -265,7 +277,10 @@ async function build(options: PlatformOptions, engines: Engines): Promise<Platfo
   releases.deviceRoutes(deviceHttp);
   enrollment.onServerTls((tls) => deviceHttp.server.setSecureContext(tls));
 
-  // Everything is built: first the loops and what an earlier process acknowledged, then the doors.
+  // Everything is built: first the loops and what an earlier process acknowledged, then the doors. The end goes the other way: what came
+  // in through the doors is acknowledged, the loops stop, the intake finishes its batch, and the engines go last.
+  ending.add("loops", 3_000, () => Promise.all([monitoring.stop(), rollouts.stop(), enrollment.stop()]));
+  ending.add("doors", 2 * drainMs, () => Promise.all([links.close({ drainMs }), deviceHttp.close(), http.close()]));
   intake.start();
   enrollment.start();
   rollouts.start();
@@ -273,6 +288,7 @@ async function build(options: PlatformOptions, engines: Engines): Promise<Platfo
   const endpoints = await openDoors();
   const { setUpUrl } = await access.bootstrap({ dataDir, baseUrl: config["public.url"] ?? endpoints.url });
   const withdraw = await announceEndpoints(dataDir, endpoints);
+  ending.add("announcement", 1_000, withdraw);
 
   async function openDoors(): Promise<Endpoints> {
     const {
@@ -303,14 +319,7 @@ async function build(options: PlatformOptions, engines: Engines): Promise<Platfo
       "device MQTT": endpoints.mqttUrl,
       "data folder": dataDir,
     },
-    async stop() {
-      await withdraw();
-      await Promise.all([links.close({ drainMs }), deviceHttp.close(), http.close()]);
-      await Promise.all([monitoring.stop(), rollouts.stop(), enrollment.stop()]);
-      await intake.stop();
-      await Promise.all([refusals.stop(), contacts.stop(), telemetry.stop()]);
-      await engines.stop();
-    },
+    stop: () => ending.end(),
   };
 }
 

@@ -79,6 +79,7 @@ export const accessOperations = {
     body: z.strictObject({ name: z.string().min(1).max(100), role: role.default("admin") }),
     response: z.object({ url: z.string(), expiresAt: timestamp }),
     status: 201,
+    answer: "shown_once",
   }),
   listServiceAccounts: operation({
     name: "listServiceAccounts",
@@ -97,6 +98,7 @@ export const accessOperations = {
     body: z.strictObject({ name: z.string().min(1).max(100), role }),
     response: serviceAccount.extend({ token: z.string() }),
     status: 201,
+    answer: "shown_once",
   }),
   revokeServiceAccount: operation({
     name: "revokeServiceAccount",

@@ -115,6 +115,7 @@ export const enrollmentOperations = {
     body: z.strictObject({ serial: deviceId, lifetimeS: z.int().min(60).max(604_800).default(3_600) }),
     response: z.object({ serial: z.string(), code: z.string(), expiresAt: timestamp }),
     status: 201,
+    answer: "shown_once",
   }),
   listEnrollmentAttempts: operation({
     name: "listEnrollmentAttempts",

@@ -25,6 +25,8 @@ export type Operation<
   readonly response: R;
   /** The status of success: 200, or 201 where something was made. */
   readonly status: 200 | 201;
+  /** `shown_once`: it holds a secret that the server keeps nowhere, so that it cannot be answered a second time. */
+  readonly answer: "plain" | "shown_once";
 };
 
 type Spec<P, Q, B, R> = {
@@ -38,6 +40,7 @@ type Spec<P, Q, B, R> = {
   body?: B;
   response: R;
   status?: 200 | 201;
+  answer?: "shown_once";
 };
 
 // The casts below hold because a type parameter whose part is absent keeps its default, ZodUndefined.
@@ -55,7 +58,8 @@ export function operation<
     query = nothing as unknown as Q,
     body = nothing as unknown as B,
     status = 200,
+    answer = "plain",
     ...rest
   } = spec;
-  return { ...rest, params, query, body, status };
+  return { ...rest, params, query, body, status, answer };
 }

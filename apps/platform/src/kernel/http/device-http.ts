@@ -3,6 +3,7 @@ import type { Server as TlsServer } from "node:https";
 import type { TLSSocket } from "node:tls";
 import fastify, { type FastifyInstance } from "fastify";
 import type { Log } from "../log.ts";
+import { drains } from "./drain.ts";
 import { answerProblem, httpProblems, sendProblem } from "./problems.ts";
 
 /** What a TLS endpoint shows, and whom it takes for a hint: PEM, the chain with the leaf first. */
@@ -23,9 +24,10 @@ export function createDeviceHttp({ tls, log }: { tls: TlsIdentity; log: Log }): 
     bodyLimit: 256 * 1024,
     requestTimeout: 30_000,
     keepAliveTimeout: 30_000,
-    forceCloseConnections: true,
+    forceCloseConnections: "idle",
     routerOptions: { maxParamLength: 300 },
   });
+  drains(app);
   // Node tells of a handshake that failed or took too long, but leaves the socket open (measured): it must be closed here.
   app.server.on("tlsClientError", (_error, socket) => socket.destroy());
   app.setErrorHandler(answerProblem(log));

@@ -5,7 +5,12 @@ import { type Actor, may, type Operation, type Permission, type Role } from "@te
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { createJsonSchemaTransform, validatorCompiler } from "fastify-type-provider-zod";
 import { z } from "zod";
+import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
+import type { Database } from "../postgres/index.ts";
+import { drains } from "./drain.ts";
+import { etags } from "./etag.ts";
+import { idempotency } from "./idempotency.ts";
 import { answerProblem, httpProblems, sendProblem } from "./problems.ts";
 
 export type Http = FastifyInstance;
@@ -22,27 +27,32 @@ export type HttpOptions = {
   version: string;
   /** In tests each answer is held against its schema; in production it is only written out (measured: 1.35 to 3 times faster). */
   answers: "validate" | "stringify";
+  /** Where requests with an Idempotency-Key are remembered; without it the header is left alone. */
+  remember?: { db: Database; clock: Clock };
 };
 
 declare module "fastify" {
-  type FastifyRequest = {
+  // biome-ignore lint/style/useConsistentTypeDefinitions: only an interface can be added to.
+  interface FastifyRequest {
     identity: Identity | undefined;
-  };
-  type FastifyContextConfig = {
+  }
+  // biome-ignore lint/style/useConsistentTypeDefinitions: only an interface can be added to.
+  interface FastifyContextConfig {
     permission?: Permission | "anyone";
-  };
+    operation?: Operation;
+  }
 }
 
 const bodyLimit = 32 * 1024 * 1024;
 
 /** The operator API's server, with no route yet. Every route under /api/ must say who may call it, or it is refused at start. */
-export async function createHttp({ log, authenticate, version, answers }: HttpOptions): Promise<Http> {
+export async function createHttp({ log, authenticate, version, answers, remember }: HttpOptions): Promise<Http> {
   const app = fastify({
     logger: false,
     bodyLimit,
     requestTimeout: 60_000,
     connectionTimeout: 120_000,
-    forceCloseConnections: true,
+    forceCloseConnections: "idle",
     routerOptions: { maxParamLength: 300 },
   });
   app.setValidatorCompiler(validatorCompiler);
@@ -71,6 +81,9 @@ export async function createHttp({ log, authenticate, version, answers }: HttpOp
     request.identity = await authenticate(request);
     if (wanted !== "anyone") assertMay(request.identity, wanted);
   });
+  drains(app);
+  etags(app);
+  if (remember) idempotency(app, { ...remember, log });
   await app.register(cookie);
   await app.register(swagger, {
     openapi: {
@@ -118,7 +131,7 @@ export function serve<Op extends Operation>(app: Http, operation: Op, handle: (a
   app.route({
     method: operation.method,
     url: `/api/v1${operation.path}`,
-    ...guarded(operation.permission),
+    config: { permission: operation.permission, operation },
     schema: {
       operationId: operation.name,
       summary: operation.summary,

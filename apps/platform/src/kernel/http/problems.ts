@@ -13,6 +13,7 @@ export const httpProblems = defineProblems({
   not_allowed: 403,
   origin_refused: 403,
   route_unknown: 404,
+  precondition_unsupported: 412,
   too_many_requests: 429,
   internal: 500,
   shutting_down: 503,
