@@ -31,6 +31,7 @@ test("what the table allows passes", () => {
     [`${platform}/rollouts/index.ts`, `${platform}/registry/index.ts`],
     [`${platform}/rollouts/plan.ts`, `${platform}/rollouts/gate.ts`],
     [`${platform}/rollouts/plan.test.ts`, `${platform}/kernel/testing.ts`],
+    ["apps/platform/test/fleet.ts", "packages/device/src/index.ts"],
     ["packages/device/src/brain.test.ts", "packages/testkit/src/index.ts"],
     ["apps/simulator/src/fleet.ts", "packages/testkit/src/index.ts"],
   ];
