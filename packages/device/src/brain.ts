@@ -46,10 +46,12 @@ export async function createBrain(deps: BrainDeps): Promise<Brain> {
     link: () => mind.link,
     async stop() {
       mind.stopped = true;
-      await mind.artifact?.close();
-      await mind.link?.close();
+      const { link } = mind;
+      // Forgotten first: a link that is closed on purpose is not one that went down.
       mind.link = undefined;
       mind.session.link = "down";
+      await mind.artifact?.close();
+      await link?.close();
     },
   };
 }

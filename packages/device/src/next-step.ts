@@ -29,6 +29,7 @@ export function nextStep(picture: Picture): Step {
   return (
     identityStep(picture) ??
     linkStep(picture) ??
+    armStep(picture) ??
     reportStep(picture) ??
     telemetryStep(picture) ??
     updateStep(picture) ?? { do: "wait", untilMono: wakeAt(picture) }
@@ -84,10 +85,17 @@ function downloadStep({ now, mono, session }: Picture, update: Update): Step | u
   return session.downloading.at <= mono ? { do: "download", update } : undefined;
 }
 
-function rebootStep({ now, boot, config }: Picture, update: Update): Step | undefined {
+/**
+ * [docs/protocol/updates.md U17] Before the platform is told of a reboot, the next start must be the new firmware's: power that fails
+ * between the two would otherwise look like a fall back.
+ */
+function armStep({ memory: { update }, boot }: Picture): Step | undefined {
+  return update?.stage === "rebooting" && boot.trial?.tag !== update.deployment ? { do: "arm", update } : undefined;
+}
+
+function rebootStep({ now, config }: Picture, update: Update): Step | undefined {
   // The platform should know of the reboot before the silence, but an update does not hang on its answer.
-  if (update.told !== "rebooting" && now < update.stageSince + config.reportPatienceMs) return undefined;
-  return boot.trial?.tag === update.deployment ? { do: "reboot" } : { do: "arm", update };
+  return update.told === "rebooting" || now >= update.stageSince + config.reportPatienceMs ? { do: "reboot" } : undefined;
 }
 
 function trialStep({ session, running, mono, config, boot }: Picture): Step | undefined {

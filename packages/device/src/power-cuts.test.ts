@@ -71,6 +71,9 @@ function pretendWorld(firmware: Firmware, { cuts, dropsLink, seed }: Weather) {
   const seen = {
     heartbeats: [] as { seq: number; version: string; hash: string | undefined; state: string; bootId: string }[],
     reports: [] as string[],
+    /** The boot that told of its reboot, and whether the old firmware spoke in a later one. */
+    rebootToldIn: undefined as string | undefined,
+    oldSpokeAfterReboot: false,
     starts: [] as Slot[],
   };
   const chance = seededRandom(seed);
@@ -160,10 +163,13 @@ function pretendWorld(firmware: Firmware, { cuts, dropsLink, seed }: Weather) {
   function hearUp(topic: string, payload: string): void {
     if (topic.endsWith("/heartbeat")) {
       const { seq, bootId, firmware: told } = heartbeat.parse(JSON.parse(payload));
+      if (seen.rebootToldIn !== undefined && bootId !== seen.rebootToldIn && told.version === "1.0.0")
+        seen.oldSpokeAfterReboot = true;
       seen.heartbeats.push({ seq, bootId, version: told.version, hash: told.hash, state: told.state });
     }
     if (topic.includes("/deployments/")) {
       const { state, reason } = deploymentReport.parse(JSON.parse(payload));
+      if (state === "rebooting") seen.rebootToldIn = seen.heartbeats.at(-1)?.bootId;
       seen.reports.push(reason ? `${state}:${reason}` : state);
     }
   }
@@ -269,6 +275,8 @@ test("whatever fails and whenever the power is cut, a device ends on the old or 
       for (const { version, hash } of seen.heartbeats) assert.equal(hash, honest[version]);
       // The count never goes back, and no number is used twice.
       for (const [i, { seq }] of seen.heartbeats.entries()) assert.ok(i === 0 || seq > (seen.heartbeats[i - 1]?.seq ?? -1));
+      // [U17] Between the report of the reboot and the trial the old firmware does not speak again, unless the trial was given up.
+      if (firmware === "good" && last?.version === "2.0.0") assert.equal(seen.oldSpokeAfterReboot, false);
       // The end was told, except success, which only a heartbeat tells.
       const ends = seen.reports.filter((report) => /failed|rolled_back/.test(report));
       assert.equal(ends.length > 0, last?.version === "1.0.0");
