@@ -48,7 +48,7 @@ export const definitions: Readonly<Record<KpiName, Definition>> = {
     definition:
       "The average time that a device stays without a released fix, of the first 14 days: the restricted mean of the Kaplan-Meier curve of devices that are not patched yet. The clock of a device starts when the release is published and stops when its heartbeat after the reboot verifies the new version.",
     numerator:
-      "The area under the curve from 0 to 14 days: devices that are still waiting count with the time they have waited, and are never left out.",
+      "The area under the curve from 0 to 14 days, or to the longest time that any device has been followed: devices that are still waiting count with the time they have waited, and are never left out.",
     denominator:
       "Every device that a rollout of the release meant, patched or not, for all releases whose rollouts were open in the period. Until vulnerabilities are tracked, every release counts as a fix.",
     exclusions: [

@@ -76,7 +76,7 @@ test("the worked example of device uptime comes out to the second", async () => 
   near(uptime.value, 86.5833 / 115.5);
   assert.deepEqual([uptime.n, uptime.ok, uptime.trend.length], [6, false, 12]);
   near(besides(uptime)["p5 device"], 0);
-  near(besides(uptime)["Devices under target"], 3 / 6);
+  near(besides(uptime)["Devices under target"], 3);
   near(besides(uptime)["Platform not at work"], 0.5);
 });
 
@@ -126,7 +126,7 @@ test("the worked example of mean time to patch: median 3 d, p90 not reached, 6.0
   assert.deepEqual([besides(judged)["Patched within 7 days, of all"], besides(judged)["Exposed device-hours"]], [0.625, 1_032]);
 });
 
-test("all patched: the restricted mean is the plain mean; nobody patched: it is the horizon", () => {
+test("all patched: the restricted mean is the plain mean; nobody patched: it is how long they have been followed, up to the horizon", () => {
   near(
     survivalOf(
       [1, 2, 6].map((time) => ({ time, patched: true })),
@@ -134,9 +134,15 @@ test("all patched: the restricted mean is the plain mean; nobody patched: it is 
     ).mean,
     3,
   );
-  assert.equal(survivalOf([{ time: 1, patched: false }], 14).mean, 14);
-  assert.deepEqual(survivalOf([{ time: 20, patched: true }], 14), { mean: 14, median: 20, p90: 20 });
+  assert.equal(survivalOf([{ time: 1, patched: false }], 14).mean, 1);
+  assert.equal(survivalOf([{ time: 15, patched: false }], 14).mean, 14);
+  assert.deepEqual(survivalOf([{ time: 20, patched: true }], 14), { mean: 14, followed: 14, median: 20, p90: 20 });
   assert.equal(survivalOf([], 14).mean, undefined);
+});
+
+test("a fix that was withdrawn after seconds does not count as days of waiting", () => {
+  const withdrawn = [...[20, 30, 40].map((time) => ({ time, patched: true })), ...[15, 15, 15].map((time) => ({ time, patched: false }))];
+  near(survivalOf(withdrawn, 86_400).mean, 30);
 });
 
 test("a device is followed until it is patched, given up, or now; later facts are not known yet", () => {

@@ -23,7 +23,7 @@ export function observe(facts: readonly PatchFact[], asOf: number): Observation[
 
 /** The number for the headline in seconds, and those beside it. */
 export function judgePatching(observations: readonly Observation[]): Pick<Kpi, "value" | "n" | "of" | "beside"> {
-  const { mean, median, p90 } = survivalOf(observations, horizon);
+  const { mean, followed, median, p90 } = survivalOf(observations, horizon);
   const n = observations.length;
   const patched = observations.filter((observation) => observation.patched);
   const inTime = patched.filter(({ time }) => time <= patchTarget).length;
@@ -39,6 +39,7 @@ export function judgePatching(observations: readonly Observation[]): Pick<Kpi, "
       { label: "Patched within 7 days, of all", value: n === 0 ? null : inTime / n, unit: "ratio" },
       { label: "Patched", value: patched.length, unit: "count" },
       { label: "Not patched", value: n - patched.length, unit: "count" },
+      { label: "Followed for at most", value: n === 0 ? null : followed / 1_000, unit: "s" },
       { label: "Exposed device-hours", value: exposure / hours(1), unit: "h" },
     ],
   };

@@ -14,12 +14,12 @@ export function judgeUptime({
   return {
     value: ratio(reachableS, expectedS),
     n: devices,
-    of: `devices with ${(expectedS / 3_600).toFixed(1)} expected device-hours`,
+    of: `${devices === 1 ? "device" : "devices"}, expected for ${(expectedS / 3_600).toFixed(expectedS < 36_000 ? 2 : 0)} hours in all`,
     beside: [
       { label: "Reachable device-hours", value: reachableS / 3_600, unit: "h" },
       { label: "Expected device-hours", value: expectedS / 3_600, unit: "h" },
       { label: "p5 device", value: p5, unit: "ratio" },
-      { label: "Devices under target", value: ratio(underTarget, devices), unit: "ratio" },
+      { label: "Devices under target", value: underTarget, unit: "count" },
       { label: "Platform not at work", value: impairedS / 3_600, unit: "h" },
       { label: "Devices left out (kpi=exclude)", value: excluded, unit: "count" },
     ],

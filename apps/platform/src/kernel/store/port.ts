@@ -35,7 +35,7 @@ export type ColumnStore = {
 export type Deadlines = { queryMs: number; insertMs: number };
 export const usualDeadlines: Deadlines = { queryMs: 30_000, insertMs: 60_000 };
 
-/** What a MergeTree table needs so that an insert survives a power cut and a repeated token is dropped (perf.md, findings 2 and 6). */
+/** What a MergeTree table needs so that an insert survives a power cut and a repeated token is dropped. */
 export const durableTable =
   "fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, non_replicated_deduplication_window = 10000, ttl_only_drop_parts = 1";
 
