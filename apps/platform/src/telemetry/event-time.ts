@@ -6,7 +6,7 @@ const furthestAhead = minutes(5);
 
 export type TimeSource = "device" | "received";
 
-/** When something happened: the device's time where it is plausible, else the time we received it, and marked so (ops.md 3.4). */
+/** When something happened: the device's time where it is plausible, else the time we received it, and marked so. */
 export function eventTime(deviceTime: number | undefined, receivedAt: number): { at: number; timeSource: TimeSource } {
   if (deviceTime === undefined) return { at: receivedAt, timeSource: "received" };
   const plausible = deviceTime >= receivedAt - oldest && deviceTime <= receivedAt + furthestAhead;
