@@ -4,3 +4,4 @@ export { newId } from "./id.ts";
 export { defineProblems, describeError, type HttpStatus, Problem, type ProblemMaker, type ProblemOptions } from "./problem.ts";
 export { hash32, seededRandom } from "./random.ts";
 export { defaultScope, type Scope, unreachable } from "./scope.ts";
+export { compareVersions, versionKey } from "./version.ts";

@@ -4,4 +4,3 @@ export { otaProblems } from "./errors.ts";
 export { generateSigningKey, type PrivateKey, type PublicKey, readPrivateKey, readPublicKey } from "./keys.ts";
 export { artifactPath, checkOffer, type Offer, type OfferCheck, type OfferVerdict, type RefusedOffer } from "./offer.ts";
 export { addSignature, type RefusedRelease, type ReleaseVerdict, signRelease, type Trust, verifyRelease } from "./release.ts";
-export { compareVersions } from "./version.ts";

@@ -1,6 +1,6 @@
+import { compareVersions } from "@tenfold/base";
 import type { DeploymentReason, NextDeployment, ReleaseStatement } from "@tenfold/contracts";
 import { type Trust, verifyRelease } from "./release.ts";
-import { compareVersions } from "./version.ts";
 
 export type Offer = Extract<NextDeployment, { is: "offer" }>;
 

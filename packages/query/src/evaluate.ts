@@ -1,6 +1,5 @@
-import { unreachable } from "@tenfold/base";
+import { compareVersions, unreachable } from "@tenfold/base";
 import type { AgeComparison, Comparison, Filter, Status } from "./filter.ts";
-import { compareVersions } from "./version.ts";
 
 /** What a filter asks of a device. `groups` are the static groups it is in: dynamic ones must have been expanded (`expandGroups`). */
 export type FilterSubject = {

@@ -16,4 +16,3 @@ export {
 } from "./filter.ts";
 export { type FilterReading, parseFilter, readFilter } from "./parse.ts";
 export { printFilter } from "./print.ts";
-export { compareVersions, versionKey } from "./version.ts";

@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Problem } from "@tenfold/base";
+import { compareVersions, Problem } from "@tenfold/base";
 import fc from "fast-check";
 import {
-  compareVersions,
   evaluate,
   expandGroups,
   type Filter,

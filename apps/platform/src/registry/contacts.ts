@@ -1,5 +1,5 @@
+import { versionKey } from "@tenfold/base";
 import type { Heartbeat } from "@tenfold/contracts";
-import { versionKey } from "@tenfold/query";
 import { leaseBeforeHeartbeat } from "./connectivity.ts";
 
 /** One authenticated message: a sign of life at `at` (ms, the server's clock), with what it said when it was a heartbeat. */

@@ -1,5 +1,5 @@
-import { unreachable } from "@tenfold/base";
-import { asciiLowerCase, type Comparison, type Filter, type Status, versionKey } from "@tenfold/query";
+import { unreachable, versionKey } from "@tenfold/base";
+import { asciiLowerCase, type Comparison, type Filter, type Status } from "@tenfold/query";
 import { type RawBuilder, sql } from "kysely";
 import { leaseBeforeHeartbeat, shortestGrace } from "./connectivity.ts";
 

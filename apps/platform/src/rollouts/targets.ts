@@ -1,4 +1,4 @@
-import { compareVersions } from "@tenfold/ota";
+import { compareVersions } from "@tenfold/base";
 import type { DevicePicture } from "./deps.ts";
 import type { Waiting } from "./plan.ts";
 

@@ -12,7 +12,10 @@ export function compareVersions(a: string, b: string): -1 | 0 | 1 {
  * Marks in rising order: `!` a pre-release follows, `$` the version ends, `.` another number follows.
  */
 export function versionKey(version: string): string {
-  const plain = version.replace(/^[vV](?=\d)/, "").replace(/\+.*$/s, "");
+  const plain = version
+    .trim()
+    .replace(/^[vV](?=\d)/, "")
+    .replace(/\+.*$/s, "");
   const dash = plain.indexOf("-");
   const core = (dash < 0 ? plain : plain.slice(0, dash)).split(".").map(identifierKey);
   while (core.length > 1 && core.at(-1) === zero) core.pop();
