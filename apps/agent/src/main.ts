@@ -14,7 +14,7 @@ if (args.includes("--help") || args.includes("-h")) {
   try {
     const stopping = new AbortController();
     for (const signal of ["SIGTERM", "SIGINT"] as const) {
-      process.once(signal, () => {
+      process.on(signal, () => {
         stopping.abort();
         setTimeout(() => process.exit(0), drainMs).unref();
       });

@@ -78,7 +78,19 @@ export function summaryOf({ fleet, seconds }: RunningFleet): Extract<Said, { eve
   return { event: "summary", seconds: seconds(), ...fleet.tally.numbers(), brickedDevices: fleet.tally.brickedDevices() };
 }
 
+/** Links that do not close in this time are left to the system. */
+const drainMs = 10_000;
+
+/**
+ * Resolves at the first SIGTERM or SIGINT. Later ones are not heard: Ctrl-C in a terminal reaches this process twice, once itself and once
+ * through the program that started it.
+ */
 export const untilSignal = (): Promise<void> =>
   new Promise((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
+    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+      process.on(signal, () => {
+        setTimeout(() => process.exit(1), drainMs).unref();
+        resolve();
+      });
+    }
   });
