@@ -25,8 +25,8 @@ describe("the operator API of a platform on an external database", () => {
     device = first;
   });
   after(async () => {
-    await world[Symbol.asyncDispose]();
-    await database[Symbol.asyncDispose]();
+    await world?.[Symbol.asyncDispose]();
+    await database?.[Symbol.asyncDispose]();
   });
 
   const get = (path: string, headers: Record<string, string> = {}) =>

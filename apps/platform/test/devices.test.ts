@@ -35,7 +35,7 @@ describe("devices at a running platform", () => {
     world = await startWorld();
     devices = await enroll(world, ["pump-0", "pump-1", "pump-2", "pump-3", "pump-4", "pump-5"]);
   });
-  after(() => world[Symbol.asyncDispose]());
+  after(() => world?.[Symbol.asyncDispose]());
 
   const device = (n: number): Device => {
     const found = devices[n];

@@ -137,7 +137,7 @@ export function serve<Op extends Operation>(app: Http, operation: Op, handle: (a
       summary: operation.summary,
       querystring: has(operation.query) ? strict(operation.query) : z.strictObject({}),
       ...(has(operation.params) ? { params: operation.params } : {}),
-      ...(has(operation.body) ? { body: operation.body } : {}),
+      ...(has(operation.body) ? { body: strict(operation.body) } : {}),
       response: { [operation.status]: operation.response },
     },
     handler: async (request, reply) => {

@@ -20,7 +20,7 @@ const keyPattern = /^[\x21-\x7e]{1,200}$/;
 const pruneMs = hours(1);
 
 /**
- * `Idempotency-Key` on POST (docs/protocol/http-api.md, A5): a request that comes again with the key of an earlier one is answered as the
+ * `Idempotency-Key` on POST (docs/protocol/http-api.md, A5 to A10): a request that comes again with the key of an earlier one is answered as the
  * first was, and does nothing. Recorded before the act, so that of two at the same time one acts. A failure of ours (500 and more) and
  * "too many requests" give the key back.
  */
