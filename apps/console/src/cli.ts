@@ -6,14 +6,14 @@ export const cli = {
   status: (): string => tenfold("status"),
   simulate: (devices: number): string => tenfold("sim start --devices", String(devices)),
   enrollCode: (serial: string): string => tenfold("enroll code", shellWord(serial)),
-  devices: (filter: string): string => tenfold("device list", ...(filter === "" ? [] : ["--filter", shellWord(filter)])),
+  devices: (filter: string): string => tenfold("device list", ...(filter === "" ? [] : [shellWord(filter)])),
   device: (id: string): string => tenfold("device show", shellWord(id)),
   deviceLogs: (id: string): string => tenfold("device logs", shellWord(id)),
   changeDevice: (verb: "suspend" | "resume" | "quarantine" | "retire", id: string): string =>
     tenfold("device", verb, shellWord(id), "--reason '…'"),
   deviceTelemetry: (id: string, metric: string): string =>
     tenfold("api GET", shellWord(`/api/v1/devices/${encodeURIComponent(id)}/telemetry?metric=${encodeURIComponent(metric)}`)),
-  rollouts: (): string => tenfold("api GET /api/v1/rollouts"),
+  rollouts: (): string => tenfold("rollout list"),
   rollout: (id: string): string => tenfold("rollout watch", shellWord(id)),
   changeRollout: (verb: "pause" | "resume" | "rollback", id: string): string =>
     tenfold("rollout", verb, shellWord(id), "--reason '…'"),

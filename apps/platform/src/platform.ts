@@ -248,7 +248,14 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
       { name: "journal", examine: async () => assertWell(journal.health()) },
     ],
   });
-  serve(http, api.getVersion, async () => ({ version, node: process.version, startedAt, engines: engines.kinds }));
+  let devicePorts: { https: number; mqtt: number } | undefined;
+  serve(http, api.getVersion, async () => ({
+    version,
+    node: process.version,
+    startedAt,
+    engines: engines.kinds,
+    ...(devicePorts && { devicePorts }),
+  }));
   http.get("/api/openapi.json", guarded("anyone"), async () => http.swagger());
   liveEvents(http, bus);
   accessRoutes(http, { access });
@@ -286,6 +293,7 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
   rollouts.start();
   await monitoring.start();
   const endpoints = await openDoors();
+  devicePorts = { https: portOf(endpoints.deviceUrl), mqtt: portOf(endpoints.mqttUrl) };
   const { setUpUrl } = await access.bootstrap({ dataDir, baseUrl: config["public.url"] ?? endpoints.url });
   const withdraw = await announceEndpoints(dataDir, endpoints);
   ending.add("announcement", 1_000, withdraw);
@@ -342,3 +350,5 @@ async function telemetryTimeline(
     detail,
   }));
 }
+
+const portOf = (url: string): number => Number(/:(\d+)$/.exec(url)?.[1]);

@@ -1,18 +1,24 @@
-import type { Device } from "@tenfold/contracts";
+import { useQuery } from "@tanstack/react-query";
+import { api, type Device } from "@tenfold/contracts";
 import { CopyBlock } from "../parts/CopyLine.tsx";
 import { Section } from "../parts/Section.tsx";
 import { Status } from "../parts/Status.tsx";
 import { connectivityLook } from "../parts/tones.ts";
 import { When } from "../parts/When.tsx";
+import { ask } from "../queries.ts";
 import classes from "../registry/registry.module.css";
 import { connectSteps } from "./connect.ts";
 
+const usualPorts = { https: 8443, mqtt: 8883 };
+
 /** Lines to copy that connect this very device, and the live answer to them. */
 export function DeviceConnect({ device }: { device: Device }) {
+  const version = useQuery(ask(api.getVersion, {}));
+  const ports = version.data?.devicePorts ?? usualPorts;
   return (
     <Section title="Connect with openssl, curl and mosquitto" aside={<Heard device={device} />}>
       <ol className={classes.steps}>
-        {connectSteps(device.id, location.hostname).map(({ title, why, lines }) => (
+        {connectSteps(device.id, { host: location.hostname, ...ports }).map(({ title, why, lines }) => (
           <li key={title}>
             <h3>{title}</h3>
             <p>{why}</p>

@@ -1,10 +1,14 @@
 import { cli, shellWord } from "../cli.ts";
 
-/** Working lines for a device made of nothing but `openssl`, `curl` and `mosquitto_pub`. The ports are the platform's defaults. */
 export type Step = { title: string; why: string; lines: string };
 
-export function connectSteps(id: string, host: string): Step[] {
-  const https = `https://${host}:8443`;
+/** Where devices reach the platform: a host, and the ports of its two device endpoints. */
+export type DeviceEndpoints = { host: string; https: number; mqtt: number };
+
+/** Working lines for a device made of nothing but `openssl`, `curl` and `mosquitto_pub`. */
+export function connectSteps(id: string, endpoints: DeviceEndpoints): Step[] {
+  const { host } = endpoints;
+  const https = `https://${host}:${endpoints.https}`;
   const word = shellWord(id);
   const tls = "--cacert ca.crt --cert device.crt --key device.key";
   const files = "--cafile ca.crt --cert device.crt --key device.key";
@@ -32,7 +36,7 @@ export function connectSteps(id: string, host: string): Step[] {
     {
       title: "5. Or over MQTT",
       why: "QoS 1: the acknowledgement means that it is stored. MQTT 5 and 3.1.1 work alike.",
-      lines: `mosquitto_pub -h ${host} -p 8883 ${files} -V 5 -i ${word} -q 1 \\\n  -t devices/${word}/telemetry -m '{"temperature":21.5}'`,
+      lines: `mosquitto_pub -h ${host} -p ${endpoints.mqtt} ${files} -V 5 -i ${word} -q 1 \\\n  -t devices/${word}/telemetry -m '{"temperature":21.5}'`,
     },
     {
       title: "6. Say that you are alive",

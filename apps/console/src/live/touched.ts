@@ -17,6 +17,8 @@ const fleetWide: Record<LiveEventType, readonly OperationName[]> = {
   "enrollment.attempted": ["listEnrollmentAttempts", "listPendingEnrollments"],
   "rollout.changed": ["listRollouts", "getRollout", "getRolloutReport", "listDeployments", "listReleases", "listKpis"],
   "deployment.changed": ["listRollouts", "getRollout", "getRolloutReport", "listDeployments"],
+  "command.changed": ["listCommands", "getCommandBatch"],
+  "state.changed": [],
   "alert.changed": ["listAlerts"],
   "telemetry.stored": [],
 };
@@ -31,6 +33,8 @@ const ofDevice: Partial<Record<LiveEventType, readonly OperationName[]>> = {
   "device.event": ["getDeviceTimeline"],
   "device.input_refused": ["getDevice", "getDeviceTimeline"],
   "deployment.changed": ["getDevice", "getDeviceTimeline", "listDeviceDeployments"],
+  "command.changed": ["getDeviceTimeline"],
+  "state.changed": ["getDeviceState", "listDesiredChanges"],
   "telemetry.stored": ["getDeviceTelemetry", "listDeviceMetrics", "getDeviceLogs"],
 };
 

@@ -38,7 +38,14 @@ export const accessOperations = {
     path: "/version",
     summary: "Which Tenfold this is.",
     permission: "anyone",
-    response: z.object({ version: z.string(), node: z.string(), startedAt: timestamp, engines: z.record(z.string(), z.string()) }),
+    response: z.object({
+      version: z.string(),
+      node: z.string(),
+      startedAt: timestamp,
+      engines: z.record(z.string(), z.string()),
+      /** Where the device endpoints listen on this host. */
+      devicePorts: z.object({ https: z.int(), mqtt: z.int() }).optional(),
+    }),
   }),
   whoAmI: operation({
     name: "whoAmI",
