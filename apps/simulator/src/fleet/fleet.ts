@@ -246,7 +246,7 @@ class FleetLife implements Fleet {
   }
 
   private brick({ file }: Inhabitant, version: string): undefined {
-    this.tally.bricked(file.id);
+    this.tally.bricked(file.id, version);
     this.options.onEvent({ event: "bricked", device: file.id, version });
   }
 

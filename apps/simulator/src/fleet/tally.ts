@@ -70,8 +70,9 @@ export function createTally(devices: number, onEnrolled: (device: string, count:
     rebooted: () => count("reboots"),
     confirmed: () => count("confirmed"),
     rolledBack: () => count("rolledBack"),
-    bricked(device: string) {
+    bricked(device: string, version: string) {
       bricked.add(device);
+      running.set(device, version);
       connected.delete(device);
     },
     brickedDevices: () => [...bricked].toSorted(),
