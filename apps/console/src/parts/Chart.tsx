@@ -98,7 +98,7 @@ function optionsFor(element: HTMLElement, { width, height, unit, write, withTarg
     },
     cursor: { y: false, points: { size: 7 } },
     axes: [
-      { ...axis, values: (_, splits) => timeTicks(splits) },
+      { ...axis, space: 76, values: (_, splits) => timeTicks(splits) },
       { ...axis, size: 62, values: (_, splits) => splits.map(write) },
     ],
     series: [

@@ -150,10 +150,10 @@ const endingOf = ({ device, state, reason, detail }: Row) => ({
   ...(detail === null ? {} : { detail }),
 });
 
-/** Why updates of a rollout did not end well, most frequent first. */
+/** Why updates of a rollout did not end well, most frequent first. Devices that a halt spared did not fail, and are not counted. */
 export async function reasonsOf(on: Queryable, scope: Scope, rollout: string): Promise<{ reason: string; devices: number }[]> {
   const { rows } = await sql<{ reason: string; devices: number }>`
-    select reason, count(*) as devices from rollouts.deployment where fleet = ${scope.fleet} and rollout = ${rollout} and not rollback and reason is not null
+    select reason, count(*) as devices from rollouts.deployment where fleet = ${scope.fleet} and rollout = ${rollout} and not rollback and reason is not null and state <> 'cancelled'
     group by reason order by devices desc, reason`.execute(on);
   return rows;
 }
