@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { createServer, type Server } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { api, createClient, type LiveEvent, type Operation, permissions } from "@tenfold/contracts";
+import pg from "pg";
 import { readConfig } from "../src/config.ts";
 import { silentLog } from "../src/kernel/index.ts";
 import { type ThrowAwayDatabase, throwAwayDatabase } from "../src/kernel/testing.ts";
@@ -121,6 +122,22 @@ describe("the operator API of a platform on an external database", () => {
     assert.ok(missed.id > connected.id && missed.subject === device.id);
     resumed.end();
     assert.equal((await get("/api/v1/events")).status, 401);
+  });
+
+  test("a database whose commits are not durable is refused before anything is written to it", async () => {
+    await using other = await throwAwayDatabase();
+    await using folder = await dataFolder();
+    const client = new pg.Client({ connectionString: other.url, query_timeout: 10_000 });
+    await client.connect();
+    try {
+      await client.query(`alter database ${client.database} set synchronous_commit = off`);
+      const config = readConfig({ env: { ...anyPorts, TENFOLD_DATABASE_URL: other.url }, flags: { data: folder.path } });
+      await assert.rejects(startPlatform({ config, log: silentLog, processMetrics: "omit" }), { code: "database_not_durable" });
+      const { rows } = await client.query("select 1 from pg_namespace where nspname = 'kernel'");
+      assert.deepEqual(rows, []);
+    } finally {
+      await client.end();
+    }
   });
 
   test("a setting's port that somebody else holds is named, and nothing is left running", async () => {
