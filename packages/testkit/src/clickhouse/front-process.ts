@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import chdb from "chdb";
 import { type ArrowColumn, readRowBinary } from "./row-binary.ts";
 
-type Session = { connection: unknown; queryAsync(sql: string, options: { format: string }): Promise<{ text(): string }> };
+type Session = { connection: unknown; queryAsync(sql: string, options: { format: string }): Promise<{ text(): string; bytes(): Uint8Array }> };
 // chdb 3.4.0 exports these; its types leave two of them out.
 const { Session, _arrowRegisterColumns, _arrowUnregister } = chdb as unknown as {
   Session: new (path: string) => Session;
@@ -81,7 +81,7 @@ const fail = (message: string): never => {
   throw new Error(message);
 };
 
-async function answer(request: IncomingMessage): Promise<string> {
+async function answer(request: IncomingMessage): Promise<string | Uint8Array> {
   const url = new URL(request.url ?? "/", "http://front");
   if (url.pathname === "/ping") return "Ok.\n";
   const chunks: Buffer[] = [];
@@ -95,6 +95,14 @@ async function answer(request: IncomingMessage): Promise<string> {
       insert({ table, names: names.split(", "), token: url.searchParams.get("insert_deduplication_token") ?? "", body }),
     );
     return "";
+  }
+  const file = /^([\s\S]*?)\s*FORMAT (Parquet|CSVWithNames)\s*$/.exec(query);
+  if (file?.[1] !== undefined && file[2] !== undefined) {
+    const [, sql, format] = file;
+    return inTurn(reader, async () => {
+      await ask(reader, `SELECT count() AS n FROM (${sql})`); // An error of the statement shows here, where it is drained.
+      return (await reader.queryAsync(sql, { format })).bytes();
+    });
   }
   const asked = /^([\s\S]*?)\s*FORMAT JSONEachRow\s*$/.exec(query)?.[1];
   if (asked === undefined) return inTurn(writer, () => ask(writer, query));

@@ -2,6 +2,7 @@ import { fileURLToPath } from "node:url";
 import chdb, { type Session as ChdbSession } from "chdb";
 import { type ArrowColumn, arrowColumns, selected } from "./arrow.ts";
 import { assertIdentifier, type Column } from "./column.ts";
+import { longWorkMs } from "./port.ts";
 import { quoted } from "./sql.ts";
 
 /** chdb's exports that its own types leave out (3.4.0, pinned): the only way in that is both safe for hostile bytes and fast. */
@@ -17,6 +18,8 @@ export type Engine = {
   insert(insert: { table: string; columns: readonly Column[]; token: string }): Promise<void>;
   query(sql: string): Promise<string>;
   command(sql: string): Promise<void>;
+  /** Writes the answer of a SELECT into a new file. */
+  file(wish: { sql: string; path: string; format: string }): Promise<void>;
   close(): Promise<void>;
 };
 
@@ -25,15 +28,19 @@ const reading =
   "max_threads = 1, max_memory_usage = 600000000, output_format_json_quote_64bit_integers = 0, max_query_size = 16777216, readonly = 1";
 const writing = "async_insert = 0, max_insert_block_size = 1048576, output_format_json_quote_64bit_integers = 0";
 
+const longWork = "max_threads = 1, max_memory_usage = 600000000, max_query_size = 16777216, mutations_sync = 1";
+
 /**
- * The engine in this process: one session that writes and two that read, because a session answers one question at a time. Readers
- * cannot write, whatever they are sent. Throws when another process holds `path` ("Cannot lock file …").
+ * The engine in this process: one session that inserts, two that read, one for long statements and one for files, because a session
+ * answers one question at a time. Readers cannot write, whatever they are sent. Throws when another process holds `path` ("Cannot lock file …").
  */
 export async function openEngine({ path, queryMs }: { path: string; queryMs: number }): Promise<Engine> {
   const open = () => new Session(path, { connectionArgs: [`--config-file=${configFile}`] });
   const writer = lane(open());
   const readers = [lane(open()), lane(open())];
+  const [worker, filer] = [lane(open()), lane(open())];
   await writer.run(`SET ${writing}`);
+  for (const each of [worker, filer]) await each.run(`SET ${longWork}, max_execution_time = ${longWorkMs / 1_000}`);
   for (const reader of readers) await reader.run(`SET max_execution_time = ${queryMs / 1_000}, ${reading}`);
   let nextName = 0;
   return {
@@ -53,9 +60,11 @@ export async function openEngine({ path, queryMs }: { path: string; queryMs: num
         }
       }),
     query: (sql) => readers.reduce((free, other) => (other.waiting() < free.waiting() ? other : free)).run(sql),
-    command: async (sql) => void (await writer.run(sql)),
+    command: async (sql) => void (await worker.run(sql)),
+    file: async ({ sql, path, format }) =>
+      void (await filer.run(`INSERT INTO FUNCTION file(${quoted(path)}, ${quoted(format)}) ${sql}`)),
     async close() {
-      for (const each of [...readers, writer]) await each.exclusively(async (session) => session.close());
+      for (const each of [...readers, worker, filer, writer]) await each.exclusively(async (session) => session.close());
     },
   };
 }

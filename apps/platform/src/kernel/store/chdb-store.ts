@@ -1,9 +1,19 @@
 import { type ChildProcess, fork } from "node:child_process";
-import { mkdir } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { mkdir, open, rm } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Log } from "../log.ts";
 import { countRows } from "./column.ts";
-import { type ColumnStore, type Deadlines, passingErrorCodes, storeProblems, usualDeadlines } from "./port.ts";
+import {
+  type ColumnStore,
+  type Deadlines,
+  engineForm,
+  longWorkMs,
+  passingErrorCodes,
+  storeProblems,
+  usualDeadlines,
+} from "./port.ts";
 import { rowsOf } from "./rows.ts";
 import { assertOneStatement, fillIn } from "./sql.ts";
 import type { StoreAnswer, StoreCall, StoreGreeting, WorkerSettings } from "./worker-messages.ts";
@@ -17,6 +27,7 @@ export type ChdbStore = ColumnStore & {
 
 type Request =
   | { do: "query" | "command"; sql: string }
+  | { do: "file"; sql: string; path: string; format: string }
   | { do: "insert"; insert: Parameters<ColumnStore["insert"]>[0] }
   | { do: "close" };
 type Pending = { request: Request; settle(answer: StoreAnswer): void; fail(error: Error): void; deadline: NodeJS.Timeout };
@@ -32,7 +43,10 @@ const graceMs = 10_000;
  * process works on `path`.
  */
 export async function openChdbStore({ path, log, deadlines = usualDeadlines }: ChdbStoreOptions): Promise<ChdbStore> {
-  await mkdir(path, { recursive: true });
+  const files = resolve(path, "downloads");
+  // What an earlier process had not sent to its end, nobody waits for any more.
+  await rm(files, { recursive: true, force: true });
+  await mkdir(files, { recursive: true });
   const pending = new Map<number, Pending>();
   const queue: { id: number; request: Request }[] = [];
   let worker: ChildProcess | undefined;
@@ -157,8 +171,21 @@ export async function openChdbStore({ path, log, deadlines = usualDeadlines }: C
     },
     query: async <Row>(sql: string, parameters = {}) =>
       rowsOf<Row>(await ask({ do: "query", sql: assertOneStatement(fillIn(sql, parameters)) }, queryMs + graceMs)),
-    async command(sql) {
-      await ask({ do: "command", sql: assertOneStatement(sql) }, insertMs);
+    async command(sql, parameters = {}) {
+      await ask({ do: "command", sql: assertOneStatement(fillIn(sql, parameters)) }, longWorkMs + graceMs);
+    },
+    async download(sql, parameters, form) {
+      const path = join(files, randomUUID());
+      try {
+        await ask(
+          { do: "file", sql: assertOneStatement(fillIn(sql, parameters)), path, format: engineForm[form] },
+          longWorkMs + graceMs,
+        );
+        return (await open(path)).createReadStream();
+      } finally {
+        // Open files stay readable without a name, and vanish with their last reader.
+        await rm(path, { force: true });
+      }
     },
     async ping() {
       await ask({ do: "query", sql: "SELECT 1" }, queryMs + graceMs);

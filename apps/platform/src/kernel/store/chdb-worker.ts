@@ -36,6 +36,9 @@ async function answer(engine: Engine, call: StoreCall): Promise<string> {
     case "command":
       await engine.command(call.sql);
       return "";
+    case "file":
+      await engine.file(call);
+      return "";
     case "insert":
       await engine.insert(call);
       return "";

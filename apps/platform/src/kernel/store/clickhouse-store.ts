@@ -8,7 +8,15 @@ import {
 } from "@clickhouse/client";
 import type { Log } from "../log.ts";
 import { assertIdentifier, countRows } from "./column.ts";
-import { type ColumnStore, type Deadlines, passingErrorCodes, storeProblems, usualDeadlines } from "./port.ts";
+import {
+  type ColumnStore,
+  type Deadlines,
+  engineForm,
+  longWorkMs,
+  passingErrorCodes,
+  storeProblems,
+  usualDeadlines,
+} from "./port.ts";
 import { rowBinary } from "./row-binary.ts";
 import { rowsOf } from "./rows.ts";
 import { assertOneStatement, fillIn } from "./sql.ts";
@@ -26,14 +34,16 @@ const reading: ClickHouseSettings = {
 
 /** A ClickHouse server or cluster over HTTP. Rejects with `store_unavailable` when it does not answer now. */
 export async function openClickHouseStore({ url, log, deadlines = usualDeadlines }: ClickHouseStoreOptions): Promise<ColumnStore> {
-  const client = createClient({
-    url,
-    request_timeout: deadlines.insertMs,
-    application: "tenfold",
-    keep_alive: { enabled: true },
-    // Its own log would repeat statements, and with them what devices sent; our callers hear of every error.
-    log: { level: ClickHouseLogLevel.OFF },
-  });
+  const clientFor = (request_timeout: number) =>
+    createClient({
+      url,
+      request_timeout,
+      application: "tenfold",
+      keep_alive: { enabled: true },
+      // Its own log would repeat statements, and with them what devices sent; our callers hear of every error.
+      log: { level: ClickHouseLogLevel.OFF },
+    });
+  const [client, longWork] = [clientFor(deadlines.insertMs), clientFor(longWorkMs)];
   const asked = async <T>(kind: "insert" | "query" | "command", work: () => Promise<T>): Promise<T> => {
     try {
       return await work();
@@ -70,16 +80,23 @@ export async function openClickHouseStore({ url, log, deadlines = usualDeadlines
         return rowsOf<Row>(await answer.text());
       });
     },
-    command: async (sql) =>
-      void (await asked("command", () =>
-        client.command({ query: assertOneStatement(sql), clickhouse_settings: { wait_end_of_query: 1 } }),
-      )),
+    command: async (sql, parameters = {}) => {
+      const query = assertOneStatement(fillIn(sql, parameters));
+      await asked("command", () => longWork.command({ query, clickhouse_settings: { wait_end_of_query: 1, mutations_sync: "1" } }));
+    },
+    download: (sql, parameters, form) => {
+      const query = `${assertOneStatement(fillIn(sql, parameters))} FORMAT ${engineForm[form]}`;
+      return asked("query", async () => {
+        const { stream } = await longWork.exec({ query, clickhouse_settings: { readonly: "2", max_query_size: String(16 << 20) } });
+        return stream;
+      });
+    },
     async ping() {
       const answer = await client.ping();
       if (!answer.success)
         throw storeProblems.store_unavailable(`The ClickHouse server at ${hostOf(url)} does not answer.`, { cause: answer.error });
     },
-    close: () => client.close(),
+    close: async () => void (await Promise.all([client.close(), longWork.close()])),
   };
   try {
     await store.ping();

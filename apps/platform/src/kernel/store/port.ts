@@ -1,3 +1,4 @@
+import type { Readable } from "node:stream";
 import { defineProblems } from "@tenfold/base";
 import type { Column } from "./column.ts";
 import type { Parameters } from "./sql.ts";
@@ -24,16 +25,27 @@ export type ColumnStore = {
   insert(insert: Insert): Promise<void>;
   /** Reads, and only reads: one statement, `{name:Type}` filled in from `parameters`. 64-bit numbers come as JavaScript numbers. */
   query<Row>(sql: string, parameters?: Parameters): Promise<Row[]>;
-  /** One statement that changes tables. */
-  command(sql: string): Promise<void>;
+  /** One statement that changes tables, `{name:Type}` filled in. It may take minutes, and does not hold up inserts. */
+  command(sql: string, parameters?: Parameters): Promise<void>;
+  /**
+   * The answer of one SELECT as a file: its bytes as they are asked for, whatever its size. Rejects before the first byte where the engine
+   * can tell by then. Destroy the stream to give up.
+   */
+  download(sql: string, parameters: Parameters, form: FileForm): Promise<Readable>;
   /** Resolves when the engine answers; rejects with `store_unavailable`. */
   ping(): Promise<void>;
   /** Waits for what is under way, then ends. */
   close(): Promise<void>;
 };
 
+/** `csv` has a line with the columns' names. */
+export type FileForm = "csv" | "parquet";
+export const engineForm: Readonly<Record<FileForm, string>> = { csv: "CSVWithNames", parquet: "Parquet" };
+
 export type Deadlines = { queryMs: number; insertMs: number };
 export const usualDeadlines: Deadlines = { queryMs: 30_000, insertMs: 60_000 };
+/** For statements that rewrite tables, and for files: minutes, not seconds. */
+export const longWorkMs = 600_000;
 
 /** What a MergeTree table needs so that an insert survives a power cut and a repeated token is dropped. */
 export const durableTable =

@@ -23,6 +23,12 @@ export function contractOf(side: string, open: () => Promise<{ store: ColumnStor
   });
 }
 
+async function bytesOf(stream: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const parts: Uint8Array[] = [];
+  for await (const part of stream) parts.push(part);
+  return Buffer.concat(parts);
+}
+
 let nextToken = 0;
 const freshToken = () => `${process.pid}-${Date.now()}-${nextToken++}`;
 
@@ -194,6 +200,17 @@ const clauses: Record<string, (store: ColumnStore, table: string) => Promise<voi
     const token = freshToken();
     for (const _ of [1, 2]) await store.insert({ table, token, columns });
     assert.equal(await countRows(store, `${table} WHERE k >= 1000000`), 30_000);
+  },
+
+  async "a download is a file of the whole answer, and hostile values stay values"(store, table) {
+    const csv = await bytesOf(
+      await store.download("SELECT {text:String} AS text, number FROM numbers(100000)", { text: "';\n" }, "csv"),
+    );
+    assert.equal(csv.toString().split('"\';\n",').length, 100_001);
+    assert.ok(csv.toString().startsWith('"text","number"\n'));
+    const parquet = await bytesOf(await store.download("SELECT number FROM numbers(1000)", {}, "parquet"));
+    assert.deepEqual([parquet.subarray(0, 4).toString(), parquet.subarray(-4).toString()], ["PAR1", "PAR1"]);
+    await assert.rejects(store.download(`SELECT * FROM ${table}_missing`, {}, "csv"), { code: "store_refused" });
   },
 
   async "it answers a ping"(store) {

@@ -4,6 +4,7 @@ import type { Column } from "./column.ts";
 export type StoreCall =
   | { id: number; do: "query"; sql: string }
   | { id: number; do: "command"; sql: string }
+  | { id: number; do: "file"; sql: string; path: string; format: string }
   | { id: number; do: "insert"; table: string; columns: readonly Column[]; token: string }
   | { id: number; do: "close" };
 
