@@ -4,7 +4,10 @@ import type { AddressInfo } from "node:net";
 import chdb from "chdb";
 import { type ArrowColumn, readRowBinary } from "./row-binary.ts";
 
-type Session = { connection: unknown; queryAsync(sql: string, options: { format: string }): Promise<{ text(): string; bytes(): Uint8Array }> };
+type Session = {
+  connection: unknown;
+  queryAsync(sql: string, options: { format: string }): Promise<{ text(): string; bytes(): Uint8Array }>;
+};
 // chdb 3.4.0 exports these; its types leave two of them out.
 const { Session, _arrowRegisterColumns, _arrowUnregister } = chdb as unknown as {
   Session: new (path: string) => Session;
