@@ -41,6 +41,10 @@ const shape = {
   "device.burst": { schema: z.coerce.number().int().min(1), otherwise: 1_000 },
   "rollout.tick": { schema: duration, otherwise: "1s" },
   "certificate.lifetime": { schema: duration, otherwise: "30d" },
+  "certificate.grace": { schema: duration, otherwise: "30d" },
+  "enrollment.linking": { schema: z.enum(["optional", "required"]), otherwise: "optional" },
+  "enrollment.requests.per.minute": { schema: z.coerce.number().int().min(1), otherwise: 60 },
+  "device.public.url": { schema: z.url().optional(), otherwise: undefined },
 } as const;
 
 type Key = keyof typeof shape;

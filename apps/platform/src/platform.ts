@@ -1,11 +1,20 @@
 import { readFileSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, isIPv6 } from "node:net";
+import { hostname } from "node:os";
 import type { Json, Scope } from "@tenfold/base";
-import { api, type DeploymentReport, deploymentReport, type Heartbeat, type TimelineEntry } from "@tenfold/contracts";
+import {
+  api,
+  type CommandResult,
+  type DeploymentReport,
+  deploymentReport,
+  type Heartbeat,
+  type TimelineEntry,
+} from "@tenfold/contracts";
 import type { FastifyRequest } from "fastify";
 import { sql } from "kysely";
 import { accessRoutes, createAccess } from "./access/index.ts";
+import { createCommands, type Delivery, readCommandResult } from "./commands/index.ts";
 import type { Config } from "./config.ts";
 import { serveConsole } from "./console.ts";
 import { createEnding, type Ending } from "./ending.ts";
@@ -104,6 +113,10 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
     dataDir,
     hostnames,
     certificateLifetime: config["certificate.lifetime"],
+    renewalGrace: config["certificate.grace"],
+    linking: config["enrollment.linking"],
+    requestsPerMinute: config["enrollment.requests.per.minute"],
+    deviceUrl: () => config["device.public.url"] ?? devicesReach(hostnames, deviceHttp.server.address()),
   });
 
   // What devices say.
@@ -134,7 +147,9 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
     pressure: () => intake.pressure(),
     receive: (message) => intake.receive(message),
     downlink: async (device, scope, topic) =>
-      topic === "deployments/next" ? JSON.stringify(await rollouts.next(device, scope)) : undefined,
+      topic === "deployments/next" ? JSON.stringify(await rollouts.next(device, scope)) : commands.desired(device, scope),
+    pending: (device, scope) => commands.pending(device, scope),
+    delivered: (device, scope, { command, at }) => deliveries.add({ device, scope, command, at }),
     contact: (device, _scope, at) => contacts.add({ device, at }),
     refused: (device, _scope, { because, detail, at }) => refusals.add({ device, at, reason: `${because}: ${detail}` }),
     bus,
@@ -180,6 +195,24 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
     tickMs: config["rollout.tick"],
   });
 
+  const commands = createCommands({
+    db,
+    registry,
+    send: (device, message) => links.send(device, message),
+    audit,
+    bus,
+    clock,
+    log: part("commands"),
+  });
+  const deliveries = createBatcher<Delivery>({
+    name: "deliveries",
+    everyMs: 250,
+    most: 100_000,
+    write: (items) => commands.observeDeliveries(items),
+    log,
+  });
+  ending.add("deliveries", 3_000, () => deliveries.stop());
+
   intake.consume<Heartbeat>("heartbeat", {
     name: "contacts",
     decode: decodeHeartbeat,
@@ -207,6 +240,33 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
     apply: (batch) =>
       registry.recordReported(
         batch.map(({ message, value }) => ({ device: message.device, at: message.receivedAt, patch: value })),
+      ),
+  });
+  intake.consume<Json>("state", {
+    name: "followed-state",
+    decode: readReportedPatch,
+    apply: (batch) =>
+      commands.observeReported(
+        batch.map(({ message, value }) => ({
+          device: message.device,
+          scope: message.scope,
+          at: message.receivedAt,
+          patch: value,
+        })),
+      ),
+  });
+  intake.consume<CommandResult>("command", {
+    name: "command-results",
+    decode: readCommandResult,
+    apply: (batch) =>
+      commands.observeResults(
+        batch.map(({ message, value }) => ({
+          device: message.device,
+          scope: message.scope,
+          command: message.id ?? "",
+          result: value,
+          at: message.receivedAt,
+        })),
       ),
   });
   intake.consume<DeploymentReport>("deployment", {
@@ -267,11 +327,13 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
     timeline: [
       (scope, device, limit) => telemetryTimeline(telemetry, scope, { device, limit }),
       rollouts.deviceUpdates,
+      commands.timeline,
       monitoring.timeline,
     ],
   });
   enrollment.routes(http);
   telemetryRoutes(http, { store, select: async (scope, filter) => (await registry.select(scope, filter)).map(({ id }) => id) });
+  commands.routes(http);
   releases.routes(http);
   rollouts.routes(http);
   monitoringRoutes(http, monitoring.deps);
@@ -286,11 +348,12 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
 
   // Everything is built: first the loops and what an earlier process acknowledged, then the doors. The end goes the other way: what came
   // in through the doors is acknowledged, the loops stop, the intake finishes its batch, and the engines go last.
-  ending.add("loops", 3_000, () => Promise.all([monitoring.stop(), rollouts.stop(), enrollment.stop()]));
+  ending.add("loops", 3_000, () => Promise.all([monitoring.stop(), rollouts.stop(), commands.stop(), enrollment.stop()]));
   ending.add("doors", 2 * drainMs, () => Promise.all([links.close({ drainMs }), deviceHttp.close(), http.close()]));
   intake.start();
   enrollment.start();
   rollouts.start();
+  commands.start();
   await monitoring.start();
   const endpoints = await openDoors();
   devicePorts = { https: portOf(endpoints.deviceUrl), mqtt: portOf(endpoints.mqttUrl) };
@@ -329,6 +392,12 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
     },
     stop: () => ending.end(),
   };
+}
+
+/** Where devices reach their HTTPS endpoint when no setting says it; undefined before it listens. */
+function devicesReach([name = hostname()]: readonly string[], address: AddressInfo | string | null): string | undefined {
+  if (address === null || typeof address === "string") return undefined;
+  return `https://${isIPv6(name) ? `[${name}]` : name}:${address.port}`;
 }
 
 function assertWell(health: { is: "well" } | { is: "broken"; because: string }): void {

@@ -88,17 +88,22 @@ export type CsrWish = {
   subject: readonly NameAttribute[];
   alternativeNames?: readonly AlternativeName[];
   challengePassword?: string;
+  /** [RFC 7894] As challengePassword, but it can mean nothing else. */
+  estIdentityLinking?: string;
 };
 
 /** Makes a request for the device's side: DER, signed by `key` (a private key). */
-export async function createCsr({ key, subject, alternativeNames = [], challengePassword }: CsrWish): Promise<Buffer> {
+export async function createCsr({ key, subject, alternativeNames = [], ...linking }: CsrWish): Promise<Buffer> {
   const signer = signerOf(key);
   const attributes: Buffer[] = [];
   if (alternativeNames.length > 0) {
     const wish = sequence(writeExtension(oids.subjectAltName, writeAlternativeNames(alternativeNames)));
     attributes.push(sequence(oid(oids.extensionRequest), setOf(wish)));
   }
-  if (challengePassword !== undefined) attributes.push(sequence(oid(oids.challengePassword), setOf(utf8String(challengePassword))));
+  for (const name of ["challengePassword", "estIdentityLinking"] as const) {
+    const text = linking[name];
+    if (text !== undefined) attributes.push(sequence(oid(oids[name]), setOf(utf8String(text))));
+  }
   const info = sequence(integer(0), makeName(subject).der, signer.publicKey.der, context(0, ...attributes.sort(Buffer.compare)));
   return sequence(info, writeAlgorithm(signer.algorithm), bitString(await signer.sign(info)));
 }

@@ -88,9 +88,14 @@ function base128(arc: number): number[] {
   return out;
 }
 
+/** [RFC 6960 4.2.2.1] GeneralizedTime in whatever year; whole seconds, always Z. */
+export const generalizedTime = (at: number): Buffer => tlv(tags.generalizedTime, Buffer.from(stampOf(at)));
+
+const stampOf = (at: number): string => new Date(at).toISOString().replace(/\.\d+/, "").replace(/[-:T]/g, "");
+
 /** [RFC 5280 4.1.2.5] UTCTime up to the year 2049, GeneralizedTime after it; whole seconds, always Z. */
 export function time(at: number): Buffer {
-  const stamp = new Date(at).toISOString().replace(/\.\d+/, "").replace(/[-:T]/g, "");
+  const stamp = stampOf(at);
   const year = new Date(at).getUTCFullYear();
   return year >= 1950 && year < 2050
     ? tlv(tags.utcTime, Buffer.from(stamp.slice(2)))

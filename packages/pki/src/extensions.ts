@@ -124,3 +124,7 @@ function addressBytes(address: string): Buffer {
 /** [RFC 5280 4.2.1.13] One distribution point that is one URI. */
 export const writeDistributionPoint = (uri: string): Buffer =>
   sequence(sequence(context(0, context(0, contextPrimitive(6, Buffer.from(uri, "latin1"))))));
+
+/** [RFC 5280 4.2.2.1] Where to ask about this certificate's revocation by OCSP. */
+export const writeOcspAccess = (uri: string): Buffer =>
+  sequence(sequence(oid(oids.ocsp), contextPrimitive(6, Buffer.from(uri, "latin1"))));

@@ -39,6 +39,15 @@ export {
   sameName,
   serialNumberOf,
 } from "./name.ts";
+export {
+  isIssuedBy,
+  issueOcspResponse,
+  type OcspCertId,
+  type OcspRequest,
+  type OcspStatus,
+  ocspError,
+  readOcspRequest,
+} from "./ocsp.ts";
 export { oids } from "./oids.ts";
 export { fromBase64, fromPem, type PemLabel, toPem } from "./pem.ts";
 export { certsOnly, readCertsOnly } from "./pkcs7.ts";

@@ -10,6 +10,7 @@ import {
   writeExtendedKeyUsage,
   writeExtension,
   writeKeyUsage,
+  writeOcspAccess,
 } from "./extensions.ts";
 import { type PublicKey, type Signer, writeAlgorithm } from "./keys.ts";
 import type { Name } from "./name.ts";
@@ -32,16 +33,17 @@ export type CertificateWish = {
   readonly pathLength?: number;
   /** Where the issuer's revocation list can be fetched. */
   readonly crlUri?: string;
+  /** Where to ask about revocation by OCSP. */
+  readonly ocspUri?: string;
 };
 
 /** [RFC 5280 4.2.1.2 (1)] SHA-1 of the key's bits: an identifier, not a protection. */
 export function keyIdentifier(key: PublicKey): Buffer {
-  // The BIT STRING is the last element of the SPKI; its bytes start after the count of unused bits.
-  const bits = bitsOf(key.der);
-  return createHash("sha1").update(bits).digest();
+  return createHash("sha1").update(keyBits(key)).digest();
 }
 
-function bitsOf(spki: Buffer): Buffer {
+/** The bits of a key without algorithm and framing: the last element of its SPKI, after the count of unused bits. */
+export function keyBits({ der: spki }: PublicKey): Buffer {
   const outer = spki.subarray(headSize(spki));
   const algorithmSize = headSize(outer) + lengthOf(outer);
   const bits = outer.subarray(algorithmSize);
@@ -88,6 +90,7 @@ function extensionsFor(wish: CertificateWish): Buffer[] {
     writeExtension(oids.subjectKeyIdentifier, octetString(keyIdentifier(wish.publicKey))),
     writeExtension(oids.authorityKeyIdentifier, sequence(contextPrimitive(0, keyIdentifier(wish.issuer.signer.publicKey)))),
     ...(wish.crlUri === undefined ? [] : [writeExtension(oids.crlDistributionPoints, writeDistributionPoint(wish.crlUri))]),
+    ...(wish.ocspUri === undefined ? [] : [writeExtension(oids.authorityInfoAccess, writeOcspAccess(wish.ocspUri))]),
   ];
 }
 

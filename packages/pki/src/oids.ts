@@ -40,6 +40,13 @@ export const oids = {
   challengePassword: "1.2.840.113549.1.9.7",
   extensionRequest: "1.2.840.113549.1.9.14",
   estIdentityLinking: "1.2.840.113549.1.9.16.2.58",
+  // RFC 5280 4.2.2.1, RFC 6960
+  authorityInfoAccess: "1.3.6.1.5.5.7.1.1",
+  ocsp: "1.3.6.1.5.5.7.48.1",
+  ocspBasic: "1.3.6.1.5.5.7.48.1.1",
+  ocspNonce: "1.3.6.1.5.5.7.48.1.2",
+  sha1: "1.3.14.3.2.26",
+  sha256: "2.16.840.1.101.3.4.2.1",
   // RFC 5652
   signedData: "1.2.840.113549.1.7.2",
   data: "1.2.840.113549.1.7.1",

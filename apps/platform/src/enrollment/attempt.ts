@@ -7,6 +7,7 @@ export type Method = EnrollmentAttempt["method"];
 const steps = [
   "request",
   "client_certificate",
+  "linking",
   "one_time_code",
   "serial",
   "device",
@@ -25,7 +26,11 @@ export type Refusal =
   | "request_too_large"
   | "proof_of_possession_failed"
   | "algorithm_refused"
+  | "rate_limited"
   | "not_authenticated"
+  | "linking_missing"
+  | "linking_unreadable"
+  | "linking_differs"
   | "certificate_malformed"
   | "issuer_unknown"
   | "chain_invalid"
@@ -59,7 +64,9 @@ export type Refused = {
   readonly because: Refusal;
   readonly reason: string;
   readonly fix: string;
-  readonly status: 400 | 401 | 403 | 413;
+  readonly status: 400 | 401 | 403 | 413 | 429;
+  /** When another try makes sense, in milliseconds. */
+  readonly retryAfter?: number;
 };
 
 export const refuse = (refusal: Omit<Refused, "is">): Refused => ({ is: "refused", ...refusal });

@@ -201,3 +201,20 @@ export async function listCertificates(
     order by id desc limit ${page.limit}`.execute(db);
   return rows.map(fromRow);
 }
+
+/** What OCSP says of serial numbers, in whatever fleet; one that was never issued is not in the answer. */
+export async function statusesOf(
+  db: Queryable,
+  serialNumbers: readonly string[],
+): Promise<Map<string, { is: "good" } | { is: "revoked"; at: number }>> {
+  const { rows } = await sql<{ serial_number: string; state: StoredState; revoked_at: Date | null }>`
+    select serial_number, state, revoked_at from enrollment.certificate where serial_number = any(${serialNumbers}::text[])`.execute(
+    db,
+  );
+  return new Map(
+    rows.map(({ serial_number, state, revoked_at }) => [
+      serial_number,
+      state === "revoked" && revoked_at !== null ? { is: "revoked", at: revoked_at.getTime() } : { is: "good" },
+    ]),
+  );
+}

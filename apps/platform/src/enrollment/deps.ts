@@ -43,6 +43,12 @@ export type EnrollmentDeps = {
   readonly hostnames: readonly string[];
   /** How long a device's certificate lives, in milliseconds; 30 days unless told otherwise. */
   readonly certificateLifetime?: number;
-  /** Where devices reach the device HTTPS endpoint, for the revocation list's address in certificates: `https://host:8443`. */
-  readonly deviceUrl?: string;
+  /** Where devices reach the device HTTPS endpoint, for the addresses of revocation list and OCSP in certificates: `https://host:8443`. */
+  readonly deviceUrl?: () => string | undefined;
+  /** Whether every request must be linked to its TLS connection; `optional` unless told otherwise. */
+  readonly linking?: "optional" | "required";
+  /** How long after its end a device's last certificate still renews, in milliseconds; 30 days unless told otherwise. */
+  readonly renewalGrace?: number;
+  /** Requests that one identity may make in a minute; 60 unless told otherwise. */
+  readonly requestsPerMinute?: number;
 };

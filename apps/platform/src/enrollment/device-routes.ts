@@ -1,16 +1,33 @@
-import { describeError } from "@tenfold/base";
-import { type Certificate, certsOnly } from "@tenfold/pki";
+import { defaultScope, describeError } from "@tenfold/base";
+import { type Certificate, certificateFingerprint, certsOnly } from "@tenfold/pki";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { type Clock, type DeviceHttp, type Log, tlsSocketOf } from "../kernel/index.ts";
+import { refuse } from "./attempt.ts";
+import type { Refusals } from "./attempt-log.shell.ts";
+import { channelBindingOf } from "./channel.shell.ts";
 import type { Crl } from "./crl.shell.ts";
 import { requestAttributes } from "./csrattrs.ts";
 import type { Enroll } from "./enroll.shell.ts";
 import { attributesAnswer, certificatesAnswer, type EstAnswer, outcomeAnswer, textAnswer, wrapBase64 } from "./est-answer.ts";
 import type { Shown } from "./identify.ts";
+import { demandOf } from "./linking.ts";
+import { type Ocsp, ocspRoutes } from "./ocsp.shell.ts";
 import { rememberPeerChains } from "./peer.shell.ts";
+import type { RateLimit } from "./rate.ts";
 import { maximumRequestBytes } from "./request.ts";
 
-export type DeviceRouteDeps = { enroll: Enroll; crl: Crl; caCertificates: readonly Certificate[]; clock: Clock; log: Log };
+export type DeviceRouteDeps = {
+  enroll: Enroll;
+  crl: Crl;
+  ocsp: Ocsp;
+  /** What devices are to trust now: it changes while authorities are rotated. */
+  caCertificates: () => readonly Certificate[];
+  linking: "optional" | "required";
+  rate: RateLimit;
+  refusals: Refusals;
+  clock: Clock;
+  log: Log;
+};
 
 const allMethods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] as const;
 /** [E1] A label is an additional path segment and never the name of an operation. */
@@ -29,6 +46,7 @@ export function deviceRoutes(app: DeviceHttp, deps: DeviceRouteDeps): void {
     for (const url of ["/.well-known/est/:operation", "/.well-known/est/:label/:operation"])
       est.route({ method: [...allMethods], url, handler: handle });
   });
+  ocspRoutes(app, deps.ocsp);
   app.get<{ Params: { file: string } }>("/crl/:file", async (request, reply) => {
     const list = await deps.crl.read(request.params.file);
     if (list === undefined) return send(reply, textAnswer(404, "There is no revocation list of that name."));
@@ -40,10 +58,15 @@ type EstParams = { label?: string; operation: string };
 
 function operationHandler(deps: DeviceRouteDeps) {
   const peers = rememberPeerChains();
-  const caBundle = certsOnly(deps.caCertificates.map((certificate) => certificate.der));
+  const caBundle = () => certsOnly(deps.caCertificates().map((certificate) => certificate.der));
+  // The route's pattern has these parameters.
+  const demand = (request: FastifyRequest) => demandOf((request.params as EstParams).label, deps.linking);
   const operations: Record<string, { method: "GET" | "POST"; run: (request: FastifyRequest) => EstAnswer | Promise<EstAnswer> }> = {
-    cacerts: { method: "GET", run: (request) => certificatesAnswer(wrapBase64(caBundle, clientOf(request))) },
-    csrattrs: { method: "GET", run: (request) => attributesAnswer(wrapBase64(requestAttributes(), clientOf(request))) },
+    cacerts: { method: "GET", run: (request) => certificatesAnswer(wrapBase64(caBundle(), clientOf(request))) },
+    csrattrs: {
+      method: "GET",
+      run: (request) => attributesAnswer(wrapBase64(requestAttributes(demand(request)), clientOf(request))),
+    },
     simpleenroll: { method: "POST", run: (request) => enroll(request, "simpleenroll") },
     simplereenroll: { method: "POST", run: (request) => enroll(request, "simplereenroll") },
     // [E23] A private key would travel; and nobody has asked for full CMC.
@@ -56,12 +79,16 @@ function operationHandler(deps: DeviceRouteDeps) {
   const enroll = async (request: FastifyRequest, operation: "simpleenroll" | "simplereenroll"): Promise<EstAnswer> => {
     const refused = judgeBody(request);
     if (refused !== undefined) return refused;
-    const shown: Shown = { chain: peers.of(tlsSocketOf(request)), basic: basicOf(request.headers.authorization) };
+    const socket = tlsSocketOf(request);
+    const shown: Shown = { chain: peers.of(socket), basic: basicOf(request.headers.authorization) };
+    const hurried = await limit(deps, { operation, shown, remoteAddress: request.ip });
+    if (hurried !== undefined) return outcomeAnswer(hurried);
     const outcome = await deps.enroll({
       operation,
       body: request.body instanceof Buffer ? request.body : Buffer.alloc(0),
       shown,
       remoteAddress: request.ip,
+      linking: { demand: demand(request), binding: channelBindingOf(socket) },
     });
     if (outcome.is !== "issued") return outcomeAnswer(outcome);
     // [E12] Exactly one certificate: the new one.
@@ -81,6 +108,26 @@ function operationHandler(deps: DeviceRouteDeps) {
       return send(reply, textAnswer(405, `Use ${operation.method} here.`, { Allow: operation.method }));
     return send(reply, await operation.run(request));
   };
+}
+
+type Hurry = { operation: "simpleenroll" | "simplereenroll"; shown: Shown; remoteAddress: string };
+
+/** [E26] Before anything is parsed: what one certificate, one code's serial number or one address may ask in a minute. */
+async function limit({ rate, refusals, clock }: DeviceRouteDeps, { operation, shown, remoteAddress }: Hurry) {
+  const fingerprint = shown.chain[0] && certificateFingerprint(shown.chain[0]);
+  const wait = rate.take(fingerprint ?? shown.basic?.user ?? remoteAddress, clock.now());
+  if (wait === 0) return undefined;
+  const refused = refuse({
+    step: "request",
+    because: "rate_limited",
+    reason: "This identity asks for certificates too often.",
+    fix: "Wait as long as Retry-After says, and look for a loop in the device's enrollment.",
+    status: 429,
+    retryAfter: wait,
+  });
+  const entry = { ...refused, operation, method: "none", verdict: "refused" } as const;
+  await refusals.note(defaultScope, { ...entry, remoteAddress, fingerprint, serial: shown.basic?.user });
+  return refused;
 }
 
 /** [E5] */

@@ -18,6 +18,7 @@ import { codeSpent, judgeCode } from "./code.ts";
 import type { EnrollmentDeps } from "./deps.ts";
 import { type Credential, identify, type Shown } from "./identify.ts";
 import { type Decision, judgeDevice, judgeEnrollment, serialFor } from "./judge.ts";
+import { judgeLinking, type Linking, repeatOf } from "./linking.ts";
 import { deviceName, deviceUri } from "./names.ts";
 import { readRequest } from "./request.ts";
 import { countWrongCode, enqueue, findApproval, findCode, findExpected, loadTrust, lockSerial, spendCode } from "./store.ts";
@@ -27,6 +28,8 @@ type EnrollRequest = {
   readonly body: Uint8Array;
   readonly shown: Shown;
   readonly remoteAddress: string | undefined;
+  /** The connection that carries the request; without one, nothing is said about linking. */
+  readonly linking?: Linking;
 };
 
 /** What came of it. `der` is the new certificate; `retryAfter` is in milliseconds. */
@@ -42,7 +45,10 @@ const repeatWindow = minutes(10);
 const pollEvery = seconds(30);
 const methodOf = { idevid: "idevid", ldevid: "ldevid", code: "one_time_code" } as const satisfies Record<Credential["is"], Method>;
 
-export type EnrollDeps = Pick<EnrollmentDeps, "db" | "registry" | "clock" | "bus" | "certificateLifetime" | "deviceUrl"> & {
+export type EnrollDeps = Pick<
+  EnrollmentDeps,
+  "db" | "registry" | "clock" | "bus" | "certificateLifetime" | "deviceUrl" | "renewalGrace"
+> & {
   authority: OwnAuthority;
   refusals: Refusals;
 };
@@ -61,6 +67,8 @@ export function createEnroll(deps: EnrollDeps): Enroll {
       at: now,
     });
     if (credential.is === "refused") return refuseUnknown(deps, asked, credential);
+    const unlinked = asked.linking && judgeLinking(request.linking, asked.linking);
+    if (unlinked !== undefined) return refuseUnknown(deps, asked, unlinked);
     const serial = serialFor(credential);
     if (typeof serial !== "string") return refuseUnknown(deps, asked, serial);
     const known = await deps.registry.find(serial);
@@ -130,10 +138,10 @@ async function decideAndIssue(tx: Transaction, deps: EnrollDeps, attempt: Attemp
   const identity = code === undefined ? identityOf(credential) : `code:${code.id}`;
   const outOfService = judgeDevice({ device: attempt.device, serial });
   if (outOfService !== undefined) return outOfService;
-  const repeated = await findRepeated(tx, { identity, requestHash: request.infoHash, since: now - repeatWindow });
+  const repeated = await findRepeated(tx, { identity, requestHash: repeatOf(request), since: now - repeatWindow });
   if (repeated !== undefined) return { is: "issued", device: repeated.device, der: repeated.der };
   if (code?.spent) return codeSpent(serial);
-  const { decision, past } = await judge(tx, attempt);
+  const { decision, past } = await judge(tx, deps, attempt);
   if (decision.is === "refused") return decision;
   if (decision.is === "wait") return wait(tx, deps, attempt);
   if (code !== undefined) await spendCode(tx, { id: code.id, at: now });
@@ -160,6 +168,7 @@ type Past = { boundTo: string | undefined; generation: number };
 
 async function judge(
   tx: Transaction,
+  { renewalGrace = days(30) }: EnrollDeps,
   { request, credential, serial, device, scope, now }: Attempt,
 ): Promise<{ decision: Decision; past: Past }> {
   const keyFingerprint = spkiFingerprint(request.publicKey.der);
@@ -175,6 +184,8 @@ async function judge(
     boundTo: past.boundTo,
     keyHolder: await findKeyHolder(tx, { keyFingerprint, device: serial }),
     renewed: credential.is === "ldevid" ? await findByFingerprint(tx, credential.certificate.fingerprint) : undefined,
+    newestGeneration: past.generation,
+    grace: renewalGrace,
   });
   return { decision, past };
 }
@@ -214,8 +225,7 @@ async function issue(tx: Transaction, deps: EnrollDeps, issuing: Issuing): Promi
     device: serial,
     verdict: "issued",
     step: "issue",
-    because: renewal ? "renewed" : "enrolled",
-    reason: renewal ? `Certificate of ${serial} renewed.` : `Device ${serial} enrolled.`,
+    ...outcomeOf(issuing),
     at: now,
   });
   if (!renewal) await admitDevice(tx, deps, issuing);
@@ -229,7 +239,7 @@ async function issue(tx: Transaction, deps: EnrollDeps, issuing: Issuing): Promi
     issuer: issuerId(deps.authority),
     der: certificate.der,
     keyFingerprint: spkiFingerprint(request.publicKey.der),
-    requestHash: request.infoHash,
+    requestHash: repeatOf(request),
     identity: issuing.identity,
     anchor: credential.is === "idevid" ? credential.anchor.certificate.fingerprint : undefined,
     attempt,
@@ -239,6 +249,14 @@ async function issue(tx: Transaction, deps: EnrollDeps, issuing: Issuing): Promi
     issuedAt: now,
   });
   return { is: "issued", device: serial, der: certificate.der };
+}
+
+function outcomeOf({ credential, serial, now }: Issuing): { because: string; reason: string } {
+  if (credential.is !== "ldevid") return { because: "enrolled", reason: `Device ${serial} enrolled.` };
+  const { notAfter } = credential.certificate;
+  if (now <= notAfter) return { because: "renewed", reason: `Certificate of ${serial} renewed.` };
+  const ended = new Date(notAfter).toISOString();
+  return { because: "recovered", reason: `Certificate of ${serial} renewed within the grace after its end on ${ended}.` };
 }
 
 /** The registry's device becomes active; one that nobody announced is made. */
@@ -259,6 +277,7 @@ async function admitDevice(tx: Transaction, { registry }: EnrollDeps, { scope, s
 export const issuerId = ({ issuing }: OwnAuthority): string => keyIdentifier(issuing.signer.publicKey).toString("hex");
 
 function sign({ authority, certificateLifetime = days(30), deviceUrl }: EnrollDeps, { scope, serial, now, request }: Issuing) {
+  const base = deviceUrl?.()?.replace(/\/$/, "");
   return issueCertificate({
     issuer: issuerOf(authority.issuing),
     // [E21] The subject of the request is a wish; ours is the registry's.
@@ -269,7 +288,7 @@ function sign({ authority, certificateLifetime = days(30), deviceUrl }: EnrollDe
     notBefore: now - clockAllowance,
     notAfter: Math.min(now + certificateLifetime, authority.issuing.certificate.notAfter),
     usage: "device",
-    ...(deviceUrl === undefined ? {} : { crlUri: `${deviceUrl.replace(/\/$/, "")}/crl/${issuerId(authority)}.crl` }),
+    ...(base === undefined ? {} : { crlUri: `${base}/crl/${issuerId(authority)}.crl`, ocspUri: `${base}/ocsp` }),
   });
 }
 

@@ -35,6 +35,8 @@ export function outcomeAnswer(outcome: Exclude<EnrollOutcome, { is: "issued" }>)
   // [E13] Seconds, and an empty body.
   if (outcome.is === "pending")
     return { status: 202, headers: { "Retry-After": String(Math.ceil(outcome.retryAfter / 1_000)) }, body: "" };
-  const challenge: Record<string, string> = outcome.status === 401 ? { "WWW-Authenticate": 'Basic realm="estrealm"' } : {};
-  return textAnswer(outcome.status, `${outcome.because}: ${outcome.reason} ${outcome.fix}`, challenge);
+  return textAnswer(outcome.status, `${outcome.because}: ${outcome.reason} ${outcome.fix}`, {
+    ...(outcome.status === 401 ? { "WWW-Authenticate": 'Basic realm="estrealm"' } : {}),
+    ...(outcome.retryAfter === undefined ? {} : { "Retry-After": String(Math.ceil(outcome.retryAfter / 1_000)) }),
+  });
 }

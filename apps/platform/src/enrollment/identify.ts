@@ -1,4 +1,4 @@
-import { type Certificate, type ChainFault, validateDerChain } from "@tenfold/pki";
+import { type Certificate, type ChainFault, type ChainVerdict, readCertificate, validateDerChain } from "@tenfold/pki";
 import { type Refusal, type Refused, refuse } from "./attempt.ts";
 
 /** What a device shows to prove who it is, as the connection gives it. */
@@ -47,7 +47,7 @@ const notAuthenticated = refuse({
 });
 
 function identifyCertificate(chain: readonly Uint8Array[], { root, issuing, anchors, at }: Trust): Credential | Refused {
-  const own = validateDerChain({ chain: chain.slice(0, 1), intermediates: issuing, anchors: [root], at, usage: "device" });
+  const own = validateOwn(chain.slice(0, 1), { root, issuing, anchors, at });
   if (own.is === "valid") return { is: "ldevid", certificate: own.chain[0] ?? own.anchor };
   if (own.because !== "issuer_unknown") return refuseChain(own.because, own.detail);
   const verdict = validateDerChain({ chain, anchors: anchors.map((anchor) => anchor.certificate), at, usage: "device" });
@@ -55,6 +55,15 @@ function identifyCertificate(chain: readonly Uint8Array[], { root, issuing, anch
   const anchor = anchors.find((one) => one.certificate.fingerprint === verdict.anchor.fingerprint);
   // A valid chain ends at one of the anchors that were given, and begins with the leaf.
   return anchor === undefined ? notAuthenticated : { is: "idevid", certificate: verdict.chain[0] ?? verdict.anchor, anchor };
+}
+
+/** A certificate of ours whose only fault is its end is believed as of that end: `judge` decides whether it still renews. */
+function validateOwn(chain: readonly Uint8Array[], { root, issuing, at }: Trust): ChainVerdict {
+  const ask = (moment: number) => validateDerChain({ chain, intermediates: issuing, anchors: [root], at: moment, usage: "device" });
+  const verdict = ask(at);
+  if (verdict.is === "valid" || verdict.because !== "expired" || chain[0] === undefined) return verdict;
+  const asOfItsEnd = ask(Math.min(at, readCertificate(chain[0]).notAfter));
+  return asOfItsEnd.is === "valid" ? asOfItsEnd : verdict;
 }
 
 const faults: Partial<Record<ChainFault, { because: Refusal; fix: string }>> = {

@@ -10,7 +10,9 @@ import { createCrl } from "./crl.shell.ts";
 import type { EnrollmentDeps } from "./deps.ts";
 import { deviceRoutes } from "./device-routes.ts";
 import { createEnroll, type Enroll } from "./enroll.shell.ts";
+import { createOcsp } from "./ocsp.shell.ts";
 import { createOperating, type Operating } from "./operate.shell.ts";
+import { createRateLimit } from "./rate.ts";
 import { createRevocations, type Revocations } from "./revoke.shell.ts";
 import { routes } from "./routes.ts";
 import { prune } from "./store.ts";
@@ -36,6 +38,7 @@ export type Enrollment = Revocations &
 
 const keepRefusals = days(90);
 const keepPending = days(7);
+const requestsPerMinute = 60;
 const enrollmentActor: Actor = { kind: "system", id: "enrollment", name: "enrollment" };
 
 /** Opens (or, at the first start, makes) the authority under `dataDir/pki`. Throws `key_file_unusable` or `authority_files_inconsistent`. */
@@ -60,7 +63,17 @@ export async function createEnrollment(deps: EnrollmentDeps): Promise<Enrollment
     enroll,
     routes: (app) => routes(app, { db, clock, operating, revocations }),
     deviceRoutes: (app) =>
-      deviceRoutes(app, { enroll, crl, caCertificates: [authority.issuing.certificate, authority.root], clock, log }),
+      deviceRoutes(app, {
+        enroll,
+        crl,
+        ocsp: createOcsp({ db, clock, issuers: () => [authority.issuing] }),
+        caCertificates: () => [authority.issuing.certificate, authority.root],
+        linking: deps.linking ?? "optional",
+        rate: createRateLimit(deps.requestsPerMinute ?? requestsPerMinute),
+        refusals,
+        clock,
+        log,
+      }),
     start() {
       loop ??= startLoop({
         name: "enrollment",

@@ -21,7 +21,11 @@ export type EnrollmentPicture = {
   /** Another device that has or had a certificate for the key in the request. */
   readonly keyHolder: string | undefined;
   /** For a renewal: what we know of the certificate that was shown. */
-  readonly renewed: CertificateFacts | undefined;
+  readonly renewed: (CertificateFacts & { readonly generation: number }) | undefined;
+  /** The newest generation of the device's certificates. */
+  readonly newestGeneration: number;
+  /** How long after its end a certificate still renews, in milliseconds. */
+  readonly grace: number;
 };
 
 export type Decision = { readonly is: "issue"; readonly trustLevel: number } | { readonly is: "wait" } | Refused;
@@ -138,8 +142,9 @@ function judgeFirst(
   });
 }
 
-function judgeRenewal({ request, renewed, now, device, serial }: EnrollmentPicture, certificate: Certificate): Decision {
-  const fault = judgeCertificate(renewed, now);
+function judgeRenewal(picture: EnrollmentPicture, certificate: Certificate): Decision {
+  const { request, renewed, device, serial } = picture;
+  const fault = judgeCertificate(renewed, momentOf(picture));
   if (fault !== undefined) return refuse({ step: "client_certificate", ...fault, status: 403 });
   if (device === undefined)
     return refuse({
@@ -161,4 +166,13 @@ function judgeRenewal({ request, renewed, now, device, serial }: EnrollmentPictu
     fix: `Ask for the subject "CN=${serial}" (and no other subjectAltName).`,
     status: 403,
   });
+}
+
+/**
+ * When to judge the certificate that is renewed: now, or at its end for a device that slept past it within the grace. Only the newest
+ * generation recovers, so that one certificate recovers once and a copy with an older one does not.
+ */
+function momentOf({ renewed, now, newestGeneration, grace }: EnrollmentPicture): number {
+  if (renewed === undefined || now <= renewed.notAfter || now > renewed.notAfter + grace) return now;
+  return renewed.generation === newestGeneration ? renewed.notAfter : now;
 }

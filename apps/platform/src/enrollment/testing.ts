@@ -1,9 +1,11 @@
 import { generateKeyPairSync, type KeyObject, X509Certificate } from "node:crypto";
+import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { request } from "node:https";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { connect, type TLSSocket } from "node:tls";
 import { defaultScope } from "@tenfold/base";
 import type { Actor, EnrollmentAttempt, LiveEvent } from "@tenfold/contracts";
 import {
@@ -33,7 +35,7 @@ export type Answer = { status: number; headers: NodeJS.Dict<string | string[]>; 
 export type Client = { key?: string; cert?: string; user?: string; password?: string; headers?: Record<string, string> };
 
 /** A platform's enrollment as devices meet it: real PostgreSQL, registry, audit trail and TLS; only the clock is a test's. */
-export async function enrollmentWorld(options: Partial<Pick<EnrollmentDeps, "certificateLifetime" | "hostnames">> = {}) {
+export async function enrollmentWorld(options: Partial<EnrollmentDeps> = {}) {
   const database = await testDatabase();
   const dataDir = await mkdtemp(join(tmpdir(), "tenfold-test-enrollment-"));
   let now = start;
@@ -52,7 +54,7 @@ export async function enrollmentWorld(options: Partial<Pick<EnrollmentDeps, "cer
     log: silentLog,
     dataDir,
     hostnames: [],
-    deviceUrl: "https://localhost:8443",
+    deviceUrl: () => "https://localhost:8443",
     ...options,
   };
   const enrollment = await createEnrollment(deps);
@@ -97,10 +99,10 @@ export async function enrollmentWorld(options: Partial<Pick<EnrollmentDeps, "cer
 
 export type World = Awaited<ReturnType<typeof enrollmentWorld>>;
 
-type Ask = Client & { port: number; ca: string; method: string; path: string; body?: string | Buffer };
+type Ask = Client & { port: number; ca: string; method: string; path: string; body?: string | Buffer; socket?: TLSSocket };
 
 /** One HTTPS request on a connection of its own. */
-function ask({ port, ca, method, path, key, cert, user, password, headers = {}, body }: Ask): Promise<Answer> {
+function ask({ port, ca, method, path, key, cert, user, password, headers = {}, body, socket }: Ask): Promise<Answer> {
   const basic: Record<string, string> =
     user === undefined ? {} : { Authorization: `Basic ${Buffer.from(`${user}:${password ?? ""}`).toString("base64")}` };
   return new Promise((resolve, reject) => {
@@ -114,7 +116,7 @@ function ask({ port, ca, method, path, key, cert, user, password, headers = {}, 
         ca,
         ...(key ? { key } : {}),
         ...(cert ? { cert } : {}),
-        agent: false,
+        ...(socket ? { createConnection: () => socket } : { agent: false }),
         headers: { ...basic, ...headers },
         timeout: 10_000,
       },
@@ -182,4 +184,39 @@ export async function enrolled(
   if (answer.status !== 200) throw new Error(`${answer.status} ${answer.body}`);
   const certificate = certificateIn(answer);
   return { certificate, privateKey, cert: certificate.toString(), key: privateKeyPem(privateKey) };
+}
+
+/** The client's side of `channelBindingOf`, on a fresh connection. */
+function bindingOfClient(socket: TLSSocket): Buffer {
+  if (socket.getProtocol() === "TLSv1.3") return socket.exportKeyingMaterial(32, "EXPORTER-Channel-Binding", Buffer.alloc(0));
+  return socket.getFinished() ?? Buffer.alloc(0);
+}
+
+/** Posts a request that is made once the TLS connection stands, as a client does that links its proof of possession. */
+export async function postLinked(
+  w: World,
+  path: string,
+  { client, version, csr }: { client: Client; version: "TLSv1.2" | "TLSv1.3"; csr: (binding: string) => Promise<Buffer> },
+): Promise<Answer> {
+  const socket = connect({
+    host: "127.0.0.1",
+    servername: "localhost",
+    port: w.port,
+    ca: w.enrollment.trustedCaPem,
+    ...(client.key ? { key: client.key } : {}),
+    ...(client.cert ? { cert: client.cert } : {}),
+    minVersion: version,
+    maxVersion: version,
+  });
+  await once(socket, "secureConnect");
+  const body = (await csr(bindingOfClient(socket).toString("base64"))).toString("base64");
+  return ask({
+    port: w.port,
+    ca: w.enrollment.trustedCaPem,
+    method: "POST",
+    path: `/.well-known/est/${path}`,
+    headers: { "Content-Type": "application/pkcs10", ...client.headers },
+    body,
+    socket,
+  });
 }
