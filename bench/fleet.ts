@@ -10,7 +10,7 @@ const atOnce = 16;
 
 /** Makes devices of a manufacturer of their own, lets the platform expect them, and enrolls each over EST. */
 export async function enrollFleet(
-  platform: RunningPlatform,
+  platform: Pick<RunningPlatform, "url" | "deviceUrl" | "token" | "ca">,
   { prefix, devices }: { prefix: string; devices: number },
 ): Promise<EnrolledDevice[]> {
   const now = Date.now();

@@ -9,6 +9,11 @@ const packageOf: Record<string, string> = {
   mosquitto_pub: "mosquitto-clients",
   mosquitto: "mosquitto",
   chromium: "chromium",
+  strace: "strace",
+  faketime: "faketime",
+  prlimit: "util-linux",
+  fallocate: "util-linux",
+  "mkfs.ext4": "e2fsprogs",
 };
 
 export const onPath = (command: string): boolean =>

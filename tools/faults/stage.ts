@@ -1,0 +1,103 @@
+import { readFileSync } from "node:fs";
+import { chmod, mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { seededRandom } from "@tenfold/base";
+import { type EnrolledDevice, enrollFleet } from "../../bench/fleet.ts";
+import type { Fault, Stage } from "./fault.ts";
+import { judge, type Verdict } from "./law.ts";
+import { type Load, startLoad } from "./load.ts";
+import { freePorts, type Platform, startPlatformProcess } from "./platform.ts";
+
+export type Played = Verdict & { injected: number; broken: string[]; notes: string[] };
+
+const fleetSize = 6;
+
+/** Plays one fault from an empty data folder to the law, and clears everything away. */
+export async function play(fault: Fault, seed: string): Promise<Played> {
+  const found = { broken: [] as string[], notes: [] as string[] };
+  const loads: Load[] = [];
+  let platform: Platform | undefined;
+  await using stage = await createStage(`${seed} ${fault.id}`, { found, loads, started: (now) => (platform = now) });
+  const { injected } = await fault.run(stage);
+  const verdict: Verdict = { acknowledged: 0, lost: [], doubled: [], unacknowledgedButStored: 0 };
+  for (const load of loads) {
+    await load.stop();
+    // Whatever became of it during the fault: the law is judged by a platform that is up.
+    if (platform === undefined || !platform.alive()) platform = await stage.start();
+    const one = await judge(platform.client, load);
+    verdict.acknowledged += one.acknowledged;
+    verdict.lost.push(...one.lost);
+    verdict.doubled.push(...one.doubled);
+    verdict.unacknowledgedButStored += one.unacknowledgedButStored;
+  }
+  return { ...verdict, injected, ...found };
+}
+
+type Account = {
+  found: { broken: string[]; notes: string[] };
+  loads: Load[];
+  started: (platform: Platform) => void;
+};
+
+async function createStage(seed: string, { found, loads, started }: Account): Promise<Stage> {
+  const dir = await mkdtemp(join(tmpdir(), "tenfold-fault-"));
+  // The embedded database's user must be able to pass through.
+  await chmod(dir, 0o755);
+  await mkdir(join(dir, "data"));
+  const ports = await freePorts();
+  const undo: (() => Promise<void> | void)[] = [];
+  const platforms: Platform[] = [];
+  let last: Parameters<Stage["start"]>[0];
+  let devices: EnrolledDevice[] | undefined;
+  return {
+    dir,
+    random: seededRandom(seed),
+    devices: () => devices ?? [],
+    async start(wish = last) {
+      last = wish;
+      const platform = await startPlatformProcess({
+        dataDir: join(dir, "data"),
+        env: {},
+        wrap: [],
+        nodeFlags: [],
+        ports,
+        logFile: join(dir, "platform.log"),
+        readyMs: 60_000,
+        ...wish,
+      });
+      platforms.push(platform);
+      started(platform);
+      devices ??= await enrollFleet(platform, { prefix: "fault", devices: fleetSize });
+      return platform;
+    },
+    load({ port = ports.mqtt, ...options } = {}) {
+      const platform = platforms.at(-1);
+      if (platform === undefined) throw new Error("A load needs a platform that was started.");
+      const load = startLoad(
+        { port, ca: readFileSync(platform.ca, "utf8") },
+        {
+          metric: `seq${loads.length}`,
+          window: 8,
+          perSecond: 200,
+          patienceMs: 15_000,
+          devices: devices ?? [],
+          ...options,
+        },
+      );
+      loads.push(load);
+      return load;
+    },
+    holds(sentence, kept, detail) {
+      if (!kept) found.broken.push(detail === undefined ? sentence : `${sentence} (${detail})`);
+    },
+    note: (sentence) => void found.notes.push(sentence),
+    onEnd: (step) => void undo.push(step),
+    async [Symbol.asyncDispose]() {
+      for (const load of loads) await load.stop(0);
+      for (const platform of platforms) await platform.end("SIGKILL");
+      for (const step of undo.reverse()) await step();
+      await rm(dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 200 });
+    },
+  };
+}
