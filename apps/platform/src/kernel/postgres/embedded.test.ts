@@ -84,6 +84,7 @@ test("what was written is there after a stop and a start, behind a socket that i
   assert.equal(await isAlive(first.pid()), false);
   // As after a restart of a container, where the numbers of processes begin anew: this pid is another program's now.
   await writeFile(join(folder.path, "cluster", "postmaster.pid"), `${process.pid}\n`);
+  await writeFile(join(folder.path, "socket", ".s.PGSQL.5432.lock"), `${process.pid}\n`);
   const second = await start(folder.path);
   assert.deepEqual(await ask(second.url, "select text from note"), [{ text: "kept" }]);
   await second.stop();

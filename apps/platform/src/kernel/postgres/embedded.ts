@@ -123,10 +123,10 @@ async function lastWords(logFile: string): Promise<string> {
 async function adopt(server: Server): Promise<number | undefined> {
   const { home, account, binaries, keeps } = server;
   const pid = await namedPid(home);
-  if (pid === undefined) return undefined;
-  if (!(await isServerOf(pid, home))) {
-    // The number is another program's by now. PostgreSQL would take it for a rival and refuse to start.
-    await rm(join(home.cluster, "postmaster.pid"), { force: true });
+  if (pid === undefined || !(await isServerOf(pid, home))) {
+    // After a power cut the numbers in these files are other programs' by now. PostgreSQL would take one for a rival and refuse to start.
+    for (const left of [join(home.cluster, "postmaster.pid"), join(home.socket, ".s.PGSQL.5432.lock")])
+      await rm(left, { force: true });
     return undefined;
   }
   const settled = async () => !(await isAlive(pid)) || (await answers(server));
