@@ -37,12 +37,19 @@ export function mountMemory(stage: Stage, name: string, megabytes: number): stri
 /** Copies only what reached the disk: what is still in the mounted file system's memory is not in the file. */
 export const copyImage = (from: string, to: string): string => run("cp", "--sparse=always", from, to);
 
-/** Takes all the space that is left in a folder's file system; the file that holds it is returned. */
+/** Takes all the space that is left in a folder's file system, although others write to it; the file that holds it is returned. */
 export function fill(folder: string): string {
   const file = join(folder, "filler");
-  const free = Number(run("df", "--output=avail", "-B1", folder).trim().split("\n").at(-1));
-  run("fallocate", "-l", String(Math.max(4_096, free - 16_384)), file);
-  return file;
+  for (let leave = 16_384; leave < 64 * 1024 * 1024; leave *= 4) {
+    const free = Number(run("df", "--output=avail", "-B1", folder).trim().split("\n").at(-1));
+    try {
+      run("fallocate", "-l", String(Math.max(4_096, free - leave)), file);
+      return file;
+    } catch {
+      // Somebody wrote in between.
+    }
+  }
+  throw new Error(`The file system of ${folder} could not be filled.`);
 }
 
 function unmount(folder: string): void {
