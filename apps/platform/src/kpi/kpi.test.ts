@@ -141,7 +141,10 @@ test("all patched: the restricted mean is the plain mean; nobody patched: it is 
 });
 
 test("a fix that was withdrawn after seconds does not count as days of waiting", () => {
-  const withdrawn = [...[20, 30, 40].map((time) => ({ time, patched: true })), ...[15, 15, 15].map((time) => ({ time, patched: false }))];
+  const withdrawn = [
+    ...[20, 30, 40].map((time) => ({ time, patched: true })),
+    ...[15, 15, 15].map((time) => ({ time, patched: false })),
+  ];
   near(survivalOf(withdrawn, 86_400).mean, 30);
 });
 

@@ -58,10 +58,7 @@ test("an operator previews, starts, watches and explains a rollout that halts", 
     ["rolled_back", 2, 0, "halted", { failed: 2, cancelled: 18 }],
   );
   const report = (await w.call("GET", `/rollouts/${id}/report`)).body;
-  assert.deepEqual(report.reasons, [
-    { reason: "rollout_halted", devices: 18 },
-    { reason: "download_network", devices: 2 },
-  ]);
+  assert.deepEqual(report.reasons, [{ reason: "download_network", devices: 2 }], "devices that the halt spared did not fail");
   assert.equal(report.harmed.length, 2);
   const halt = report.decisions.find(({ decision }: { decision: string }) => decision === "halted");
   assert.deepEqual([halt.evidence.stageHarmed, halt.evidence.stageDevices, halt.stage], [2, 2, 0]);
