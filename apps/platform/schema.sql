@@ -1,6 +1,7 @@
 -- Made by `node tools/schema.ts --write` from the migrations. Do not edit: add a migration.
 
 create schema access;
+create schema commands;
 create schema enrollment;
 create schema kernel;
 create schema kpi;
@@ -124,6 +125,61 @@ create table access.sign_in_link (
   constraint sign_in_link_purpose_check CHECK ((purpose = ANY (ARRAY['set_up'::text, 'sign_in'::text]))),
   constraint sign_in_link_role_check CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text, 'release_manager'::text, 'security'::text, 'admin'::text]))),
   constraint sign_in_link_token_hash_key UNIQUE (token_hash)
+);
+create table commands.command (
+  fleet text not null,
+  id text not null,
+  batch text not null,
+  device text not null,
+  name text not null,
+  args jsonb not null,
+  state text not null,
+  reason text not null,
+  given_by text not null,
+  created_at timestamp with time zone not null,
+  deadline_at timestamp with time zone not null,
+  look_at timestamp with time zone not null,
+  attempts integer not null default 0,
+  sent_at timestamp with time zone,
+  delivered_at timestamp with time zone,
+  ended_at timestamp with time zone,
+  cancelled_because text,
+  result_status text,
+  result_code text,
+  result_detail text,
+  result_output jsonb,
+  result_at timestamp with time zone,
+  constraint command_pkey PRIMARY KEY (fleet, id),
+  constraint command_check CHECK (((ended_at IS NULL) = (state = ANY (ARRAY['queued'::text, 'sent'::text, 'delivered'::text])))),
+  constraint command_result_status_check CHECK ((result_status = ANY (ARRAY['succeeded'::text, 'failed'::text, 'refused'::text]))),
+  constraint command_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'sent'::text, 'delivered'::text, 'succeeded'::text, 'failed'::text, 'refused'::text, 'expired'::text, 'cancelled'::text])))
+);
+create table commands.desired (
+  fleet text not null,
+  device text not null,
+  generation integer not null default 0,
+  state jsonb not null default '{}'::jsonb,
+  reason text not null default ''::text,
+  changed_by text not null default ''::text,
+  changed_at timestamp with time zone not null,
+  applied_generation integer,
+  applied_at timestamp with time zone,
+  refused text[] not null default '{}'::text[],
+  look_at timestamp with time zone,
+  attempts integer not null default 0,
+  constraint desired_pkey PRIMARY KEY (fleet, device)
+);
+create table commands.desired_change (
+  fleet text not null,
+  device text not null,
+  generation integer not null,
+  mode text not null,
+  document jsonb not null,
+  reason text not null,
+  by text not null,
+  at timestamp with time zone not null,
+  constraint desired_change_pkey PRIMARY KEY (fleet, device, generation),
+  constraint desired_change_mode_check CHECK ((mode = ANY (ARRAY['merge'::text, 'replace'::text])))
 );
 create table enrollment.attempt (
   id text not null,
@@ -567,6 +623,11 @@ CREATE INDEX audit_entry_by_action ON access.audit_entry USING btree (action, se
 CREATE INDEX audit_entry_by_subject ON access.audit_entry USING btree (subject_id, seq DESC);
 CREATE UNIQUE INDEX one_live_built_in_account ON access.service_account USING btree (built_in) WHERE (built_in AND (revoked_at IS NULL));
 CREATE INDEX session_by_person ON access.session USING btree (person);
+CREATE INDEX command_due ON commands.command USING btree (look_at) WHERE (ended_at IS NULL);
+CREATE INDEX command_of_batch ON commands.command USING btree (fleet, batch, id);
+CREATE INDEX command_of_device ON commands.command USING btree (fleet, device, id);
+CREATE INDEX command_pending ON commands.command USING btree (fleet, device, id) WHERE (ended_at IS NULL);
+CREATE INDEX desired_due ON commands.desired USING btree (look_at) WHERE (look_at IS NOT NULL);
 CREATE INDEX attempt_fleet_id_idx ON enrollment.attempt USING btree (fleet, id DESC);
 CREATE INDEX attempt_fleet_serial_id_idx ON enrollment.attempt USING btree (fleet, serial, id DESC);
 CREATE INDEX certificate_fleet_device_id_idx ON enrollment.certificate USING btree (fleet, device, id DESC);
@@ -599,4 +660,5 @@ CREATE INDEX dead_letter_device ON telemetry.dead_letter USING btree (fleet, dev
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON access.audit_entry FOR EACH ROW EXECUTE FUNCTION kernel.refuse_change();
 CREATE TRIGGER never_emptied BEFORE TRUNCATE ON access.audit_entry FOR EACH STATEMENT EXECUTE FUNCTION kernel.refuse_change();
+CREATE TRIGGER desired_change_is_append_only BEFORE DELETE OR UPDATE ON commands.desired_change FOR EACH ROW EXECUTE FUNCTION kernel.refuse_change();
 CREATE TRIGGER decision_is_append_only BEFORE DELETE OR UPDATE ON rollouts.decision FOR EACH ROW EXECUTE FUNCTION kernel.refuse_change();

@@ -27,6 +27,7 @@ export function deviceRoutes(app: DeviceHttp, parts: Parts): void {
     scope.post<WithId>("/v1/deployments/:id", (request) => up(request, { channel: "deployment", id: idOf(request) }, parts));
     scope.post<WithId>("/v1/commands/:id/result", (request) => up(request, { channel: "command", id: idOf(request) }, parts));
     scope.get("/v1/deployments/next", (request, reply) => down(request, reply, { topic: "deployments/next", parts }));
+    scope.get("/v1/commands", (request) => commandsOf(request, parts));
     scope.get("/v1/state", (request, reply) => down(request, reply, { topic: "state/desired", parts }));
   });
 }
@@ -74,6 +75,14 @@ function answer(received: Received): { stored: true } {
     case "unavailable":
       throw linkProblems.intake_unavailable(received.detail, { retryAfterS: 5 });
   }
+}
+
+/** [C11] The commands that wait, oldest first. That they were fetched proves nothing: only a result does. */
+async function commandsOf(request: FastifyRequest, { endpoint, links }: Parts): Promise<{ commands: unknown[] }> {
+  const { device, scope, ...identity } = await links.admit(tlsSocketOf(request));
+  endpoint.contact({ device, scope, ...identity });
+  const waiting = await endpoint.pending(device, scope);
+  return { commands: waiting.map(({ payload }) => JSON.parse(payload) as unknown) };
 }
 
 type Down = { topic: "deployments/next" | "state/desired"; parts: Parts };

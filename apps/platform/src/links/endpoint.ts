@@ -12,6 +12,9 @@ type Refusal = {
   remoteAddress?: string | undefined;
 };
 
+/** A command on its way down: its topic below the device's own, and its document. */
+export type Pending = { topic: string; payload: string };
+
 /** What all connections share: the rules, the way in, and the places where it is told what happened. */
 export type Endpoint = {
   readonly limits: Limits;
@@ -26,6 +29,10 @@ export type Endpoint = {
   openCount(): number;
   receive(message: UpMessage): Promise<Received>;
   downlink(device: string, scope: Scope, topic: string): Promise<string | undefined>;
+  /** The commands that wait for a device, each with its topic below the device's own. */
+  pending(device: string, scope: Scope): Promise<readonly Pending[]>;
+  /** The device acknowledged what was sent to it on this topic, at QoS 1. */
+  delivered(identity: Identity, topic: string): void;
   /** A connection was not let in, or a request not answered. */
   refused(refusal: Refusal): void;
   opened(identity: Identity, remoteAddress: string | undefined): void;

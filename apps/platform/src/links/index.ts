@@ -29,6 +29,10 @@ export type LinksParts = {
   pressure?(): "none" | "high";
   /** The current document for a topic below the device's own, or undefined where there is none. */
   downlink(device: string, scope: Scope, topic: "deployments/next" | "state/desired"): Promise<string | undefined>;
+  /** The commands that wait for a device: asked when it begins to listen for them, and when it asks over HTTPS. */
+  pending?(device: string, scope: Scope): Promise<readonly { topic: `commands/${string}`; payload: string }[]>;
+  /** Told that a device acknowledged (PUBACK) a command. */
+  delivered?(device: string, scope: Scope, delivery: { command: string; at: number }): void;
   /** Told that a device was heard of, on connecting and at most every `contactMs` after. */
   contact?(device: string, scope: Scope, at: number): void;
   /** Told what of an admitted device's was refused here, before the intake saw it. */
@@ -83,6 +87,11 @@ export function createLinks(parts: LinksParts): Links {
     receive: (message) => parts.receive(message),
     // The endpoint asks for the documents of its own closed list only.
     downlink: (device, scope, topic) => parts.downlink(device, scope, topic as "deployments/next" | "state/desired"),
+    pending: async (device, scope) => (await parts.pending?.(device, scope)) ?? [],
+    delivered: ({ device, scope }, topic) => {
+      const command = commandIn(endpoint.topics.address(device, ""), topic);
+      if (command !== undefined) parts.delivered?.(device, scope, { command, at: clock.now() });
+    },
     ...reports,
   };
   const admit: Admit = (certificate, from) => parts.admit(certificate, from);
@@ -138,6 +147,10 @@ export function createLinks(parts: LinksParts): Links {
     },
   };
 }
+
+/** The id of the command that goes down on this topic. */
+const commandIn = (prefix: string, topic: string): string | undefined =>
+  topic.startsWith(`${prefix}commands/`) ? topic.slice(prefix.length + "commands/".length) : undefined;
 
 /** Waits for all of it, but no longer than `ms`. */
 async function within(ms: number, work: Promise<void>[]): Promise<void> {

@@ -36,7 +36,7 @@ export type { Contact } from "./contacts.ts";
 export type { DevicePicture } from "./device.ts";
 export { registryProblems } from "./errors.ts";
 export type { Refusal } from "./refusals.ts";
-export { type ReportedPatch, readReportedPatch } from "./reported.ts";
+export { mergePatch, type ReportedPatch, readReportedPatch } from "./reported.ts";
 export { registryRoutes, type TimelineSource } from "./routes.ts";
 export type { Deafness, Silence, SilenceQuestion, SilentDevice, Trait } from "./silence.shell.ts";
 export type { FirmwareInUse, FoundDevice, NewDevice } from "./store.ts";

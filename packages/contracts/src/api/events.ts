@@ -16,6 +16,8 @@ export const liveEventTypes = [
   "enrollment.attempted",
   "rollout.changed",
   "deployment.changed",
+  "command.changed",
+  "state.changed",
   "alert.changed",
   "telemetry.stored",
 ] as const;

@@ -1,5 +1,6 @@
 import { accessOperations } from "./access.ts";
 import { alertOperations } from "./alerts.ts";
+import { commandOperations } from "./commands.ts";
 import { deviceOperations, groupOperations } from "./devices.ts";
 import { enrollmentOperations } from "./enrollments.ts";
 import { kpiOperations } from "./kpis.ts";
@@ -11,6 +12,7 @@ import { telemetryOperations } from "./telemetry.ts";
 export const api = {
   ...accessOperations,
   ...alertOperations,
+  ...commandOperations,
   ...deviceOperations,
   ...enrollmentOperations,
   ...groupOperations,
@@ -23,6 +25,7 @@ export const api = {
 export * from "./access.ts";
 export * from "./alerts.ts";
 export * from "./client.ts";
+export * from "./commands.ts";
 export * from "./common.ts";
 export * from "./devices.ts";
 export * from "./enrollments.ts";

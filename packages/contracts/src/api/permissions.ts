@@ -3,6 +3,7 @@ export const permissions = [
   "devices.read",
   "devices.write",
   "devices.suspend",
+  "commands.write",
   "enrollment.read",
   "enrollment.write",
   "releases.read",
@@ -27,7 +28,7 @@ const viewing: Permission[] = ["devices.read", "releases.read", "rollouts.read",
 /** Who may do what, on one page. Shared by the server, which enforces it, and the console, which explains it. */
 export const rolePermissions: Readonly<Record<Role, readonly Permission[]>> = {
   viewer: viewing,
-  operator: [...viewing, "enrollment.read", "devices.write", "alerts.write", "rollouts.write"],
+  operator: [...viewing, "enrollment.read", "devices.write", "commands.write", "alerts.write", "rollouts.write"],
   release_manager: [...viewing, "releases.write", "rollouts.write"],
   security: [...viewing, "enrollment.read", "enrollment.write", "devices.suspend", "audit.read", "access.read"],
   admin: permissions,

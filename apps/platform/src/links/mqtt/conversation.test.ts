@@ -21,6 +21,8 @@ function endpointOf(told: string[]): Endpoint {
     openCount: () => 0,
     receive: async () => ({ is: "stored" }),
     downlink: async () => undefined,
+    pending: async () => [],
+    delivered: () => {},
     refused: ({ because }) => told.push(`refused ${because}`),
     opened: () => told.push("opened"),
     closed: (_identity, { because }) => told.push(`closed ${because}`),

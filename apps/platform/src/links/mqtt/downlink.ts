@@ -16,7 +16,8 @@ export class Downlink {
   readonly #limits: Limits;
   readonly #atOnce: number;
   readonly #subscriptions = new Map<string, Subscription>();
-  readonly #unacknowledged = new Set<number>();
+  /** By packet id, the topic. */
+  readonly #unacknowledged = new Map<number, string>();
   readonly #waiting = new Map<string, Waiting>();
   #lastId = 0;
 
@@ -70,7 +71,7 @@ export class Downlink {
       if (heard.length === 0) continue;
       const qos = heard.some((subscription) => subscription.qos === 1) ? 1 : 0;
       const identifiers = heard.map(({ identifier }) => identifier).filter((identifier) => identifier > 0);
-      return { topic, payload, qos, packetId: qos === 1 ? this.#newId() : 0, identifiers };
+      return { topic, payload, qos, packetId: qos === 1 ? this.#newId(topic) : 0, identifiers };
     }
     return undefined;
   }
@@ -80,14 +81,17 @@ export class Downlink {
     return this.#unacknowledged.has(packetId);
   }
 
-  acknowledge(packetId: number): void {
+  /** The packet id is free again. Says on which topic the message was; undefined when none waited for this acknowledgement. */
+  acknowledge(packetId: number): string | undefined {
+    const topic = this.#unacknowledged.get(packetId);
     this.#unacknowledged.delete(packetId);
+    return topic;
   }
 
-  #newId(): number {
+  #newId(topic: string): number {
     do this.#lastId = (this.#lastId % 65_535) + 1;
     while (this.#unacknowledged.has(this.#lastId));
-    this.#unacknowledged.add(this.#lastId);
+    this.#unacknowledged.set(this.#lastId, topic);
     return this.#lastId;
   }
 }

@@ -1,5 +1,5 @@
 import { describeError } from "@tenfold/base";
-import type { Endpoint } from "../endpoint.ts";
+import type { Endpoint, Pending } from "../endpoint.ts";
 import { farewells } from "../farewells.ts";
 import { ticksOf } from "../limits.ts";
 import type { Farewell, Identity } from "../link.ts";
@@ -24,9 +24,9 @@ export type SessionParts = {
   broke(error: unknown): void;
 };
 
-/** What a device is sent as soon as it listens. Commands are sent when they are given. */
+/** What a device is sent as soon as it listens, beside the commands that wait for it. */
 const documents = ["deployments/next", "state/desired"] as const;
-type Document = (typeof documents)[number];
+type Document = (typeof documents)[number] | "commands";
 
 /** An accepted connection: what each packet of the device brings about. It ends with its connection. */
 export class Session {
@@ -100,7 +100,9 @@ export class Session {
     else if (is === "pubrec" && reason < refused) send(writePubrel(packetId));
     else if (is === "pubrel") send(writePubcomp(packetId));
     else {
-      this.#downlink.acknowledge(packetId);
+      const topic = this.#downlink.acknowledge(packetId);
+      // [MQTT5 3.4.2.1] A PUBACK that refuses proves no delivery.
+      if (topic !== undefined && is === "puback" && reason < refused) this.#parts.endpoint.delivered(this.identity, topic);
       this.#sendDown();
     }
   }
@@ -113,6 +115,9 @@ export class Session {
     const heard = packet.filters.filter((_, i) => (granted[i] ?? refused) < refused);
     for (const rest of documents)
       if (heard.some(({ filter }) => matches(filter, topics.address(device, rest)))) this.#pull(rest).catch(this.#parts.broke);
+    const commands = topics.address(device, "commands/");
+    if (heard.some(({ filter }) => filter.startsWith(commands) || matches(filter, `${commands}any`)))
+      this.#pull("commands").catch(this.#parts.broke);
   }
 
   #unsubscribe({ packetId, filters }: Unsubscribe): void {
@@ -142,14 +147,21 @@ export class Session {
 
   async #pullOnce(rest: Document): Promise<void> {
     const { endpoint, close } = this.#parts;
-    const { device, scope } = this.identity;
+    const { device } = this.identity;
     try {
-      const payload = await endpoint.downlink(device, scope, rest);
-      if (payload !== undefined) this.offer(endpoint.topics.address(device, rest), payload);
+      for (const { topic, payload } of await this.#current(rest)) this.offer(endpoint.topics.address(device, topic), payload);
     } catch (error) {
       endpoint.failed("link.downlink_failed", { device, topic: rest, because: describeError(error) });
       close(farewells.unavailable("What is meant for this device cannot be read now; connect again."));
     }
+  }
+
+  async #current(rest: Document): Promise<readonly Pending[]> {
+    const { endpoint } = this.#parts;
+    const { device, scope } = this.identity;
+    if (rest === "commands") return endpoint.pending(device, scope);
+    const payload = await endpoint.downlink(device, scope, rest);
+    return payload === undefined ? [] : [{ topic: rest, payload }];
   }
 
   #sendDown(): void {

@@ -1,0 +1,18 @@
+import type { Audit } from "../access/index.ts";
+import type { Bus, Clock, Database, Log } from "../kernel/index.ts";
+import type { Registry } from "../registry/index.ts";
+
+type Send = (device: string, message: { topic: "state/desired" | `commands/${string}`; payload: string }) => boolean;
+
+export type CommandsDeps = {
+  db: Database;
+  registry: Pick<Registry, "get" | "select" | "reportedOf">;
+  /** Gives a device a document if it is connected here. What is not sent is asked for when it connects. */
+  send: Send;
+  audit: Audit;
+  bus: Bus;
+  clock: Clock;
+  log: Log;
+  /** How often the loop looks, ms. */
+  tickMs?: number;
+};
