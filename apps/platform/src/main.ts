@@ -1,6 +1,6 @@
 import { describeError, Problem } from "@tenfold/base";
 import { readConfig, readConfigFile } from "./config.ts";
-import { createLog } from "./kernel/index.ts";
+import { createLog, humanLine } from "./kernel/index.ts";
 import { startPlatform } from "./platform.ts";
 
 const drainMs = 10_000;
@@ -25,7 +25,9 @@ try {
     ...(file ? { file } : {}),
     flags: flags.data === undefined ? {} : { data: flags.data },
   });
-  const log = createLog({ level: config["log.level"] });
+  // A person at a terminal reads lines; a collector reads JSON.
+  const forPeople = process.stderr.isTTY ? { write: (line: string) => void process.stderr.write(`${humanLine(line)}\n`) } : {};
+  const log = createLog({ level: config["log.level"], ...forPeople });
   const signals = ["SIGTERM", "SIGINT"] as const;
   const stopped = new Promise<string>((resolve) => {
     for (const signal of signals) process.once(signal, () => resolve(signal));

@@ -7,6 +7,7 @@ export { type Clock, systemClock } from "./clock.ts";
 export * from "./http/index.ts";
 export * from "./journal/index.ts";
 export { createLog, type Log, type LogFields, type LogLevel, silentLog } from "./log.ts";
+export { humanLine } from "./log-line.ts";
 export { type Loop, type LoopOptions, startLoop } from "./loop.ts";
 export { createMetrics, type Metrics } from "./metrics.ts";
 export * from "./postgres/index.ts";
