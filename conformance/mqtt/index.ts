@@ -68,5 +68,7 @@ function generalEndpoint(): Links {
     log: silentLog,
     metrics: createMetrics({ processMetrics: "omit" }),
     topics: anyTopic,
+    // Each sequence is a connection of the same device.
+    limits: { connectBurst: Number.POSITIVE_INFINITY },
   });
 }

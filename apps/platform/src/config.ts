@@ -37,6 +37,7 @@ const shape = {
   "artifact.max.bytes": { schema: z.coerce.number().int().min(1), otherwise: 2_147_483_648 },
   "journal.max.bytes": { schema: z.coerce.number().int().min(1_048_576), otherwise: 4_294_967_296 },
   "mqtt.max.connections": { schema: z.coerce.number().int().min(1), otherwise: 60_000 },
+  "handshakes.per.second": { schema: z.coerce.number().int().min(1), otherwise: 300 },
   "device.messages.per.second": { schema: z.coerce.number().int().min(1), otherwise: 100 },
   "device.burst": { schema: z.coerce.number().int().min(1), otherwise: 1_000 },
   "rollout.tick": { schema: duration, otherwise: "1s" },

@@ -27,6 +27,7 @@ import {
   createBatcher,
   createBus,
   createDeviceHttp,
+  createHandshakes,
   createHttp,
   createMetrics,
   guarded,
@@ -141,6 +142,10 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
   ending.add("notes", 3_000, () => Promise.all([refusals.stop(), contacts.stop(), telemetry.stop()]));
   ending.add("intake", 3_000, () => intake.stop());
 
+  const handshakes = createHandshakes({
+    metrics,
+    limits: { perSecond: config["handshakes.per.second"], burst: config["handshakes.per.second"] },
+  });
   // Who is connected. The endpoint asks, hands over, and is told what to send; what it knows of a device it knows from its certificate.
   const links = createLinks({
     admit: (certificate, from) => enrollment.admit(certificate, from),
@@ -156,7 +161,9 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
     clock,
     log: part("links"),
     metrics,
+    handshakes,
     limits: {
+      reconnectsPerS: config["handshakes.per.second"],
       maxConnections: config["mqtt.max.connections"],
       ratePerS: config["device.messages.per.second"],
       burst: config["device.burst"],
@@ -340,7 +347,7 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
   kpi.routes(http);
   await serveConsole(http);
 
-  const deviceHttp = createDeviceHttp({ tls: enrollment.serverTls(), log: part("device-http") });
+  const deviceHttp = createDeviceHttp({ tls: enrollment.serverTls(), log: part("device-http"), handshakes });
   enrollment.deviceRoutes(deviceHttp);
   links.deviceRoutes(deviceHttp);
   releases.deviceRoutes(deviceHttp);

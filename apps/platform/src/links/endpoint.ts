@@ -27,6 +27,10 @@ export type Endpoint = {
   now(): number;
   /** MQTT connections that are open. */
   openCount(): number;
+  /** Counts a device's coming; false where it comes too often. */
+  mayConnect(device: string): boolean;
+  /** Over how many seconds a device that loses its connection should spread its coming back. */
+  reconnectWithinS(): number;
   receive(message: UpMessage): Promise<Received>;
   downlink(device: string, scope: Scope, topic: string): Promise<string | undefined>;
   /** The commands that wait for a device, each with its topic below the device's own. */

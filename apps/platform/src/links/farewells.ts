@@ -18,6 +18,11 @@ export const farewells = {
     reason: reasons.keepAliveTimeout,
     detail: "Nothing was heard for one and a half times the keep-alive.",
   },
+  unanswered: {
+    because: "unanswered",
+    reason: reasons.keepAliveTimeout,
+    detail: "What was sent to the device is not acknowledged, and nothing is heard of it.",
+  },
   storeSilent: {
     because: "intake_silent",
     reason: reasons.serverBusy,

@@ -139,7 +139,10 @@ test(`${runs} hostile connections neither kill the endpoint, nor silence it, nor
   const deaths: unknown[] = [];
   const died = (error: unknown) => void deaths.push(error);
   process.on("uncaughtException", died).on("unhandledRejection", died);
-  await using world = await linksWorld({ receive: () => ({ is: "stored" }), limits: { ratePerS: 1_000_000, burst: 1_000_000 } });
+  await using world = await linksWorld({
+    receive: () => ({ is: "stored" }),
+    limits: { ratePerS: 1_000_000, burst: 1_000_000, connectBurst: 1_000_000 },
+  });
   for (let run = 0; run < runs; run += atOnce) {
     const seeds = Array.from({ length: Math.min(atOnce, runs - run) }, (_, i) => `links ${run + i}`);
     await Promise.all(seeds.map((seed) => attack(world, seededRandom(seed))));

@@ -4,7 +4,7 @@ import type { Endpoint } from "./endpoint.ts";
 import { linkProblems } from "./errors.ts";
 import { ticksOf } from "./limits.ts";
 import type { Admission, Identity, Link, Received } from "./link.ts";
-import { type Admit, judgeSocket } from "./mqtt/listener.shell.ts";
+import { type Judges, judgeSocket } from "./mqtt/listener.shell.ts";
 import { Pace } from "./mqtt/pace.ts";
 
 type Known = { link: Link; identity: Identity; judgedAt: number; pace: Pace };
@@ -12,12 +12,12 @@ type Known = { link: Link; identity: Identity; judgedAt: number; pace: Pace };
 /** The devices behind HTTPS connections. A connection belongs to one certificate; it is listed like an MQTT one, and closed like one. */
 export class HttpLinks {
   readonly #endpoint: Endpoint;
-  readonly #admitCertificate: Admit;
+  readonly #judges: Judges;
   readonly #known = new WeakMap<TLSSocket, Known>();
 
-  constructor(endpoint: Endpoint, admit: Admit) {
+  constructor(endpoint: Endpoint, judges: Judges) {
     this.#endpoint = endpoint;
-    this.#admitCertificate = admit;
+    this.#judges = judges;
   }
 
   /** Who asks. Throws where the certificate is missing or not admitted, or where the device asks too often. */
@@ -64,7 +64,9 @@ export class HttpLinks {
   }
 
   async #ask(socket: TLSSocket, known: Known | undefined): Promise<Admission> {
-    const judge = judgeSocket(socket, this.#admitCertificate);
+    const { remembered, fresh } = this.#judges;
+    // What is remembered may stand for a new connection, not for a verdict that has grown old.
+    const judge = judgeSocket(socket, { remembered: known ? fresh : remembered, fresh });
     try {
       return await withDeadline(
         this.#endpoint.directory.admit(judge, (identity) => this.#list(socket, identity, known)),

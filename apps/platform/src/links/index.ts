@@ -2,19 +2,29 @@ import type { X509Certificate } from "node:crypto";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import type { Scope } from "@tenfold/base";
-import type { Bus, Clock, DeviceHttp, Log, Metrics } from "../kernel/index.ts";
+import {
+  type Bus,
+  type Clock,
+  createHandshakes,
+  type DeviceHttp,
+  type Handshakes,
+  type Log,
+  type Metrics,
+} from "../kernel/index.ts";
+import { Comings } from "./comings.ts";
 import { deviceRoutes } from "./device-routes.ts";
 import { Directory } from "./directory.ts";
 import { Budget, type Endpoint } from "./endpoint.ts";
 import { farewells } from "./farewells.ts";
 import { HttpLinks } from "./http.shell.ts";
 import { barredBy } from "./lifecycle.ts";
-import { defaultLimits, type Limits, tickMs } from "./limits.ts";
-import type { Admission, Identity, Received, UpMessage } from "./link.ts";
-import { type Admit, judgeSocket, type Listener, type ListenOptions, listenTls } from "./mqtt/listener.shell.ts";
+import { defaultLimits, type Limits, tickMs, ticksOf } from "./limits.ts";
+import type { Admission, Farewell, Identity, Received, UpMessage } from "./link.ts";
+import { type Judges, judgeSocket, type Listener, type ListenOptions, listenTls } from "./mqtt/listener.shell.ts";
 import { MqttWire } from "./mqtt/wire.shell.ts";
 import { createReports } from "./reports.ts";
 import { ownTopics, type TopicRule } from "./topics.ts";
+import { Verdicts } from "./verdicts.ts";
 
 export type { Limits } from "./limits.ts";
 export type { Admission, Identity, Received, Transport, UpMessage } from "./link.ts";
@@ -41,6 +51,8 @@ export type LinksParts = {
   clock: Clock;
   log: Log;
   metrics: Metrics;
+  /** Shared by all listeners of the process; without it, the links have their own. */
+  handshakes?: Handshakes;
   limits?: Partial<Limits>;
   topics?: TopicRule;
 };
@@ -76,7 +88,9 @@ export function createLinks(parts: LinksParts): Links {
   const tick = () => ticks;
   const directory = new Directory();
   const reports = createReports({ ...parts, limits, tick });
-  const { clock } = parts;
+  const { clock, handshakes = createHandshakes() } = parts;
+  const verdicts = new Verdicts(limits);
+  const comings = new Comings(limits, tick);
   const endpoint: Endpoint = {
     limits,
     topics: parts.topics ?? ownTopics,
@@ -84,6 +98,8 @@ export function createLinks(parts: LinksParts): Links {
     budget: new Budget(limits.maxTotalBytes, () => parts.pressure?.() === "high"),
     tick,
     now: () => clock.now(),
+    mayConnect: (device) => comings.allow(device),
+    reconnectWithinS: () => Math.max(limits.reconnectWithinS, Math.ceil(reports.openCount() / limits.reconnectsPerS)),
     receive: (message) => parts.receive(message),
     // The endpoint asks for the documents of its own closed list only.
     downlink: (device, scope, topic) => parts.downlink(device, scope, topic as "deployments/next" | "state/desired"),
@@ -94,37 +110,47 @@ export function createLinks(parts: LinksParts): Links {
     },
     ...reports,
   };
-  const admit: Admit = (certificate, from) => parts.admit(certificate, from);
-  const http = new HttpLinks(endpoint, admit);
+  const fresh: Judges["fresh"] = (certificate, from) => {
+    const judged = { certificate: certificate.fingerprint256, validUntil: certificate.validToDate.getTime() };
+    return verdicts.ask(judged, tick, () => parts.admit(certificate, from));
+  };
+  const remembered: Judges["remembered"] = async (certificate, from) =>
+    verdicts.recall(certificate.fingerprint256, { tick: ticks, now: clock.now() }) ?? (await fresh(certificate, from));
+  const judges = { remembered, fresh };
+  const http = new HttpLinks(endpoint, judges);
+  const end = (device: string, farewell: Farewell, fingerprint?: string) => {
+    verdicts.forget();
+    return directory.close(device, farewell, fingerprint);
+  };
 
   const serve = (stream: Duplex, judge: () => Promise<Admission>, remoteAddress?: string) => {
     const wire = new MqttWire({ stream, endpoint, judge, remoteAddress });
     wires.add(wire);
     stream.once("close", () => wires.delete(wire));
   };
-  const accept = (socket: TLSSocket) => serve(socket, judgeSocket(socket, admit), socket.remoteAddress);
+  const accept = (socket: TLSSocket) => serve(socket, judgeSocket(socket, judges), socket.remoteAddress);
   const look = () => {
     ticks += 1;
     for (const wire of wires) wire.look();
     reports.look();
+    if (ticks % ticksOf(limits.contactMs) === 0) comings.look();
   };
   const timer = setInterval(look, tickMs).unref();
   const unsubscribe = parts.bus.subscribe((event) => {
     const bar = barredBy(event);
-    if (bar) directory.close(bar.device, farewells.barred(bar.because, bar.detail), bar.fingerprint);
+    if (bar) end(bar.device, farewells.barred(bar.because, bar.detail), bar.fingerprint);
   });
 
   return {
     async listenMqtt(options) {
-      const listener = await listenTls({ ...options, limits, accept });
+      const listener = await listenTls({ ...options, limits, handshakes, accept });
       listeners.push(listener);
       return { port: listener.port };
     },
     deviceRoutes: (app) => deviceRoutes(app, { endpoint, links: http }),
     send: (device, { topic, payload }) =>
       directory.of(device).some((link) => link.offer(endpoint.topics.address(device, topic), payload)),
-    disconnect: (device, because) =>
-      directory.close(device, farewells.barred(because, `The platform ended this connection: ${because}.`)),
+    disconnect: (device, because) => end(device, farewells.barred(because, `The platform ended this connection: ${because}.`)),
     connected: (device) => directory.of(device).some((link) => link.transport === "mqtt" && link.open),
     count: () => reports.openCount(),
     acceptStream: (stream, identity) => serve(stream, async () => ({ is: "admit", ...identity })),

@@ -325,3 +325,43 @@ test("bytes cut at random places are read as the same packets", async () => {
     Array.from({ length: 50 }, (_, i) => i),
   );
 });
+
+test("[M23] a device is told over how long to spread its coming back, when it is let in and when it is not", async () => {
+  await using world = await linksWorld({ limits: { reconnectWithinS: 45, connectBurst: 1, connectsPerS: 0 } });
+  await using first = client(world);
+  await first.say(connect());
+  await using second = client(world);
+  await second.say(connect());
+  const told = [first, second].map(({ packets: [connack] }) => connack as { reasonCode?: number; properties?: object });
+  assert.deepEqual(
+    told.map(({ reasonCode, properties }) => [reasonCode, { ...(properties as { userProperties?: object })?.userProperties }]),
+    [
+      [0, { reconnectWithinS: "45" }],
+      [0x9f, { reconnectWithinS: "45" }],
+    ],
+  );
+});
+
+test("[M15] while storage is behind, nobody more is let in to wait for it", async () => {
+  await using world = await linksWorld({ limits: { maxTotalBytes: 0 } });
+  await using device = client(world);
+  await device.say(connect());
+  assert.equal((last(device) as { reasonCode?: number }).reasonCode, 0x97);
+});
+
+test("[M18] a device that owes an acknowledgement and says nothing is taken for gone long before its keep-alive ends", async () => {
+  await using world = await linksWorld({ limits: { maxUnansweredMs: 10_000 } });
+  await using device = client(world);
+  await device.say(connect({ keepalive: 1_000 }));
+  const subscriptions = [{ topic: "devices/pump-1/#", qos: 1 as const, nl: false, rap: false, rh: 0 }];
+  await device.say({ cmd: "subscribe", messageId: 1, subscriptions });
+  pass(world, 60_000);
+  world.links.send("pump-1", { topic: "state/desired", payload: "1" });
+  pass(world, 9_000);
+  await device.say({ cmd: "pingreq" });
+  pass(world, 9_000);
+  assert.equal(device.closed(), false);
+  pass(world, 1_500);
+  await device.quiet();
+  assert.equal(reasonOf(device), 0x8d);
+});

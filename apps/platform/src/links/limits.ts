@@ -9,10 +9,17 @@ export type Limits = {
   maxPacketBytes: number;
   /** The largest packet of a connection that has not yet been admitted. */
   firstPacketBytes: number;
-  /** From the accepted socket to the end of the TLS handshake. */
-  handshakeMs: number;
-  /** From the end of the handshake to an answered CONNECT. */
+  /** From the end of the TLS handshake to an answered CONNECT. */
   connectMs: number;
+  /** The same for a connection whose certificate was refused: long enough to be told so, and no longer. */
+  unwelcomeMs: number;
+  /** How many times a second one device may connect on the average, and how many times at once; beyond, it is told "rate exceeded". */
+  connectsPerS: number;
+  connectBurst: number;
+  /** The shortest stretch of time over which devices are told to spread their coming back, seconds. */
+  reconnectWithinS: number;
+  /** Devices that come back a second, for the stretch that many of them are told. */
+  reconnectsPerS: number;
   /** MQTT connections at one time; a CONNECT beyond them is told "quota exceeded". */
   maxConnections: number;
   maxSubscriptions: number;
@@ -40,6 +47,10 @@ export type Limits = {
   maxDownWaiting: number;
   /** Bytes written to one device that it has not read; beyond, its connection is closed. */
   maxUnreadBytes: number;
+  /** How long a device may owe the acknowledgement of what it was sent, while nothing at all is heard of it. */
+  maxUnansweredMs: number;
+  /** After this silence the kernel asks the other end of a TCP connection whether it is still there. */
+  probeMs: number;
   /** How long storage may answer nothing before a connection that waits for it is closed, so that the device sends again. */
   storeMs: number;
   /** How long a closed connection may take to read its farewell. */
@@ -48,6 +59,12 @@ export type Limits = {
   readmitMs: number;
   /** How long a verdict on a certificate holds for further requests on the same HTTPS connection. */
   verdictMs: number;
+  /**
+   * How long an admission may be remembered for the device's next connections, and how many are. Whatever bars a device empties the memory
+   * at once; this is for what was not heard of.
+   */
+  rememberVerdictMs: number;
+  maxVerdicts: number;
   /** The contact of one device is told at most this often. */
   contactMs: number;
 };
@@ -55,8 +72,12 @@ export type Limits = {
 export const defaultLimits: Limits = {
   maxPacketBytes: 256 * 1024,
   firstPacketBytes: 2 * 1024,
-  handshakeMs: seconds(5),
   connectMs: seconds(5),
+  unwelcomeMs: seconds(1),
+  connectsPerS: 0.2,
+  connectBurst: 20,
+  reconnectWithinS: 30,
+  reconnectsPerS: 300,
   maxConnections: 60_000,
   maxSubscriptions: 20,
   maxKeepAliveS: 1_200,
@@ -72,10 +93,14 @@ export const defaultLimits: Limits = {
   maxDownUnacknowledged: 16,
   maxDownWaiting: 100,
   maxUnreadBytes: 1024 * 1024,
+  maxUnansweredMs: minutes(1),
+  probeMs: minutes(1),
   storeMs: seconds(30),
   lingerMs: seconds(1),
   readmitMs: minutes(15),
   verdictMs: seconds(3),
+  rememberVerdictMs: minutes(1),
+  maxVerdicts: 100_000,
   contactMs: seconds(10),
 };
 

@@ -3,8 +3,11 @@ import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { describe, test } from "node:test";
 import { connect as connectTls, type TLSSocket } from "node:tls";
+import { defaultScope } from "@tenfold/base";
 import mqtt, { type IClientOptions, type MqttClient, type Packet } from "mqtt";
+import type { Admission } from "./index.ts";
 import { type Credentials, fingerprintOf, type LinksWorld, linksWorld } from "./testing.ts";
+import { Verdicts } from "./verdicts.ts";
 
 /** The next event of this name, with its arguments. Unlike `once`, an `error` in between does not matter. */
 async function heard(client: MqttClient, name: "connect" | "close" | "message"): Promise<unknown[]> {
@@ -237,11 +240,54 @@ test("[M3] a resumed TLS session is judged like a new one", async () => {
   const session = await tickets.promise;
   first.destroy();
   world.bar("pump-1", "certificate_revoked");
+  world.bus.publish({ type: "certificate.revoked", subject: "pump-1", data: {} });
   const resumed = connectTls({ ...options, session });
   const connack = await answered(resumed);
   assert.equal(resumed.isSessionReused(), true);
   assert.deepEqual([...connack.subarray(0, 1), connack[3]], [0x20, 0x87]);
   resumed.destroy();
+});
+
+test("[M3] a device that comes back is let in without a question, until anybody is barred", async () => {
+  await using world = await linksWorld();
+  const credentials = await world.device("pump-1");
+  for (let i = 0; i < 3; i++) await (await open(world, credentials)).endAsync();
+  assert.equal(world.asked(), 1);
+  const client = await open(world, credentials);
+  const closed = gone(client);
+  world.bar("pump-1", "certificate_revoked");
+  world.bus.publish({ type: "certificate.revoked", subject: "pump-1", data: {} });
+  await closed;
+  assert.equal(await refusal(world, credentials), 0x87);
+  assert.equal(world.asked(), 2);
+});
+
+test("[M3] an answer that was on its way when somebody was barred is not remembered", async () => {
+  const verdicts = new Verdicts({ rememberVerdictMs: 60_000, maxVerdicts: 2 });
+  const answer = Promise.withResolvers<Admission>();
+  const [judged, at] = [
+    { certificate: "aa", validUntil: 1_000 },
+    { tick: 0, now: 0 },
+  ];
+  const admitted: Admission = { is: "admit", device: "pump-1", scope: defaultScope, fingerprint: "aa" };
+  const asking = verdicts.ask(
+    judged,
+    () => 0,
+    () => answer.promise,
+  );
+  verdicts.forget();
+  answer.resolve(admitted);
+  assert.deepEqual([(await asking).is, verdicts.recall("aa", at)], ["admit", undefined]);
+  for (const certificate of ["aa", "bb", "cc"])
+    await verdicts.ask(
+      { ...judged, certificate },
+      () => 0,
+      async () => admitted,
+    );
+  assert.equal(verdicts.size, 2);
+  assert.deepEqual(verdicts.recall("cc", at), admitted);
+  assert.equal(verdicts.recall("cc", { tick: 0, now: 1_000 }), undefined);
+  assert.equal(verdicts.recall("bb", { tick: 241, now: 0 }), undefined);
 });
 
 test("[M3] a live connection whose certificate stops being good is closed, even if nobody said so", async () => {

@@ -34,6 +34,8 @@ export type LinksWorld = AsyncDisposable & {
   logged: Record<string, unknown>[];
   /** The devices whose contact was told, in order. */
   contacts: string[];
+  /** How often a certificate was asked about. */
+  asked(): number;
   /** What a device finds at a topic. */
   documents: Map<string, string>;
   bus: ReturnType<typeof createBus>;
@@ -64,12 +66,16 @@ export async function linksWorld({ limits = {}, receive }: WorldOptions = {}): P
     new Map<string, string>(),
   ];
   const contacts: string[] = [];
+  let asked = 0;
   const documents = new Map<string, string>();
   const bus = createBus(systemClock);
   const metrics = createMetrics({ processMetrics: "omit" });
   bus.subscribe((event) => events.push(event));
   const links = createLinks({
-    admit: async (certificate) => judge(certificate, { issuing, barred }),
+    admit: async (certificate) => {
+      asked += 1;
+      return judge(certificate, { issuing, barred });
+    },
     receive: async (message) => {
       const special = await receive?.(message);
       if (special) return special;
@@ -98,6 +104,7 @@ export async function linksWorld({ limits = {}, receive }: WorldOptions = {}): P
     events,
     logged,
     contacts,
+    asked: () => asked,
     documents,
     bus,
     metrics,

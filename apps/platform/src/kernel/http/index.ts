@@ -1,5 +1,6 @@
 export { createDeviceHttp, type DeviceHttp, type TlsIdentity, tlsSocketOf } from "./device-http.ts";
 export { liveEvents } from "./events.ts";
+export { createHandshakes, type HandshakeLimits, type Handshakes, usualHandshakes } from "./handshakes.ts";
 export {
   type Answered,
   type Asked,

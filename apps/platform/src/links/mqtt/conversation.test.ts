@@ -19,6 +19,8 @@ function endpointOf(told: string[]): Endpoint {
     tick: () => 0,
     now: () => 0,
     openCount: () => 0,
+    mayConnect: () => true,
+    reconnectWithinS: () => 30,
     receive: async () => ({ is: "stored" }),
     downlink: async () => undefined,
     pending: async () => [],

@@ -6,7 +6,7 @@ import type { Admission, Farewell, Identity, Link } from "../link.ts";
 import type { Frame } from "./frames.ts";
 import { passGate } from "./gate.ts";
 import { judgeConnect } from "./judge-connect.ts";
-import type { Connect } from "./packets.ts";
+import type { Connect, Version } from "./packets.ts";
 import { versionAskedFor } from "./read-connect.ts";
 import { reasons, type Violation } from "./reasons.ts";
 import { Session } from "./session.ts";
@@ -35,6 +35,8 @@ export class Conversation {
   #phase: "waiting" | "judging" | "open" | "over" = "waiting";
   #link: Link | undefined;
   #session: Session | undefined;
+  /** The certificate was refused; only the CONNECT is missing that the device could be told so in answer to. */
+  #unwelcome = false;
   readonly #since: number;
   #heard: number;
   #judged: number;
@@ -44,6 +46,9 @@ export class Conversation {
     this.#since = this.#heard = this.#judged = parts.endpoint.tick();
     // The certificate is judged while CONNECT is still on its way.
     this.#admission = this.#admit().catch(notJudged);
+    void this.#admission.then(({ is }) => {
+      this.#unwelcome = is === "refuse";
+    });
   }
 
   get over(): boolean {
@@ -74,7 +79,7 @@ export class Conversation {
   violate(violation: Violation, frame?: Frame): void {
     const version = frame && versionAskedFor(frame);
     if (this.#phase === "open") this.close(farewells.violation(violation));
-    else this.#refuse(violation, version === undefined ? undefined : refuseConnect(version, violation));
+    else this.#refuse(violation, version === undefined ? undefined : this.#writeRefusal(version, violation));
   }
 
   /** Called at each tick: whatever has a deadline is looked at here, so that no connection needs a timer of its own. */
@@ -83,7 +88,8 @@ export class Conversation {
     const { endpoint, wire } = this.#parts;
     const tick = endpoint.tick();
     if (this.#session === undefined) {
-      if (tick - this.#since > ticksOf(endpoint.limits.connectMs)) this.#refuse(farewells.connectTimeout);
+      const { connectMs, unwelcomeMs } = endpoint.limits;
+      if (tick - this.#since > ticksOf(this.#unwelcome ? unwelcomeMs : connectMs)) this.#refuse(farewells.connectTimeout);
       return;
     }
     const overdue = this.#overdue(this.#session, tick);
@@ -95,6 +101,8 @@ export class Conversation {
   #overdue(session: Session, tick: number): Farewell | undefined {
     if (session.uplink.stalledFor(tick) > ticksOf(this.#parts.endpoint.limits.storeMs)) return farewells.storeSilent;
     // Where this side stopped reading, the device's silence is not its fault.
+    if (session.unansweredFor(tick - this.#heard, tick) > ticksOf(this.#parts.endpoint.limits.maxUnansweredMs) && this.mayRead())
+      return farewells.unanswered;
     return tick - this.#heard > session.keepAliveTicks && this.mayRead() ? farewells.keepAlive : undefined;
   }
 
@@ -159,7 +167,7 @@ export class Conversation {
     if (this.over) return;
     const welcome = this.#judgeArrival(connect, admission);
     if (welcome.is === "refuse") {
-      this.#refuse(welcome.violation, refuseConnect(connect.version, welcome.violation, connect.maximumPacketSize));
+      this.#refuse(welcome.violation, this.#writeRefusal(connect.version, welcome.violation, connect.maximumPacketSize));
       return;
     }
     this.#open(connect, welcome);
@@ -168,14 +176,17 @@ export class Conversation {
   }
 
   #judgeArrival(connect: Connect, admission: Admission): Welcome | { is: "refuse"; violation: Violation } {
-    const { limits, topics, openCount } = this.#parts.endpoint;
+    const { limits, topics, openCount, budget, mayConnect, reconnectWithinS } = this.#parts.endpoint;
     if (admission.is === "refuse")
       return {
         is: "refuse",
         violation: { reason: passing.has(admission.because) ? reasons.serverUnavailable : reasons.notAuthorized, ...admission },
       };
     if (openCount() >= limits.maxConnections) return { is: "refuse", violation: full(limits.maxConnections) };
-    const verdict = judgeConnect(connect, admission.device, { limits, topics });
+    // [M15] What is connected already waits for storage; nobody more is let in to wait with it.
+    if (budget.full) return { is: "refuse", violation: behind };
+    if (!mayConnect(admission.device)) return { is: "refuse", violation: tooOften };
+    const verdict = judgeConnect(connect, admission.device, { limits, topics, reconnectWithinS: reconnectWithinS() });
     if (verdict.is === "refuse") return verdict;
     const peer: Peer = {
       version: connect.version,
@@ -213,6 +224,11 @@ export class Conversation {
     wire.end(last);
   }
 
+  #writeRefusal(version: Version, violation: Violation, maximumPacketSize = Number.POSITIVE_INFINITY): Buffer {
+    const reconnectWithinS = this.#parts.endpoint.reconnectWithinS();
+    return refuseConnect(version, violation, { maximumPacketSize, reconnectWithinS });
+  }
+
   #judgeAgain(tick: number): void {
     const { endpoint, judge } = this.#parts;
     this.#judged = tick;
@@ -245,6 +261,16 @@ const full = (most: number): Violation => ({
   because: "connections_full",
   detail: `The server holds its ${most} connections; try again after a random wait.`,
 });
+const behind: Violation = {
+  reason: reasons.quotaExceeded,
+  because: "storage_behind",
+  detail: "Storage is behind; try again after a random wait.",
+};
+const tooOften: Violation = {
+  reason: reasons.connectionRateExceeded,
+  because: "connects_too_often",
+  detail: "This device connects too often; wait before it does again.",
+};
 const noRoom: Violation = {
   reason: reasons.packetTooLarge,
   because: "packet_maximum_too_small",

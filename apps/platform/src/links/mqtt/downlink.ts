@@ -16,8 +16,8 @@ export class Downlink {
   readonly #limits: Limits;
   readonly #atOnce: number;
   readonly #subscriptions = new Map<string, Subscription>();
-  /** By packet id, the topic. */
-  readonly #unacknowledged = new Map<number, string>();
+  /** Packet ids, each with its topic and the tick at which its message went out; oldest first. */
+  readonly #unacknowledged = new Map<number, { topic: string; tick: number }>();
   readonly #waiting = new Map<string, Waiting>();
   #lastId = 0;
 
@@ -62,8 +62,14 @@ export class Downlink {
     return true;
   }
 
+  /** The tick at which the oldest message went out that is not yet acknowledged. */
+  get owedSince(): number | undefined {
+    const [oldest] = this.#unacknowledged.values();
+    return oldest?.tick;
+  }
+
   /** The next message that may go out now. Each is told once; its packet id is in use until `acknowledge`. */
-  take(): Down | undefined {
+  take(tick: number): Down | undefined {
     for (const [topic, { payload }] of this.#waiting) {
       if (this.#unacknowledged.size >= this.#atOnce) return undefined;
       this.#waiting.delete(topic);
@@ -71,7 +77,7 @@ export class Downlink {
       if (heard.length === 0) continue;
       const qos = heard.some((subscription) => subscription.qos === 1) ? 1 : 0;
       const identifiers = heard.map(({ identifier }) => identifier).filter((identifier) => identifier > 0);
-      return { topic, payload, qos, packetId: qos === 1 ? this.#newId(topic) : 0, identifiers };
+      return { topic, payload, qos, packetId: qos === 1 ? this.#newId({ topic, tick }) : 0, identifiers };
     }
     return undefined;
   }
@@ -83,15 +89,15 @@ export class Downlink {
 
   /** The packet id is free again. Says on which topic the message was; undefined when none waited for this acknowledgement. */
   acknowledge(packetId: number): string | undefined {
-    const topic = this.#unacknowledged.get(packetId);
+    const topic = this.#unacknowledged.get(packetId)?.topic;
     this.#unacknowledged.delete(packetId);
     return topic;
   }
 
-  #newId(topic: string): number {
+  #newId(sent: { topic: string; tick: number }): number {
     do this.#lastId = (this.#lastId % 65_535) + 1;
     while (this.#unacknowledged.has(this.#lastId));
-    this.#unacknowledged.set(this.#lastId, topic);
+    this.#unacknowledged.set(this.#lastId, sent);
     return this.#lastId;
   }
 }

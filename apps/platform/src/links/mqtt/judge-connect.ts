@@ -11,8 +11,10 @@ const refuse = (reason: number, because: string, detail: string): ConnectVerdict
   violation: { reason, because, detail },
 });
 
+type Rules = { limits: Limits; topics: TopicRule; reconnectWithinS: number };
+
 /** Whether an admitted device may open the session that its CONNECT asks for, and what it is granted. */
-export function judgeConnect(connect: Connect, device: string, rules: { limits: Limits; topics: TopicRule }): ConnectVerdict {
+export function judgeConnect(connect: Connect, device: string, rules: Rules): ConnectVerdict {
   const { clientId, version, clean } = connect;
   if (connect.authenticationMethod !== undefined)
     return refuse(
@@ -30,7 +32,7 @@ export function judgeConnect(connect: Connect, device: string, rules: { limits: 
       `The client identifier must be "${device}", as in the certificate, or empty.`,
     );
   const refusal = judgeWill(connect, device, rules.topics);
-  return refusal ?? { is: "accept", ...grantOf(connect, device, rules.limits) };
+  return refusal ?? { is: "accept", ...grantOf(connect, device, rules) };
 }
 
 function judgeWill({ will, version }: Connect, device: string, topics: TopicRule): ConnectVerdict | undefined {
@@ -51,7 +53,7 @@ const maximumQoS: QoS = 1;
 function grantOf(
   { keepAliveS, clientId, sessionExpiryS }: Connect,
   device: string,
-  limits: Limits,
+  { limits, reconnectWithinS }: Rules,
 ): { grant: Grant; keepAliveS: number } {
   const granted = keepAliveS === 0 ? limits.maxKeepAliveS : Math.min(keepAliveS, limits.maxKeepAliveS);
   const grant = {
@@ -61,6 +63,7 @@ function grantOf(
     receiveMaximum: limits.receiveMaximum,
     maximumPacketSize: limits.maxPacketBytes,
     topicAliasMaximum: limits.topicAliasMaximum,
+    reconnectWithinS,
   };
   return { grant, keepAliveS: granted };
 }

@@ -1,7 +1,7 @@
 import type { X509Certificate } from "node:crypto";
 import type { AddressInfo } from "node:net";
 import { createServer, type TLSSocket } from "node:tls";
-import type { TlsIdentity } from "../../kernel/index.ts";
+import type { Handshakes, TlsIdentity } from "../../kernel/index.ts";
 import type { Limits } from "../limits.ts";
 import type { Admission } from "../link.ts";
 
@@ -13,17 +13,22 @@ export type Listener = {
   close(): Promise<void>;
 };
 
-type Parts = ListenOptions & { limits: Limits; accept: (socket: TLSSocket) => void };
+type Parts = ListenOptions & { limits: Limits; handshakes: Handshakes; accept: (socket: TLSSocket) => void };
 
 /** Listens for MQTT over TLS. It asks for a certificate and judges none: `accept` must, for resumed TLS sessions as for new ones. */
-export async function listenTls({ tls, port, host, limits, accept }: Parts): Promise<Listener> {
+export async function listenTls({ tls, port, host, limits, handshakes, accept }: Parts): Promise<Listener> {
   const server = createServer({
     ...tls,
     requestCert: true,
     rejectUnauthorized: false,
     minVersion: "TLSv1.2",
-    handshakeTimeout: limits.handshakeMs,
+    handshakeTimeout: handshakes.limits.handshakeMs,
+    pauseOnConnect: true,
+    // Where the network swallows everything, the kernel notices it sooner than a keep-alive of 20 minutes does.
+    keepAlive: true,
+    keepAliveInitialDelay: limits.probeMs,
   });
+  handshakes.guard(server);
   // Above the MQTT limit, so that a device beyond it can still be told; below it sockets are closed without a word.
   server.maxConnections = Math.ceil(limits.maxConnections * 1.1) + 64;
   // Node tells of a handshake that failed or took too long, but leaves the socket open (measured): it must be closed here.
@@ -43,9 +48,13 @@ export async function listenTls({ tls, port, host, limits, accept }: Parts): Pro
 
 export type Admit = (certificate: X509Certificate, from: { remoteAddress?: string }) => Promise<Admission>;
 
-/** Judges the certificate that the socket showed; without one there is nothing to ask. */
-export function judgeSocket(socket: TLSSocket, admit: Admit): () => Promise<Admission> {
+/** `remembered` may answer from memory; `fresh` asks. */
+export type Judges = { remembered: Admit; fresh: Admit };
+
+/** Judges the certificate that the socket showed, asking anew from the second time on; without a certificate there is nothing to ask. */
+export function judgeSocket(socket: TLSSocket, { remembered, fresh }: Judges): () => Promise<Admission> {
   const { remoteAddress } = socket;
+  let admit = remembered;
   return async () => {
     const certificate = socket.getPeerX509Certificate();
     if (certificate === undefined)
@@ -54,6 +63,8 @@ export function judgeSocket(socket: TLSSocket, admit: Admit): () => Promise<Admi
         because: "certificate_missing",
         detail: "A device shows its certificate when it connects; this one showed none.",
       };
-    return await admit(certificate, remoteAddress === undefined ? {} : { remoteAddress });
+    const ask = admit;
+    admit = fresh;
+    return await ask(certificate, remoteAddress === undefined ? {} : { remoteAddress });
   };
 }

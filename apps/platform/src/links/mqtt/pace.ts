@@ -24,6 +24,11 @@ export class Pace {
     return this.#left >= 1;
   }
 
+  /** Whether all that was spent has come back. */
+  whole(tick: number): boolean {
+    return this.allows(tick) && this.#left === this.#burst;
+  }
+
   spend(): void {
     this.#left -= 1;
   }

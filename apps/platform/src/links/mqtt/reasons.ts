@@ -26,6 +26,7 @@ export const reasons = {
   retainNotSupported: 0x9a,
   qosNotSupported: 0x9b,
   sharedSubscriptionsNotSupported: 0x9e,
+  connectionRateExceeded: 0x9f,
 } as const;
 
 /** MQTT 3.1.1 CONNACK return codes [MQTT3 3.2.2.3]. */

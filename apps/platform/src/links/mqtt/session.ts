@@ -50,6 +50,12 @@ export class Session {
     this.#will = parts.connect.will;
   }
 
+  /** For how many ticks the device has owed an acknowledgement and said nothing else either. */
+  unansweredFor(silentFor: number, tick: number): number {
+    const since = this.#downlink.owedSince;
+    return since === undefined ? 0 : Math.min(silentFor, tick - since);
+  }
+
   handle(packet: Exclude<Packet, Connect>): void {
     this.uplink.spend();
     switch (packet.is) {
@@ -166,7 +172,7 @@ export class Session {
 
   #sendDown(): void {
     const { endpoint, send } = this.#parts;
-    for (let down = this.#downlink.take(); down !== undefined; down = this.#downlink.take()) {
+    for (let down = this.#downlink.take(endpoint.tick()); down !== undefined; down = this.#downlink.take(endpoint.tick())) {
       const packet = writePublish(this.peer, down);
       if (packet) send(packet);
       else {

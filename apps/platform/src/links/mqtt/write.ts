@@ -14,7 +14,11 @@ export type Grant = {
   receiveMaximum: number;
   maximumPacketSize: number;
   topicAliasMaximum: number;
+  reconnectWithinS: number;
 };
+
+/** [M23] */
+const advice = (reconnectWithinS: number) => ({ userProperties: { reconnectWithinS: String(reconnectWithinS) } });
 
 /**
  * The CONNACK of an admitted device; undefined when not even the shortest honest one is as small as the device takes. Sessions are not
@@ -32,7 +36,11 @@ export function acceptConnect(peer: Peer, grant: Grant): Buffer | undefined {
     ...(grant.clientId === undefined ? {} : { assignedClientIdentifier: grant.clientId }),
     ...(grant.sessionExpiryS === undefined ? {} : { sessionExpiryInterval: grant.sessionExpiryS }),
   };
-  const offers = { topicAliasMaximum: grant.topicAliasMaximum, sharedSubscriptionAvailable: false };
+  const offers = {
+    topicAliasMaximum: grant.topicAliasMaximum,
+    sharedSubscriptionAvailable: false,
+    ...advice(grant.reconnectWithinS),
+  };
   return [{ ...rules, ...offers }, rules]
     .map((properties) =>
       generate({ cmd: "connack", reasonCode: reasons.success, sessionPresent: false, properties }, { protocolVersion: 5 }),
@@ -44,11 +52,12 @@ export function acceptConnect(peer: Peer, grant: Grant): Buffer | undefined {
 export function refuseConnect(
   version: Version,
   { reason, detail }: Violation,
-  maximumPacketSize = Number.POSITIVE_INFINITY,
+  { maximumPacketSize, reconnectWithinS }: { maximumPacketSize: number; reconnectWithinS: number },
 ): Buffer {
   if (version !== 5) return generate({ cmd: "connack", returnCode: returnCodeOf(reason), sessionPresent: false });
   const refusal = { cmd: "connack", reasonCode: reason, sessionPresent: false } as const;
-  const full = generate({ ...refusal, properties: { reasonString: detail } }, { protocolVersion: 5 });
+  const properties = { reasonString: detail, ...advice(reconnectWithinS) };
+  const full = generate({ ...refusal, properties }, { protocolVersion: 5 });
   return full.length <= maximumPacketSize ? full : generate(refusal, { protocolVersion: 5 });
 }
 
@@ -59,6 +68,7 @@ function returnCodeOf(reason: number): number {
     case reasons.clientIdInvalid:
       return returnCodes.identifierRejected;
     case reasons.quotaExceeded:
+    case reasons.connectionRateExceeded:
     case reasons.serverUnavailable:
     case reasons.serverBusy:
       return returnCodes.serverUnavailable;

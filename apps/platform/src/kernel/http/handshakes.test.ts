@@ -1,0 +1,161 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { type AddressInfo, createConnection, type Socket } from "node:net";
+import { test } from "node:test";
+import { connect, createServer } from "node:tls";
+import {
+  createAuthority,
+  issueCertificate,
+  issuerOf,
+  makeName,
+  newDeviceKey,
+  oids,
+  privateKeyPem,
+  publicKeyOf,
+  randomSerial,
+  toPem,
+} from "@tenfold/pki";
+import { silentLog } from "../log.ts";
+import { createDeviceHttp } from "./device-http.ts";
+import { HandshakeQueue } from "./handshake-queue.ts";
+import { createHandshakes, type HandshakeLimits } from "./handshakes.ts";
+
+const pace = { perSecond: 10, burst: 2, maxWaiting: 4 };
+
+test("handshakes begin at a pace, a few at once after a pause", () => {
+  const queue = new HandshakeQueue<number>({ ...pace, maxWaiting: 100 }, 0);
+  for (let i = 0; i < 10; i++) queue.arrive("a", i);
+  assert.deepEqual(queue.due(0), [0, 1]);
+  assert.deepEqual(queue.due(99), []);
+  assert.deepEqual(queue.due(300), [2, 3]);
+  assert.deepEqual(queue.due(60_000), [4, 5]);
+  assert.equal(queue.waiting, 4);
+});
+
+test("addresses take turns, so that one that opens many connections waits for itself", () => {
+  const queue = new HandshakeQueue<string>({ ...pace, burst: 1, maxWaiting: 100 }, 0);
+  for (let i = 0; i < 50; i++) queue.arrive("flood", `flood ${i}`);
+  queue.due(0);
+  queue.arrive("pump", "pump");
+  assert.deepEqual([...queue.due(100), ...queue.due(200)].includes("pump"), true);
+});
+
+test("when too many wait, the newest of the longest line is sent away, and nobody else", () => {
+  const queue = new HandshakeQueue<string>({ ...pace, burst: 0 }, 0);
+  queue.arrive("pump", "pump");
+  const sentAway = Array.from({ length: 6 }, (_, i) => queue.arrive("flood", `flood ${i}`));
+  assert.deepEqual(sentAway, [undefined, undefined, undefined, "flood 3", "flood 4", "flood 5"]);
+  assert.equal(queue.arrive("valve", "valve"), "flood 2");
+  assert.equal(queue.waiting, 4);
+});
+
+async function identity() {
+  const now = Date.now();
+  const { issuing } = await createAuthority(now - 60_000);
+  const key = newDeviceKey();
+  const certificate = await issueCertificate({
+    issuer: issuerOf(issuing),
+    subject: makeName([{ type: oids.commonName, value: "localhost" }]),
+    publicKey: publicKeyOf(key),
+    serial: randomSerial(),
+    notBefore: now - 60_000,
+    notAfter: now + 3_600_000,
+    usage: "server",
+    alternativeNames: [{ kind: "dns", value: "localhost" }],
+  });
+  return { key: privateKeyPem(key), cert: toPem("CERTIFICATE", certificate.der), ca: [] };
+}
+
+async function listening(limits: Partial<HandshakeLimits>) {
+  const tls = await identity();
+  const handshakes = createHandshakes({ limits });
+  const server = createServer({ ...tls, requestCert: true, rejectUnauthorized: false, pauseOnConnect: true });
+  handshakes.guard(server);
+  server.on("tlsClientError", (_error, socket) => socket.destroy());
+  server.on("secureConnection", (socket) => socket.on("error", () => {}).on("data", (bytes: Buffer) => socket.write(bytes)));
+  await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
+  // A listening TCP server has such an address.
+  const { port } = server.address() as AddressInfo;
+  const sockets: Socket[] = [];
+  return {
+    tls,
+    port,
+    handshakes,
+    raw() {
+      const socket = createConnection({ port, host: "127.0.0.1" }).resume();
+      sockets.push(socket.on("error", () => {}));
+      return socket;
+    },
+    secure(more: object = {}) {
+      const socket = connect({ port, host: "127.0.0.1", rejectUnauthorized: false, ...more });
+      sockets.push(socket.on("error", () => {}));
+      return socket;
+    },
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+test("who comes through the door talks as if there were none", async () => {
+  await using at = await listening({});
+  const socket = at.secure();
+  await once(socket, "secureConnect");
+  socket.write("hello");
+  assert.equal(String((await once(socket, "data"))[0]), "hello");
+});
+
+test("a silent socket, and one that stops in the middle of its handshake, are closed when their time is over", async () => {
+  await using at = await listening({ handshakeMs: 60 });
+  const [silent, half] = [at.raw(), at.raw()];
+  // A record that says it holds 512 bytes of a ClientHello, and then nothing more comes.
+  half.write(Buffer.from("16030102000100", "hex"));
+  await Promise.all([once(silent, "close"), once(half, "close")]);
+});
+
+test("a slow loris that sends a byte now and then gains no time by it", async () => {
+  await using at = await listening({ handshakeMs: 80 });
+  const loris = at.raw();
+  const hello = Buffer.from("160301020001000", "latin1");
+  let sent = 0;
+  const drip = setInterval(() => loris.write(hello.subarray(sent, ++sent)), 10);
+  await once(loris, "close");
+  clearInterval(drip);
+});
+
+test("a peer that sends more than allowed before its handshake is done is closed before its time", async () => {
+  await using at = await listening({ maxBytes: 100 });
+  const peer = at.raw();
+  // A record that says it holds 512 bytes of a ClientHello, and 200 of them.
+  peer.write(Buffer.concat([Buffer.from("16030102000100", "hex"), Buffer.alloc(200)]));
+  await once(peer, "close");
+});
+
+test("beyond its pace a connection waits unread, and beyond what may wait it is closed", async () => {
+  await using at = await listening({ perSecond: 0, burst: 1, maxWaiting: 1 });
+  await once(at.secure(), "secureConnect");
+  const waits = at.raw();
+  waits.write("x".repeat(1_000));
+  while (at.handshakes.waiting() === 0) await new Promise(setImmediate);
+  await once(at.raw(), "close");
+  assert.equal(at.handshakes.waiting(), 1);
+});
+
+test("a device that says nothing after its handshake is closed over HTTPS too", async () => {
+  const app = createDeviceHttp({ tls: await identity(), log: silentLog, headMs: 100 });
+  app.get("/", async () => "here");
+  await app.listen({ port: 0, host: "127.0.0.1" });
+  // A listening TCP server has such an address.
+  const { port } = app.server.address() as AddressInfo;
+  const options = { port, host: "127.0.0.1", rejectUnauthorized: false };
+  const [silent, slow, asks] = [connect(options), connect(options), connect(options)];
+  await Promise.all([silent, slow, asks].map((socket) => once(socket, "secureConnect")));
+  slow.write("GET / HTTP/1.1\r\nX-Slow: ");
+  asks.write("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  assert.match(String((await once(asks, "data"))[0]), /^HTTP\/1.1 200/);
+  const closed = [silent, slow].map((socket) => once(socket.on("error", () => {}).resume(), "close"));
+  await Promise.all(closed);
+  asks.destroy();
+  await app.close();
+});
