@@ -56,3 +56,18 @@ test("connections that the server ends are replaced, and told of in the log", as
   assert.deepEqual((await sql`select 1 as one`.execute(db)).rows, [{ one: 1 }]);
   await close();
 });
+
+test("a connection that the server ends between two queries of a transaction rejects the next of them, and nothing more", async () => {
+  await using database = await throwAwayDatabase();
+  const { db, close } = await openDatabase({ url: database.url, log: silentLog });
+  const broken = db.transaction().execute(async (tx) => {
+    const { rows } = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(tx);
+    await run(database.url, `select pg_terminate_backend(${rows[0]?.pid ?? 0}, 5000)`);
+    // The server's farewell has arrived when a later question on another connection is answered.
+    await sql`select 1`.execute(db);
+    await sql`select 1`.execute(tx);
+  });
+  await assert.rejects(broken);
+  assert.deepEqual((await sql`select 1 as one`.execute(db)).rows, [{ one: 1 }]);
+  await close();
+});

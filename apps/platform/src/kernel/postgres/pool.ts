@@ -50,6 +50,9 @@ export async function openDatabase({ url, log, max = 20 }: DatabaseOptions): Pro
   pool.on("error", (error) => {
     if (closing === undefined) log.warn("postgres.connection_lost", { because: error.message });
   });
+  // The pool listens only to connections that rest. One that breaks between two queries of a transaction rejects the next of them; its
+  // event would end this process all the same.
+  pool.on("connect", (client) => client.on("error", () => {}));
   const close = () => {
     closing ??= db.destroy();
     return closing;
