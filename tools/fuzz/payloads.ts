@@ -1,0 +1,75 @@
+/** What devices say: every decoder takes what it understands and refuses the rest with a reason; it never throws. */
+import { defaultScope } from "@tenfold/base";
+import { deploymentReport } from "@tenfold/contracts";
+import { readReportedPatch } from "../../apps/platform/src/registry/index.ts";
+import { decodeEvent, decodeHeartbeat, decodeLogs, decodeTelemetry } from "../../apps/platform/src/telemetry/decode.ts";
+import { bySchema } from "../../apps/platform/src/telemetry/index.ts";
+import { mutate } from "./mutate.ts";
+import { pure, type Target } from "./target.ts";
+
+const message = (payload: Buffer) =>
+  ({
+    device: "pump-1",
+    scope: defaultScope,
+    channel: "telemetry",
+    payload,
+    receivedAt: Date.UTC(2026, 0),
+    transport: "mqtt",
+  }) as const;
+
+const measurements = [
+  '{"ts":1767225600000,"temperature":21.5,"door":"open","ok":true}',
+  '{"ts":"2026-01-01T00:00:00Z","nested":{"a":1,"b":{"c":2}}}',
+  '[{"bn":"pump/","bt":1767225600,"bu":"Cel","n":"t","v":21.5},{"n":"h","u":"%RH","vs":"wet"},{"n":"f","vb":true,"t":-5},{"n":"d","vd":"AAEC"}]',
+  '[{"bver":10,"bn":"x:","bs":1,"s":2,"n":"sum"},{"n":"a","v":1e3,"ut":60}]',
+].map((text) => Buffer.from(text));
+
+const packs = [
+  "82a42169707274207264732219f0e02361430062743002fb4035800000000000a200616802f97bff",
+  "81a3006174021815066161",
+  "9fa2006174 02fb4034000000000000ff".replaceAll(" ", ""),
+].map((hex) => Buffer.from(hex, "hex"));
+
+const heartbeats = [
+  '{"seq":3,"bootId":"b1","uptimeS":10,"leaseS":60,"monoS":10,"clock":"synced","time":"2026-01-01T00:00:00Z","firmware":{"version":"1.2.3","hash":"' +
+    "ab".repeat(32) +
+    '","slot":"a","state":"trial"},"model":"pump","power":{"source":"mains","mv":3300,"level":0.5},"net":{"bearer":"lte","rssi":-70,"reconnects":2},"queue":{"depth":0,"oldestAgeS":0},"counters":{"resets":1}}',
+].map((text) => Buffer.from(text));
+const events = ['{"type":"door_open","severity":"warning","at":"2026-01-01T00:00:00Z","detail":{"a":[1,{"b":null}]}}'].map((text) =>
+  Buffer.from(text),
+);
+const logs = ['{"lines":[{"at":"2026-01-01T00:00:00Z","level":"error","text":"it broke"},{"level":"info","text":"x"}]}'].map(
+  (text) => Buffer.from(text),
+);
+const reports = [
+  '{"state":"failed","reason":"install_other","detail":"flash","progress":0.5,"at":"2026-01-01T00:00:00Z"}',
+  '{"state":"downloading","progress":50}',
+].map((text) => Buffer.from(text));
+
+type Answer = { is: "ok"; value: unknown } | { is: "refused"; because: string; detail: string };
+
+const decoder = (name: string, weight: number, corpus: Buffer[], decode: (payload: Buffer) => Answer): Target =>
+  pure(name, weight, () => (random) => {
+    const answer = decode(mutate(random, corpus));
+    if (answer.is === "refused" && (answer.because === "" || answer.detail.length > 1_000))
+      throw new Error(`refused without a usable reason: ${JSON.stringify(answer).slice(0, 200)}`);
+  });
+
+const decodeReport = bySchema(deploymentReport, "deployment_report_invalid");
+
+export const payloadTargets: Target[] = [
+  pure("telemetry", 22, () => (random) => {
+    const payload = mutate(random, random() < 0.5 ? measurements : packs);
+    const answer = decodeTelemetry(payload, message(payload));
+    if (answer.is === "refused") return;
+    // In the store NaN says that the value is a text.
+    for (const point of answer.value)
+      if (Number.isNaN(point.v) || !Number.isFinite(point.at))
+        throw new Error(`a point that cannot be stored: ${JSON.stringify(point)}`);
+  }),
+  decoder("heartbeat", 8, heartbeats, (payload) => decodeHeartbeat(payload, message(payload))),
+  decoder("event", 5, events, (payload) => decodeEvent(payload, message(payload))),
+  decoder("logs", 5, logs, (payload) => decodeLogs(payload, message(payload))),
+  decoder("reported-state", 4, [...measurements, ...events], readReportedPatch),
+  decoder("deployment-report", 4, reports, (payload) => decodeReport(payload, message(payload))),
+];
