@@ -3,6 +3,7 @@
 create schema access;
 create schema commands;
 create schema enrollment;
+create schema identity;
 create schema kernel;
 create schema kpi;
 create schema links;
@@ -284,6 +285,37 @@ create table enrollment.trust_anchor (
   constraint trust_anchor_fleet_fingerprint_key UNIQUE (fleet, fingerprint),
   constraint trust_anchor_unknown_devices_check CHECK ((unknown_devices = ANY (ARRAY['approve'::text, 'refuse'::text])))
 );
+create table identity.authority (
+  id text not null,
+  rotation text not null,
+  role text not null,
+  certificate bytea not null,
+  key_name text,
+  constraint authority_pkey PRIMARY KEY (id),
+  constraint authority_role_check CHECK ((role = ANY (ARRAY['root'::text, 'issuing'::text, 'new_with_old'::text, 'old_with_new'::text])))
+);
+create table identity.device_trust (
+  fleet text not null,
+  device text not null,
+  roots text[] not null,
+  at timestamp with time zone not null,
+  constraint device_trust_pkey PRIMARY KEY (device)
+);
+create table identity.rotation (
+  id text not null,
+  kind text not null,
+  phase text not null,
+  share double precision not null,
+  held_because text,
+  started_at timestamp with time zone not null,
+  phase_since timestamp with time zone not null,
+  ended_at timestamp with time zone,
+  ended_because text,
+  constraint rotation_pkey PRIMARY KEY (id),
+  constraint rotation_kind_check CHECK ((kind = ANY (ARRAY['issuing'::text, 'root'::text]))),
+  constraint rotation_phase_check CHECK ((phase = ANY (ARRAY['distribute'::text, 'serve'::text, 'issue'::text, 'done'::text, 'aborted'::text]))),
+  constraint rotation_share_check CHECK (((share > (0)::double precision) AND (share <= (1)::double precision)))
+);
 create table kernel.idempotency_key (
   fleet text not null,
   actor text not null,
@@ -467,6 +499,41 @@ create table releases.signing_key (
   constraint signing_key_pkey PRIMARY KEY (fleet, keyid),
   constraint signing_key_keyid_check CHECK ((keyid ~ '^[0-9a-f]{64}$'::text))
 );
+create table rollouts.ddi_action (
+  fleet text not null,
+  device text not null,
+  action integer not null,
+  deployment text not null,
+  opened_at timestamp with time zone not null,
+  read_at timestamp with time zone,
+  fetched_start integer,
+  closed_at timestamp with time zone,
+  closed_as text,
+  cancel_refused_at timestamp with time zone,
+  statuses integer not null default 0,
+  messages text[] not null default '{}'::text[],
+  constraint ddi_action_pkey PRIMARY KEY (action),
+  constraint ddi_action_closed_as_check CHECK ((closed_as = ANY (ARRAY['installed'::text, 'failed'::text, 'cancelled'::text, 'runs'::text]))),
+  constraint ddi_action_fleet_deployment_key UNIQUE (fleet, deployment)
+);
+create table rollouts.ddi_device (
+  fleet text not null,
+  device text not null,
+  attributes jsonb not null default '{}'::jsonb,
+  told_at timestamp with time zone,
+  asked_at timestamp with time zone,
+  starts integer not null default 0,
+  boot_id text,
+  version text,
+  constraint ddi_device_pkey PRIMARY KEY (fleet, device)
+);
+create table rollouts.ddi_digest (
+  sha256 text not null,
+  sha1 text not null,
+  md5 text not null,
+  suffix text not null,
+  constraint ddi_digest_pkey PRIMARY KEY (sha256)
+);
 create table rollouts.decision (
   fleet text not null,
   rollout text not null,
@@ -570,6 +637,37 @@ create table telemetry.dead_letter (
   put_aside_at timestamp with time zone not null,
   constraint dead_letter_pkey PRIMARY KEY (token, consumer, device, received_at, payload_sha256)
 );
+create table telemetry.deletion (
+  id text not null,
+  fleet text not null,
+  class text not null,
+  before timestamp with time zone not null,
+  reason text not null,
+  actor jsonb not null,
+  planned_at timestamp with time zone not null,
+  plan jsonb not null,
+  finished_at timestamp with time zone,
+  sha256 text,
+  constraint deletion_pkey PRIMARY KEY (id)
+);
+create table telemetry.hold (
+  id text not null,
+  fleet text not null,
+  kind text not null,
+  reason text not null,
+  devices text[] not null,
+  from_at timestamp with time zone not null,
+  until_at timestamp with time zone not null,
+  created_at timestamp with time zone not null,
+  created_by jsonb not null,
+  released_at timestamp with time zone,
+  released_by jsonb,
+  release_reason text,
+  constraint hold_pkey PRIMARY KEY (id),
+  constraint hold_check CHECK ((until_at > from_at)),
+  constraint hold_devices_check CHECK ((cardinality(devices) > 0)),
+  constraint hold_kind_check CHECK ((kind = ANY (ARRAY['legal'::text, 'incident'::text])))
+);
 create table telemetry.lag_minute (
   fleet text not null,
   minute timestamp with time zone not null,
@@ -577,6 +675,26 @@ create table telemetry.lag_minute (
   lag jsonb not null,
   platform_lag jsonb not null,
   constraint lag_minute_pkey PRIMARY KEY (fleet, minute)
+);
+create table telemetry.metric (
+  fleet text not null,
+  device text not null,
+  metric text not null,
+  first_at timestamp with time zone not null,
+  constraint metric_pkey PRIMARY KEY (fleet, device, metric)
+);
+create table telemetry.retention_policy (
+  fleet text not null,
+  keep_days jsonb not null,
+  changed_at timestamp with time zone not null,
+  changed_by jsonb not null,
+  constraint retention_policy_pkey PRIMARY KEY (fleet)
+);
+create table telemetry.rollup_due (
+  hour timestamp with time zone not null,
+  device text not null,
+  generation bigint not null default 1,
+  constraint rollup_due_pkey PRIMARY KEY (hour, device)
 );
 
 create view monitoring.platform_impaired as
@@ -619,6 +737,8 @@ create view releases.published as
     retired_at
    FROM releases.release;
 
+create sequence rollouts.ddi_action_number;
+
 CREATE INDEX audit_entry_by_action ON access.audit_entry USING btree (action, seq DESC);
 CREATE INDEX audit_entry_by_subject ON access.audit_entry USING btree (subject_id, seq DESC);
 CREATE UNIQUE INDEX one_live_built_in_account ON access.service_account USING btree (built_in) WHERE (built_in AND (revoked_at IS NULL));
@@ -637,6 +757,8 @@ CREATE INDEX certificate_issuer_revoked_at_idx ON enrollment.certificate USING b
 CREATE INDEX certificate_key_fingerprint_idx ON enrollment.certificate USING btree (key_fingerprint);
 CREATE INDEX one_time_code_fleet_serial_id_idx ON enrollment.one_time_code USING btree (fleet, serial, id DESC);
 CREATE INDEX pending_fleet_state_first_seen_at_idx ON enrollment.pending USING btree (fleet, state, first_seen_at);
+CREATE INDEX authority_rotation_idx ON identity.authority USING btree (rotation);
+CREATE UNIQUE INDEX rotation_open ON identity.rotation USING btree ((true)) WHERE (ended_at IS NULL);
 CREATE INDEX idempotency_key_age ON kernel.idempotency_key USING btree (claimed_at);
 CREATE INDEX alert_devices ON monitoring.alert USING gin (devices);
 CREATE UNIQUE INDEX alert_open ON monitoring.alert USING btree (fleet, rule, subject_kind, subject_id) WHERE (state = 'firing'::text);
@@ -649,6 +771,7 @@ CREATE INDEX group_member_device ON registry.group_member USING btree (device);
 CREATE INDEX lifecycle_change_device ON registry.lifecycle_change USING btree (device, at, seq);
 CREATE INDEX release_by_artifact ON releases.release USING btree (fleet, sha256);
 CREATE INDEX release_by_version ON releases.release USING btree (fleet, version);
+CREATE INDEX ddi_action_of_device ON rollouts.ddi_action USING btree (fleet, device, action DESC);
 CREATE INDEX deployment_deadline ON rollouts.deployment USING btree (fleet, rollout, deadline_at) WHERE in_flight;
 CREATE INDEX deployment_of_device ON rollouts.deployment USING btree (fleet, device, id);
 CREATE UNIQUE INDEX deployment_one_in_flight ON rollouts.deployment USING btree (fleet, device) WHERE in_flight;
@@ -657,6 +780,9 @@ CREATE INDEX deployment_tally ON rollouts.deployment USING btree (fleet, rollout
 CREATE INDEX deployment_watched ON rollouts.deployment USING btree (fleet, device) WHERE watched;
 CREATE INDEX rollout_due ON rollouts.rollout USING btree (look_at) WHERE (ended_at IS NULL);
 CREATE INDEX dead_letter_device ON telemetry.dead_letter USING btree (fleet, device, put_aside_at);
+CREATE INDEX deletion_newest ON telemetry.deletion USING btree (fleet, planned_at DESC);
+CREATE UNIQUE INDEX deletion_under_way ON telemetry.deletion USING btree (fleet, class) WHERE (finished_at IS NULL);
+CREATE INDEX hold_in_force ON telemetry.hold USING btree (fleet) WHERE (released_at IS NULL);
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON access.audit_entry FOR EACH ROW EXECUTE FUNCTION kernel.refuse_change();
 CREATE TRIGGER never_emptied BEFORE TRUNCATE ON access.audit_entry FOR EACH STATEMENT EXECUTE FUNCTION kernel.refuse_change();

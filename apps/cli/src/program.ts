@@ -6,6 +6,7 @@ import { auditCommands } from "./commands/audit/index.ts";
 import { deviceCommands } from "./commands/device/index.ts";
 import { enrollCommands } from "./commands/enroll/index.ts";
 import { groupCommands } from "./commands/group/index.ts";
+import { identityCommands } from "./commands/identity/index.ts";
 import { kpiCommands } from "./commands/kpi/index.ts";
 import { releaseCommands } from "./commands/release/index.ts";
 import { rolloutCommands } from "./commands/rollout/index.ts";
@@ -32,6 +33,7 @@ export function createProgram(): Command {
   for (const add of [
     deviceCommands,
     enrollCommands,
+    identityCommands,
     groupCommands,
     artifactCommands,
     releaseCommands,

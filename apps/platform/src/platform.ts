@@ -43,7 +43,7 @@ import { createLinks } from "./links/index.ts";
 import { createMonitoring, monitoringRoutes } from "./monitoring/index.ts";
 import { type Contact, createRegistry, type Refusal, readReportedPatch, registryRoutes } from "./registry/index.ts";
 import { createReleases } from "./releases/index.ts";
-import { createRollouts } from "./rollouts/index.ts";
+import { createDdi, createRollouts } from "./rollouts/index.ts";
 import {
   bySchema,
   createIntake,
@@ -51,6 +51,7 @@ import {
   decodeHeartbeat,
   keepDeadLetters,
   type RefusalNote,
+  siftBy,
   type Telemetry,
   telemetryRoutes,
 } from "./telemetry/index.ts";
@@ -137,8 +138,8 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
   });
   const putAside = keepDeadLetters({ db, clock });
   const onRefused = ({ device, at, because, detail }: RefusalNote) => refusals.add({ device, at, reason: `${because}: ${detail}` });
-  const intake = createIntake({ journal, putAside, onRefused, log: part("intake"), metrics });
-  const telemetry = createTelemetry({ store, db, bus, clock, log: part("telemetry"), intake, putAside });
+  const intake = createIntake({ journal, putAside, onRefused, log: part("intake"), metrics, sift: siftBy({ db, clock }) });
+  const telemetry = createTelemetry({ store, db, bus, clock, log: part("telemetry"), intake, putAside, audit, onRefused });
   ending.add("notes", 3_000, () => Promise.all([refusals.stop(), contacts.stop(), telemetry.stop()]));
   ending.add("intake", 3_000, () => intake.stop());
 
@@ -220,6 +221,29 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
   });
   ending.add("deliveries", 3_000, () => deliveries.stop());
 
+  const ddi = createDdi({
+    db,
+    clock,
+    log: part("ddi"),
+    blobs,
+    registry,
+    releases,
+    rollouts,
+    admitRequest,
+    contact: (contact) => contacts.add(contact),
+    pollMs: config["ddi.polling"],
+  });
+
+  intake.consume<Heartbeat>("heartbeat", {
+    name: "trust",
+    decode: decodeHeartbeat,
+    apply: (batch) =>
+      enrollment.rotations.observeTrust(
+        batch.flatMap(({ message: { device, scope, receivedAt: at }, value: { trust } }) =>
+          trust === undefined ? [] : [{ device, scope, at, roots: trust.roots }],
+        ),
+      ),
+  });
   intake.consume<Heartbeat>("heartbeat", {
     name: "contacts",
     decode: decodeHeartbeat,
@@ -339,7 +363,11 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
     ],
   });
   enrollment.routes(http);
-  telemetryRoutes(http, { store, select: async (scope, filter) => (await registry.select(scope, filter)).map(({ id }) => id) });
+  telemetryRoutes(http, {
+    store,
+    telemetry,
+    select: async (scope, filter) => (await registry.select(scope, filter)).map(({ id }) => id),
+  });
   commands.routes(http);
   releases.routes(http);
   rollouts.routes(http);
@@ -351,7 +379,11 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
   enrollment.deviceRoutes(deviceHttp);
   links.deviceRoutes(deviceHttp);
   releases.deviceRoutes(deviceHttp);
-  enrollment.onServerTls((tls) => deviceHttp.server.setSecureContext(tls));
+  ddi.deviceRoutes(deviceHttp);
+  enrollment.onServerTls((tls) => {
+    deviceHttp.server.setSecureContext({ ...tls, minVersion: "TLSv1.2" });
+    links.present(tls);
+  });
 
   // Everything is built: first the loops and what an earlier process acknowledged, then the doors. The end goes the other way: what came
   // in through the doors is acknowledged, the loops stop, the intake finishes its batch, and the engines go last.

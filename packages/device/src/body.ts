@@ -51,6 +51,8 @@ export type Body = {
   takeSample(link: Link | undefined): Promise<void>;
   /** Whether the new firmware is fit to stay. Asked once it has reached the platform. */
   selfTest(): Promise<{ is: "pass" } | { is: "fail"; detail: string }>;
+  /** Makes itself known to a person who stands before it (a light, a sound) for a while. A body that cannot has none. */
+  identify?(seconds: number): Promise<void>;
   /** What else the heartbeat can say. */
-  vitals(): Partial<Pick<Heartbeat, "power" | "net" | "queue" | "counters" | "clock">>;
+  vitals(): Partial<Pick<Heartbeat, "power" | "net" | "queue" | "counters" | "clock" | "trust">>;
 };

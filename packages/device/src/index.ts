@@ -14,3 +14,4 @@ export { heartbeatOf, type Sample, senml, topics } from "./messages.ts";
 export { failure, type Note } from "./mind.ts";
 export { nextStep, type Step } from "./next-step.ts";
 export { type DeviceConfig, defaultPatience, type Picture, type Running, type Session } from "./picture.ts";
+export { refreshTrust, type TrustBundle, takeTrust } from "./trust.ts";

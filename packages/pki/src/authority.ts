@@ -35,6 +35,22 @@ export async function createRoot({ signer, name, now, lifetime = 20 * year }: Ro
   return { certificate, signer };
 }
 
+/**
+ * [RFC 4210 4.4] One root's key certified by another, until the earlier of both ends. "New with old" lets those who believe the old root
+ * believe the new one; "old with new" the other way.
+ */
+export function crossCertify(by: Authority, { certificate }: Authority, now: number): Promise<Certificate> {
+  return issueCertificate({
+    issuer: issuerOf(by),
+    subject: certificate.subject,
+    publicKey: certificate.publicKey,
+    serial: randomSerial(),
+    notBefore: now,
+    notAfter: Math.min(by.certificate.notAfter, certificate.notAfter),
+    usage: "ca",
+  });
+}
+
 /** A CA below another, for end devices only (path length 0), 5 years unless told otherwise. */
 export async function createIssuing(parent: Authority, { signer, name, now, lifetime = 5 * year }: RootWish): Promise<Authority> {
   const certificate = await issueCertificate({

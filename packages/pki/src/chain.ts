@@ -72,6 +72,13 @@ export function validateChain(question: ChainQuestion): ChainVerdict {
   );
 }
 
+/** Whether one CA certifies another now: name, time, CA flags and signature. For cross certificates, which are no leaf of a chain. */
+export function isCertifiedBy(child: Certificate, authority: Certificate, at: number): boolean {
+  const inTime = [child, authority].every(({ notBefore, notAfter }) => at >= notBefore && at <= notAfter);
+  const areCas = [child, authority].every(({ basicConstraints }) => basicConstraints?.ca === true);
+  return inTime && areCas && sameName(child.issuer, authority.subject) && verifySignature(authority.publicKey, child.signed);
+}
+
 /** As `validateChain`, for a chain as it came over the wire, leaf first; what cannot be read is a verdict too. `intermediates` are our own. */
 export function validateDerChain({ chain, intermediates = [], ...question }: DerChainQuestion): ChainVerdict {
   const [first, ...rest] = chain;

@@ -1,10 +1,20 @@
-export { type Authority, createAuthority, createIssuing, createRoot, issuerOf, newSigner, type RootWish } from "./authority.ts";
+export {
+  type Authority,
+  createAuthority,
+  createIssuing,
+  createRoot,
+  crossCertify,
+  issuerOf,
+  newSigner,
+  type RootWish,
+} from "./authority.ts";
 export { type Certificate, readCertificate } from "./certificate.ts";
 export {
   type ChainFault,
   type ChainQuestion,
   type ChainVerdict,
   type DerChainQuestion,
+  isCertifiedBy,
   validateChain,
   validateDerChain,
 } from "./chain.ts";

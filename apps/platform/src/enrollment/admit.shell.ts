@@ -3,7 +3,7 @@ import { defaultScope, type Scope } from "@tenfold/base";
 import { type ChainVerdict, certificateFingerprint, validateDerChain } from "@tenfold/pki";
 import { type AdmitFault, type AdmitRefusal, judgeConnection } from "./admit.ts";
 import type { Refusals } from "./attempt-log.shell.ts";
-import type { OwnAuthority } from "./authority.shell.ts";
+import type { AuthorityPicture } from "./authorities.shell.ts";
 import { activateCertificate, findByFingerprint, type StoredCertificate } from "./certificate-store.shell.ts";
 import type { EnrollmentDeps } from "./deps.ts";
 import { loadTrust } from "./store.ts";
@@ -15,7 +15,10 @@ type Admission =
 /** Whether the holder of a certificate may connect now. The caller's TLS has verified that the peer holds its key. */
 export type Admit = (certificate: Pick<X509Certificate, "raw">, from?: { remoteAddress?: string }) => Promise<Admission>;
 
-export type AdmitDeps = Pick<EnrollmentDeps, "db" | "registry" | "clock"> & { authority: OwnAuthority; refusals: Refusals };
+export type AdmitDeps = Pick<EnrollmentDeps, "db" | "registry" | "clock"> & {
+  authorities: () => AuthorityPicture;
+  refusals: Refusals;
+};
 
 export function createAdmit(deps: AdmitDeps): Admit {
   return async ({ raw }, { remoteAddress } = {}) => {
@@ -23,7 +26,7 @@ export function createAdmit(deps: AdmitDeps): Admit {
     const fingerprint = certificateFingerprint(raw);
     const stored = await findByFingerprint(deps.db, fingerprint);
     const device = stored && (await deps.registry.find(stored.device));
-    const chain = judgeOwnChain(deps.authority, raw, now);
+    const chain = judgeOwnChain(deps.authorities(), raw, now);
     const couldEnroll = stored === undefined && chain.is === "invalid" && (await isManufacturers(deps, raw, now));
     const fault = judgeConnection({ now, chain, couldEnroll, certificate: stored, device });
     if (fault !== undefined || stored === undefined) return refuse(deps, { fault, fingerprint, stored, remoteAddress });
@@ -39,8 +42,10 @@ export function createAdmit(deps: AdmitDeps): Admit {
   };
 }
 
-const judgeOwnChain = ({ root, issuing }: OwnAuthority, raw: Buffer, at: number): ChainVerdict =>
-  validateDerChain({ chain: [raw], intermediates: [issuing.certificate], anchors: [root], at, usage: "device" });
+function judgeOwnChain({ roots, issuers }: AuthorityPicture, raw: Buffer, at: number): ChainVerdict {
+  const intermediates = issuers.map(({ certificate }) => certificate);
+  return validateDerChain({ chain: [raw], intermediates, anchors: roots, at, usage: "device" });
+}
 
 async function isManufacturers({ db }: AdmitDeps, raw: Buffer, at: number): Promise<boolean> {
   const anchors = (await loadTrust(db)).map((anchor) => anchor.certificate);

@@ -33,14 +33,20 @@ import { enrollmentProblems } from "./errors.ts";
 /** What the device endpoints show: PEM, the server's certificate first. `ca` is empty on purpose (see docs/protocol/enrollment.md 2.3). */
 export type ServerTls = { key: string; cert: string; ca: string[] };
 
+/** The first authority, as its files say. Rotations lie on it (authorities.shell.ts). */
 export type OwnAuthority = {
   readonly root: Certificate;
+  /** Absent when an operator took the root's key off line. */
+  readonly rootSigner: Authority["signer"] | undefined;
   readonly issuing: Authority;
-  /** PEM of the root, for devices to trust; also in `pki/ca.pem`. */
+  /** PEM of the root, for devices to trust. */
   readonly trustedCaPem: string;
-  /** The server's certificate; a new one when two thirds of its life are over or the names changed. */
-  serverTls(now: number): Promise<ServerTls>;
+  /** The server's certificate by the authority that serves; a new one when two thirds of its life are over or names or authority changed. */
+  serverTls(now: number, serving?: Serving): Promise<ServerTls>;
 };
+
+/** Who signs the server's certificate, and what is sent behind it. */
+export type Serving = { readonly authority: Authority; readonly chain: readonly Certificate[] };
 
 const issuingLifetime = days(5 * 365);
 const serverLifetime = days(90);
@@ -71,11 +77,13 @@ export async function openAuthority({
   const issuing = await openIssuing({ keys, file: issuingFile, now, root, certificate: issuingCertificate });
   const trustedCaPem = toPem("CERTIFICATE", root.certificate.der);
   await writeFileAtomically(join(folder, "ca.pem"), trustedCaPem, 0o644);
+  const first: Serving = { authority: issuing, chain: [issuing.certificate] };
   return {
     root: root.certificate,
+    rootSigner: root.authority?.signer,
     issuing,
     trustedCaPem,
-    serverTls: (at) => openServer({ folder, names: serverNames(hostnames), issuing, now: at }),
+    serverTls: (at, serving = first) => openServer({ folder, names: serverNames(hostnames), serving, now: at }),
   };
 }
 
@@ -149,7 +157,7 @@ function serverNames(hostnames: readonly string[]): AlternativeName[] {
   return [...all].map((value) => ({ kind: isIP(value) === 0 ? ("dns" as const) : ("ip" as const), value }));
 }
 
-type ServerWish = { folder: string; names: readonly AlternativeName[]; issuing: Authority; now: number };
+type ServerWish = { folder: string; names: readonly AlternativeName[]; serving: Serving; now: number };
 
 async function openServer(wish: ServerWish): Promise<ServerTls> {
   const [keyFile, certificateFile] = [join(wish.folder, "server.key"), join(wish.folder, "server.pem")];
@@ -163,10 +171,12 @@ async function openServer(wish: ServerWish): Promise<ServerTls> {
 }
 
 /** Whether the stored certificate belongs to its key and our CA, names every host, and has more than a third of its life before it. */
-function isServerGood({ names, issuing, now }: ServerWish, { key, pem }: { key: string; pem: string }): boolean {
+function isServerGood({ names, serving, now }: ServerWish, { key, pem }: { key: string; pem: string }): boolean {
   try {
-    const leaf = readCertificate(fromPem("CERTIFICATE", pem)[0] ?? Buffer.alloc(0));
-    const chain = validateChain({ leaf, intermediates: [], anchors: [issuing.certificate], at: now, usage: "server" });
+    const [first = Buffer.alloc(0), ...behind] = fromPem("CERTIFICATE", pem);
+    if (!Buffer.concat(behind).equals(Buffer.concat(serving.chain.map(({ der }) => der)))) return false;
+    const leaf = readCertificate(first);
+    const chain = validateChain({ leaf, intermediates: [], anchors: [serving.authority.certificate], at: now, usage: "server" });
     const present = new Set(leaf.alternativeNames.map(spell));
     const young = now < leaf.notBefore + ((leaf.notAfter - leaf.notBefore) * 2) / 3;
     const matches = publicKeyOf(createPrivateKey(key)).der.equals(leaf.publicKey.der);
@@ -180,18 +190,18 @@ function isServerGood({ names, issuing, now }: ServerWish, { key, pem }: { key: 
 const spell = ({ kind, value }: AlternativeName): string =>
   `${kind}:${kind === "ip" && isIP(value) === 6 ? new URL(`http://[${value}]`).hostname : value.toLowerCase()}`;
 
-async function makeServer({ names, issuing, now }: ServerWish): Promise<ServerTls> {
+async function makeServer({ names, serving, now }: ServerWish): Promise<ServerTls> {
   const key = newDeviceKey();
   const certificate = await issueCertificate({
-    issuer: issuerOf(issuing),
+    issuer: issuerOf(serving.authority),
     subject: makeName([{ type: oids.commonName, value: "Tenfold device endpoints" }]),
     publicKey: publicKeyOf(key),
     serial: randomSerial(),
     notBefore: now - clockAllowance,
-    notAfter: Math.min(now + serverLifetime, issuing.certificate.notAfter),
+    notAfter: Math.min(now + serverLifetime, serving.authority.certificate.notAfter),
     usage: "server",
     alternativeNames: names,
   });
-  const cert = toPem("CERTIFICATE", certificate.der) + toPem("CERTIFICATE", issuing.certificate.der);
+  const cert = [certificate, ...serving.chain].map(({ der }) => toPem("CERTIFICATE", der)).join("");
   return { key: privateKeyPem(key), cert, ca: [] };
 }

@@ -218,3 +218,11 @@ export async function statusesOf(
     ]),
   );
 }
+
+/** The devices that have a certificate in use which ends, or ended, after `since`. */
+export async function listHolders(db: Queryable, since: number): Promise<{ fleet: string; device: string }[]> {
+  const { rows } = await sql<{ fleet: string; device: string }>`
+    select distinct fleet, device from enrollment.certificate
+    where state in ('issued', 'active') and not_after > ${new Date(since)} order by device`.execute(db);
+  return rows;
+}

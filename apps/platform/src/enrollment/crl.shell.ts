@@ -1,9 +1,8 @@
 import { days, seconds } from "@tenfold/base";
-import { issueCrl, issuerOf } from "@tenfold/pki";
+import { type Authority, issueCrl, issuerOf } from "@tenfold/pki";
 import type { Clock, Database } from "../kernel/index.ts";
-import type { OwnAuthority } from "./authority.shell.ts";
+import { issuerId } from "./authorities.shell.ts";
 import { listRevoked } from "./certificate-store.shell.ts";
-import { issuerId } from "./enroll.shell.ts";
 
 export type Crl = {
   /** The list of `ISSUER.crl`, DER; undefined for another name. */ read(file: string): Promise<Buffer | undefined>;
@@ -12,14 +11,15 @@ export type Crl = {
 // Anybody may ask; so the list is signed at most this often.
 const kept = seconds(30);
 
-/** [RFC 5280 5] The revocation list of our issuing CA, for brokers and proxies of others. Our own endpoints ask the database. */
-export function createCrl({ db, clock, authority }: { db: Database; clock: Clock; authority: OwnAuthority }): Crl {
-  const name = `${issuerId(authority)}.crl`;
-  let last: { at: number; der: Promise<Buffer> } | undefined;
-  const make = async (now: number): Promise<Buffer> => {
+type CrlDeps = { db: Database; clock: Clock; issuers: () => readonly Authority[] };
+
+/** [RFC 5280 5] The revocation lists of our issuing CAs, for brokers and proxies of others. Our own endpoints ask the database. */
+export function createCrl({ db, clock, issuers }: CrlDeps): Crl {
+  const lists = new Map<string, { at: number; der: Promise<Buffer> }>();
+  const make = async (authority: Authority, now: number): Promise<Buffer> => {
     const revoked = await listRevoked(db, { issuer: issuerId(authority), now });
     return issueCrl({
-      issuer: issuerOf(authority.issuing),
+      issuer: issuerOf(authority),
       number: Math.floor(now / 1_000),
       thisUpdate: now,
       nextUpdate: now + days(1),
@@ -28,16 +28,16 @@ export function createCrl({ db, clock, authority }: { db: Database; clock: Clock
   };
   return {
     async read(file) {
-      if (file !== name) return undefined;
+      const authority = issuers().find((one) => file === `${issuerId(one)}.crl`);
+      if (authority === undefined) return undefined;
       const now = clock.now();
-      if (last === undefined || now < last.at || now > last.at + kept) {
-        last = { at: now, der: make(now) };
-        // A list that could not be made is not kept.
-        last.der.catch(() => {
-          last = undefined;
-        });
-      }
-      return last.der;
+      const last = lists.get(file);
+      if (last !== undefined && now >= last.at && now <= last.at + kept) return last.der;
+      const der = make(authority, now);
+      lists.set(file, { at: now, der });
+      // A list that could not be made is not kept.
+      der.catch(() => lists.delete(file));
+      return der;
     },
   };
 }

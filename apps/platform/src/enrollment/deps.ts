@@ -16,6 +16,7 @@ type DeviceRegistry = {
       trustLevel?: number;
     },
   ): Promise<"created" | "already">;
+  pictures(scope: Scope, devices: readonly string[]): Promise<readonly { readonly id: string; readonly lifecycle: Lifecycle }[]>;
   activate(tx: Transaction, scope: Scope, id: string, as: { trustLevel: number }): Promise<unknown>;
 };
 

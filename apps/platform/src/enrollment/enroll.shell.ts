@@ -1,18 +1,19 @@
 import { days, defaultScope, minutes, newId, Problem, type Scope, seconds } from "@tenfold/base";
 import {
+  type Authority,
   type CertificateRequest,
   certificateFingerprint,
   formatName,
   issueCertificate,
   issuerOf,
-  keyIdentifier,
   randomSerial,
   spkiFingerprint,
 } from "@tenfold/pki";
 import type { Transaction } from "../kernel/index.ts";
 import { type Method, type Operation, type Refused, refuse } from "./attempt.ts";
 import { type AttemptEntry, insertAttempt, type Refusals } from "./attempt-log.shell.ts";
-import { clockAllowance, type OwnAuthority } from "./authority.shell.ts";
+import { type AuthorityPicture, issuerId } from "./authorities.shell.ts";
+import { clockAllowance } from "./authority.shell.ts";
 import { findByFingerprint, findKeyHolder, findPast, findRepeated, insertCertificate } from "./certificate-store.shell.ts";
 import { codeSpent, judgeCode } from "./code.ts";
 import type { EnrollmentDeps } from "./deps.ts";
@@ -49,7 +50,7 @@ export type EnrollDeps = Pick<
   EnrollmentDeps,
   "db" | "registry" | "clock" | "bus" | "certificateLifetime" | "deviceUrl" | "renewalGrace"
 > & {
-  authority: OwnAuthority;
+  authorities: () => AuthorityPicture;
   refusals: Refusals;
 };
 
@@ -59,10 +60,10 @@ export function createEnroll(deps: EnrollDeps): Enroll {
     const now = deps.clock.now();
     const request = readRequest(asked.body);
     if ("is" in request) return refuseUnknown(deps, asked, request);
-    const { authority } = deps;
+    const { roots, issuers } = deps.authorities();
     const credential = identify(asked.shown, {
-      root: authority.root,
-      issuing: [authority.issuing.certificate],
+      roots,
+      issuing: issuers.map(({ certificate }) => certificate),
       anchors: await loadTrust(deps.db),
       at: now,
     });
@@ -229,14 +230,15 @@ async function issue(tx: Transaction, deps: EnrollDeps, issuing: Issuing): Promi
     at: now,
   });
   if (!renewal) await admitDevice(tx, deps, issuing);
-  const certificate = await sign(deps, issuing);
+  const authority = deps.authorities().issuing;
+  const certificate = await sign(deps, authority, issuing);
   await insertCertificate(tx, scope, {
     id: newId("crt", now),
     serialNumber: certificate.serialNumber,
     fingerprint: certificate.fingerprint,
     device: serial,
     subject: formatName(certificate.subject),
-    issuer: issuerId(deps.authority),
+    issuer: issuerId(authority),
     der: certificate.der,
     keyFingerprint: spkiFingerprint(request.publicKey.der),
     requestHash: repeatOf(request),
@@ -273,20 +275,21 @@ async function admitDevice(tx: Transaction, { registry }: EnrollDeps, { scope, s
   if (known === "already") await registry.activate(tx, scope, serial, { trustLevel });
 }
 
-/** The name of our issuing CA in file names and tables: its key identifier, in hex. */
-export const issuerId = ({ issuing }: OwnAuthority): string => keyIdentifier(issuing.signer.publicKey).toString("hex");
-
-function sign({ authority, certificateLifetime = days(30), deviceUrl }: EnrollDeps, { scope, serial, now, request }: Issuing) {
+function sign(
+  { certificateLifetime = days(30), deviceUrl }: EnrollDeps,
+  authority: Authority,
+  { scope, serial, now, request }: Issuing,
+) {
   const base = deviceUrl?.()?.replace(/\/$/, "");
   return issueCertificate({
-    issuer: issuerOf(authority.issuing),
+    issuer: issuerOf(authority),
     // [E21] The subject of the request is a wish; ours is the registry's.
     subject: deviceName(serial),
     alternativeNames: [deviceUri(scope, serial)],
     publicKey: request.publicKey,
     serial: randomSerial(),
     notBefore: now - clockAllowance,
-    notAfter: Math.min(now + certificateLifetime, authority.issuing.certificate.notAfter),
+    notAfter: Math.min(now + certificateLifetime, authority.certificate.notAfter),
     usage: "device",
     ...(base === undefined ? {} : { crlUri: `${base}/crl/${issuerId(authority)}.crl`, ocspUri: `${base}/ocsp` }),
   });

@@ -10,6 +10,14 @@ export const enrollmentProblems = defineProblems({
   /** Somebody approved or rejected it before. */
   pending_enrollment_decided: 409,
   certificate_unknown: 404,
+  rotation_unknown: 404,
+  /** Only one rotation of our authority at a time. */
+  rotation_open: 409,
+  rotation_ended: 409,
+  /** New certificates come from the new authority: there is no way back. */
+  rotation_not_abortable: 409,
+  /** The old root must sign, and its key is not in `pki/`. */
+  root_key_off_line: 409,
   /** The files of our own authority contradict each other, or one is missing. */
   authority_files_inconsistent: 500,
 });

@@ -19,7 +19,7 @@ export type TrustedAnchor = {
 
 /** Whom we believe: our own authority for renewals, manufacturers for first enrollments. */
 export type Trust = {
-  readonly root: Certificate;
+  readonly roots: readonly Certificate[];
   readonly issuing: readonly Certificate[];
   readonly anchors: readonly TrustedAnchor[];
   readonly at: number;
@@ -46,8 +46,8 @@ const notAuthenticated = refuse({
   status: 401,
 });
 
-function identifyCertificate(chain: readonly Uint8Array[], { root, issuing, anchors, at }: Trust): Credential | Refused {
-  const own = validateOwn(chain.slice(0, 1), { root, issuing, anchors, at });
+function identifyCertificate(chain: readonly Uint8Array[], { roots, issuing, anchors, at }: Trust): Credential | Refused {
+  const own = validateOwn(chain.slice(0, 1), { roots, issuing, anchors, at });
   if (own.is === "valid") return { is: "ldevid", certificate: own.chain[0] ?? own.anchor };
   if (own.because !== "issuer_unknown") return refuseChain(own.because, own.detail);
   const verdict = validateDerChain({ chain, anchors: anchors.map((anchor) => anchor.certificate), at, usage: "device" });
@@ -58,8 +58,8 @@ function identifyCertificate(chain: readonly Uint8Array[], { root, issuing, anch
 }
 
 /** A certificate of ours whose only fault is its end is believed as of that end: `judge` decides whether it still renews. */
-function validateOwn(chain: readonly Uint8Array[], { root, issuing, at }: Trust): ChainVerdict {
-  const ask = (moment: number) => validateDerChain({ chain, intermediates: issuing, anchors: [root], at: moment, usage: "device" });
+function validateOwn(chain: readonly Uint8Array[], { roots, issuing, at }: Trust): ChainVerdict {
+  const ask = (moment: number) => validateDerChain({ chain, intermediates: issuing, anchors: roots, at: moment, usage: "device" });
   const verdict = ask(at);
   if (verdict.is === "valid" || verdict.because !== "expired" || chain[0] === undefined) return verdict;
   const asOfItsEnd = ask(Math.min(at, readCertificate(chain[0]).notAfter));

@@ -1,11 +1,12 @@
 /** Who a device is: manufacturers that are trusted, devices that are expected, certificates that were issued and revoked. */
 import { join } from "node:path";
-import { days, hours } from "@tenfold/base";
+import { days, hours, seconds } from "@tenfold/base";
 import type { Actor } from "@tenfold/contracts";
 import { type DeviceHttp, type Http, type Loop, startLoop } from "../kernel/index.ts";
 import { type Admit, createAdmit } from "./admit.shell.ts";
 import { createRefusals } from "./attempt-log.shell.ts";
 import { openAuthority, type ServerTls } from "./authority.shell.ts";
+import { listHolders } from "./certificate-store.shell.ts";
 import { createCrl } from "./crl.shell.ts";
 import type { EnrollmentDeps } from "./deps.ts";
 import { deviceRoutes } from "./device-routes.ts";
@@ -14,6 +15,7 @@ import { createOcsp } from "./ocsp.shell.ts";
 import { createOperating, type Operating } from "./operate.shell.ts";
 import { createRateLimit } from "./rate.ts";
 import { createRevocations, type Revocations } from "./revoke.shell.ts";
+import { createRotations, type Rotations } from "./rotation.shell.ts";
 import { routes } from "./routes.ts";
 import { prune } from "./store.ts";
 
@@ -22,10 +24,12 @@ export type Enrollment = Revocations &
     /** The device endpoints' key and certificate as they are now; `onServerTls` tells of later ones. */
     serverTls(): ServerTls;
     onServerTls(listener: (tls: ServerTls) => void): () => void;
-    /** PEM of our root, which devices trust; also in `pki/ca.pem` of the data folder. */
+    /** PEM of our roots, which devices trust; also in `pki/ca.pem` of the data folder. More than one while a root is rotated. */
     readonly trustedCaPem: string;
     /** Asked at each connection, resumed TLS sessions too. The first admission of a certificate makes it active. */
     readonly admit: Admit;
+    /** The staged replacement of issuing CA and root. */
+    readonly rotations: Rotations;
     /** EST without HTTP, for other ways in. */
     readonly enroll: Enroll;
     routes(app: Http): void;
@@ -48,26 +52,33 @@ export async function createEnrollment(deps: EnrollmentDeps): Promise<Enrollment
   const refusals = createRefusals({ db, clock, log });
   const revocations = createRevocations(deps);
   const operating = createOperating(deps);
-  const enroll = createEnroll({ ...deps, authority, refusals });
-  const crl = createCrl({ db, clock, authority });
-  const server = await watchServerTls((at) => authority.serverTls(at), clock.now());
+  const rotations = await createRotations({ ...deps, authority, activeDevices: (since) => activeHolders(deps, since) });
+  const { authorities } = rotations;
+  const issuers = () => authorities().answering;
+  const enroll = createEnroll({ ...deps, authorities, refusals });
+  const crl = createCrl({ db, clock, issuers });
+  const server = await watchServerTls((at) => authority.serverTls(at, authorities().serving), clock.now());
+  rotations.onChange(() => server.renew(clock.now()));
   const leave = revokeRetired(deps, revocations);
-  let loop: Loop | undefined;
+  let loops: Loop[] = [];
   return {
     ...revocations,
     ...operating,
     serverTls: server.now,
     onServerTls: server.onChange,
-    trustedCaPem: authority.trustedCaPem,
-    admit: createAdmit({ ...deps, authority, refusals }),
+    get trustedCaPem() {
+      return authorities().trustedCaPem;
+    },
+    admit: createAdmit({ ...deps, authorities, refusals }),
     enroll,
-    routes: (app) => routes(app, { db, clock, operating, revocations }),
+    rotations,
+    routes: (app) => routes(app, { db, clock, operating, revocations, rotations }),
     deviceRoutes: (app) =>
       deviceRoutes(app, {
         enroll,
         crl,
-        ocsp: createOcsp({ db, clock, issuers: () => [authority.issuing] }),
-        caCertificates: () => [authority.issuing.certificate, authority.root],
+        ocsp: createOcsp({ db, clock, issuers }),
+        caCertificates: () => authorities().caCertificates,
         linking: deps.linking ?? "optional",
         rate: createRateLimit(deps.requestsPerMinute ?? requestsPerMinute),
         refusals,
@@ -75,7 +86,14 @@ export async function createEnrollment(deps: EnrollmentDeps): Promise<Enrollment
         log,
       }),
     start() {
-      loop ??= startLoop({
+      if (loops.length > 0) return;
+      const rotating = startLoop({
+        name: "rotation",
+        everyMs: seconds(10),
+        log,
+        run: async () => void (await rotations.advance()),
+      });
+      const keeping = startLoop({
         name: "enrollment",
         everyMs: hours(1),
         log,
@@ -85,13 +103,28 @@ export async function createEnrollment(deps: EnrollmentDeps): Promise<Enrollment
           await prune(db, { now: clock.now(), keepMs: keepRefusals, pendingMs: keepPending });
         },
       });
+      loops = [rotating, keeping];
     },
     async stop() {
       leave();
-      await loop?.stop();
+      await Promise.all(loops.map((loop) => loop.stop()));
       await refusals.flush();
     },
   };
+}
+
+/** Active devices that hold a certificate which connects or still recovers: those whom a rotation must not leave behind. */
+async function activeHolders({ db, registry }: EnrollmentDeps, since: number): Promise<string[]> {
+  const byFleet = Map.groupBy(await listHolders(db, since), ({ fleet }) => fleet);
+  const active: string[] = [];
+  for (const [fleet, holders] of byFleet) {
+    const pictures = await registry.pictures(
+      { fleet },
+      holders.map(({ device }) => device),
+    );
+    active.push(...pictures.filter(({ lifecycle }) => lifecycle === "active").map(({ id }) => id));
+  }
+  return active;
 }
 
 async function watchServerTls(open: (at: number) => Promise<ServerTls>, at: number) {

@@ -4,14 +4,26 @@ import { listCertificates, type StoredCertificate } from "./certificate-store.sh
 import { shownState } from "./lifecycle.ts";
 import type { Operating } from "./operate.shell.ts";
 import type { Revocations } from "./revoke.shell.ts";
+import type { Rotations } from "./rotation.shell.ts";
 import { listAnchors, listAttempts, listPending } from "./store.ts";
 
-export type RouteDeps = { db: Database; clock: Clock; operating: Operating; revocations: Revocations };
+export type RouteDeps = { db: Database; clock: Clock; operating: Operating; revocations: Revocations; rotations: Rotations };
 
 export function routes(app: Http, deps: RouteDeps): void {
   serveAnchors(app, deps);
   serveApprovals(app, deps);
   serveCertificates(app, deps);
+  serveRotations(app, deps);
+}
+
+function serveRotations(app: Http, { rotations }: RouteDeps): void {
+  serve(app, api.startRotation, async ({ body, actor }) => rotations.rotate({ ...body, actor }));
+  serve(app, api.listRotations, async () => ({ items: await rotations.list() }));
+  serve(app, api.holdRotation, async ({ params, body, actor }) => rotations.hold({ id: params.id, because: body.reason, actor }));
+  serve(app, api.resumeRotation, async ({ params, body, actor }) =>
+    rotations.resume({ id: params.id, because: body.reason, actor }),
+  );
+  serve(app, api.abortRotation, async ({ params, body, actor }) => rotations.abort({ id: params.id, because: body.reason, actor }));
 }
 
 function serveAnchors(app: Http, { db, operating }: RouteDeps): void {

@@ -32,7 +32,15 @@ export const start = Math.floor(Date.now() / 60_000) * 60_000;
 export const operator: Actor = { kind: "person", id: "per_1", name: "Olga" };
 
 export type Answer = { status: number; headers: NodeJS.Dict<string | string[]>; rawHeaders: string[]; body: Buffer };
-export type Client = { key?: string; cert?: string; user?: string; password?: string; headers?: Record<string, string> };
+export type Client = {
+  key?: string;
+  cert?: string;
+  /** Which roots it believes, PEM; the world's unless told otherwise. */
+  ca?: string;
+  user?: string;
+  password?: string;
+  headers?: Record<string, string>;
+};
 
 /** A platform's enrollment as devices meet it: real PostgreSQL, registry, audit trail and TLS; only the clock is a test's. */
 export async function enrollmentWorld(options: Partial<EnrollmentDeps> = {}) {
@@ -59,13 +67,14 @@ export async function enrollmentWorld(options: Partial<EnrollmentDeps> = {}) {
   };
   const enrollment = await createEnrollment(deps);
   const app = createDeviceHttp({ tls: enrollment.serverTls(), log: silentLog });
+  enrollment.onServerTls((tls) => app.server.setSecureContext(tls));
   enrollment.deviceRoutes(app);
   await app.listen({ port: 0, host: "127.0.0.1" });
   // Fastify listens on TCP, so this is no path.
   const { port } = app.server.address() as AddressInfo;
 
   const call = (method: string, path: string, given: Client & { body?: string | Buffer } = {}) =>
-    ask({ port, ca: enrollment.trustedCaPem, method, path, ...given });
+    ask({ port, method, path, ...given, ca: given.ca ?? enrollment.trustedCaPem });
   return {
     db: database.db,
     dataDir,

@@ -62,6 +62,8 @@ export type DownTopic = "deployments/next" | "state/desired" | `commands/${strin
 export type Links = {
   /** Opens the MQTT endpoint; says on which port. */
   listenMqtt(options: ListenOptions): Promise<{ port: number }>;
+  /** Shows another certificate on every MQTT endpoint from now on. */
+  present(tls: ListenOptions["tls"]): void;
   /** Registers the devices' HTTPS paths. */
   deviceRoutes(app: DeviceHttp): void;
   /** Sends a document to a device that is connected and subscribed; false where it is not. It will ask again when it connects. */
@@ -146,6 +148,9 @@ export function createLinks(parts: LinksParts): Links {
       const listener = await listenTls({ ...options, limits, handshakes, accept });
       listeners.push(listener);
       return { port: listener.port };
+    },
+    present(tls) {
+      for (const listener of listeners) listener.present(tls);
     },
     deviceRoutes: (app) => deviceRoutes(app, { endpoint, links: http }),
     send: (device, { topic, payload }) =>

@@ -64,7 +64,87 @@ export const certificate = z.object({
 });
 export type Certificate = z.infer<typeof certificate>;
 
+/** A rotation of our own authority as a staged plan. `gate` says what the next phase waits for. */
+export const rotation = z.object({
+  id: z.string(),
+  kind: z.enum(["issuing", "root"]),
+  /** distribute: devices learn the new trust. serve: the endpoints show it. issue: new certificates come from it; no way back. */
+  phase: z.enum(["distribute", "serve", "issue", "done", "aborted"]),
+  share: z.number(),
+  heldBecause: z.string().optional(),
+  startedAt: timestamp,
+  phaseSince: timestamp,
+  endedAt: timestamp.optional(),
+  endedBecause: z.string().optional(),
+  gate: z.object({
+    open: z.boolean(),
+    /** A sentence: what is waited for, with the numbers. */
+    waitsFor: z.string(),
+    activeDevices: z.int(),
+    /** Of these, how many believe the new root. */
+    withNewTrust: z.int(),
+    /** Certificates in use that the old authority issued. */
+    oldCertificates: z.int(),
+    /** Some of the devices that are waited for. */
+    stragglers: z.array(z.string()),
+  }),
+});
+export type Rotation = z.infer<typeof rotation>;
+const because = z.strictObject({ reason: z.string().min(1).max(500) });
+
 export const enrollmentOperations = {
+  startRotation: operation({
+    name: "startRotation",
+    method: "POST",
+    path: "/identity/rotations",
+    summary: "Makes a new issuing CA, or a new root with an issuing CA, and begins to tell devices of it.",
+    permission: "enrollment.write",
+    body: z.strictObject({
+      kind: z.enum(["issuing", "root"]),
+      /** The share of active devices that must have the new trust before the next phase. */
+      share: z.number().gt(0).max(1).default(1),
+    }),
+    response: rotation,
+    status: 201,
+  }),
+  listRotations: operation({
+    name: "listRotations",
+    method: "GET",
+    path: "/identity/rotations",
+    summary: "Rotations of our own authority, newest first; the open one with what it waits for.",
+    permission: "enrollment.read",
+    response: z.object({ items: z.array(rotation) }),
+  }),
+  holdRotation: operation({
+    name: "holdRotation",
+    method: "POST",
+    path: "/identity/rotations/:id/hold",
+    summary: "Stops a rotation where it is.",
+    permission: "enrollment.write",
+    params: z.object({ id: z.string() }),
+    body: because,
+    response: rotation,
+  }),
+  resumeRotation: operation({
+    name: "resumeRotation",
+    method: "POST",
+    path: "/identity/rotations/:id/resume",
+    summary: "Lets a held rotation go on.",
+    permission: "enrollment.write",
+    params: z.object({ id: z.string() }),
+    body: because,
+    response: rotation,
+  }),
+  abortRotation: operation({
+    name: "abortRotation",
+    method: "POST",
+    path: "/identity/rotations/:id/abort",
+    summary: "Goes back to the old authority. Possible until certificates are issued by the new one.",
+    permission: "enrollment.write",
+    params: z.object({ id: z.string() }),
+    body: because,
+    response: rotation,
+  }),
   listTrustAnchors: operation({
     name: "listTrustAnchors",
     method: "GET",

@@ -9,6 +9,8 @@ export type ListenOptions = { tls: TlsIdentity; port: number; host: string };
 
 export type Listener = {
   readonly port: number;
+  /** Shows another certificate to connections from now on; those that stand go on. */
+  present(tls: TlsIdentity): void;
   /** Takes no new connection. Resolves when the last one is closed. */
   close(): Promise<void>;
 };
@@ -43,7 +45,8 @@ export async function listenTls({ tls, port, host, limits, handshakes, accept }:
   });
   // A listening TCP server has such an address.
   const address = server.address() as AddressInfo;
-  return { port: address.port, close: () => new Promise((resolve) => server.close(() => resolve())) };
+  const present = (next: TlsIdentity) => server.setSecureContext({ ...next, minVersion: "TLSv1.2" });
+  return { port: address.port, present, close: () => new Promise((resolve) => server.close(() => resolve())) };
 }
 
 export type Admit = (certificate: X509Certificate, from: { remoteAddress?: string }) => Promise<Admission>;

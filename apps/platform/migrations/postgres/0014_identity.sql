@@ -1,0 +1,35 @@
+create schema identity;
+
+-- Authorities beside the first ones, which stand in the files root.pem and issuing.pem. Keys lie in the key store under `key_name`.
+create table identity.authority (
+  id          text primary key,
+  rotation    text not null,
+  role        text not null check (role in ('root', 'issuing', 'new_with_old', 'old_with_new')),
+  certificate bytea not null,
+  -- Null for a cross certificate: it is no authority of its own.
+  key_name    text
+);
+create index on identity.authority (rotation);
+
+-- The staged plan of a rotation. There is one authority for the installation, so there is one open rotation at most.
+create table identity.rotation (
+  id              text primary key,
+  kind            text not null check (kind in ('issuing', 'root')),
+  phase           text not null check (phase in ('distribute', 'serve', 'issue', 'done', 'aborted')),
+  -- The share of active devices that must have the new trust before the next phase.
+  share           float8 not null check (share > 0 and share <= 1),
+  held_because    text,
+  started_at      timestamptz not null,
+  phase_since     timestamptz not null,
+  ended_at        timestamptz,
+  ended_because   text
+);
+create unique index rotation_open on identity.rotation ((true)) where ended_at is null;
+
+-- The roots that each device says it believes, as its last heartbeat with them said.
+create table identity.device_trust (
+  fleet  text not null,
+  device text collate "C" primary key,
+  roots  text[] not null,
+  at     timestamptz not null
+);
