@@ -1,13 +1,14 @@
-import { nextDeployment } from "@tenfold/contracts";
+import { commandDocument, desiredDocument, nextDeployment } from "@tenfold/contracts";
 import { fullJitter } from "./backoff.ts";
 import type { Body, Link } from "./body.ts";
+import { hearCommand, hearDesired, settleCommands } from "./commands.ts";
 import { hear, settle } from "./deployments.ts";
 import { freshMemory } from "./memory.ts";
 import { topics } from "./messages.ts";
 import type { Mind, Note } from "./mind.ts";
 import { nextStep } from "./next-step.ts";
 import { perform } from "./perform.ts";
-import { type DeviceConfig, freshSession, type Picture } from "./picture.ts";
+import { type DeviceConfig, freshSession, type Picture, withSettings } from "./picture.ts";
 
 /** What the driver does with a brain that has nothing more to do. */
 export type Rest = { is: "wait"; untilMono: number } | { is: "reboot" };
@@ -70,7 +71,7 @@ async function awaken({ body, config, chance, onStir, note = () => {} }: BrainDe
     link: undefined,
     artifact: undefined,
     picture: () => ({
-      config,
+      config: withSettings(config, mind.memory),
       memory: mind.memory,
       boot: mind.boot,
       running: body.running,
@@ -92,17 +93,12 @@ async function awaken({ body, config, chance, onStir, note = () => {} }: BrainDe
 }
 
 async function openLink(mind: Mind, stir: () => void): Promise<void> {
-  const { next } = topics(mind.config.device);
   const { session } = mind;
   let open = true;
   let link: Link | undefined;
   link = await mind.body.connect({
     onMessage(topic, payload) {
-      if (topic !== next) return;
-      const read = nextDeployment.safeParse(parseJson(payload));
-      if (!read.success) return mind.note("deployment.unreadable", { because: read.error.issues[0]?.message });
-      session.heard = read.data;
-      stir();
+      if (take(mind, topic, payload)) stir();
     },
     onDown(because) {
       open = false;
@@ -122,6 +118,34 @@ async function openLink(mind: Mind, stir: () => void): Promise<void> {
   // A new link begins with a sign of life: it tells the platform what runs here.
   session.heartbeatDueAt = mind.body.clock.mono();
   mind.note("link.up");
+}
+
+/** Commands that may wait to be taken in; more are sent again. */
+const mostHeard = 64;
+
+/** Reads what came down; false where it is nothing for this device. */
+function take({ config, session, note }: Mind, topic: string, payload: string): boolean {
+  const name = topics(config.device);
+  const document = parseJson(payload);
+  const unreadable = (event: string, because: string | undefined): false => {
+    note(event, { because });
+    return false;
+  };
+  if (topic === name.next) {
+    const read = nextDeployment.safeParse(document);
+    if (!read.success) return unreadable("deployment.unreadable", read.error.issues[0]?.message);
+    session.heard = read.data;
+  } else if (topic === name.desired) {
+    const read = desiredDocument.safeParse(document);
+    if (!read.success) return unreadable("state.unreadable", read.error.issues[0]?.message);
+    session.heardDesired = read.data;
+  } else if (topic.startsWith(name.command(""))) {
+    const read = commandDocument.safeParse(document);
+    if (!read.success) return unreadable("command.unreadable", read.error.issues[0]?.message);
+    if (session.heardCommands.length >= mostHeard) return false;
+    session.heardCommands.push(read.data);
+  } else return false;
+  return true;
 }
 
 async function think(mind: Mind): Promise<Rest> {
@@ -146,6 +170,7 @@ async function takeIn(mind: Mind): Promise<void> {
     const end = settled.ended.at(-1)?.report;
     if (end?.state === "rolled_back" && !settled.update) mind.note("firmware.fell_back", { because: end.reason });
   }
+  await takeInWishes(mind);
   const { heard } = mind.session;
   if (heard === undefined) return;
   const taken = hear(mind.picture(), heard);
@@ -158,6 +183,19 @@ async function takeIn(mind: Mind): Promise<void> {
   // An offer that must wait for the end of a trial is kept; the platform says it again on every connection anyway.
   const held = heard.is === "offer" && mind.boot.trial !== undefined;
   if (!held && mind.session.heard === heard) mind.session.heard = undefined;
+}
+
+/** Commands and the desired state, in one save; what was begun before is answered for first. */
+async function takeInWishes(mind: Mind): Promise<void> {
+  const { session } = mind;
+  const [commands, desired] = [[...session.heardCommands], session.heardDesired];
+  let memory = settleCommands(mind.picture());
+  for (const command of commands) memory = hearCommand({ ...mind.picture(), memory }, command);
+  if (desired) memory = hearDesired(memory, desired);
+  if (memory !== mind.memory) await mind.remember(memory);
+  // Others may have been heard while this was saved.
+  session.heardCommands = session.heardCommands.slice(commands.length);
+  if (session.heardDesired === desired) session.heardDesired = undefined;
 }
 
 function parseJson(text: string): unknown {

@@ -1,5 +1,5 @@
 import { describeError } from "@tenfold/base";
-import { deploymentReport, signedRelease } from "@tenfold/contracts";
+import { appliedDesired, commandArgs, commandResult, deploymentReport, signedRelease } from "@tenfold/contracts";
 import { z } from "zod";
 import { deviceProblems } from "./errors.ts";
 
@@ -27,6 +27,24 @@ export type Update = z.infer<typeof update>;
 const ended = z.strictObject({ deployment: z.string(), report: deploymentReport.optional(), told: z.boolean() });
 export type Ended = z.infer<typeof ended>;
 
+/** A command that this device has heard: it waits, was begun in some start, or has a result, which stands here until the platform has it. */
+const rememberedCommand = z.strictObject({
+  command: z.string(),
+  name: z.string(),
+  args: commandArgs,
+  /** The device refuses it after this time (milliseconds). */
+  deadlineAt: z.number(),
+  /** The boot id in which it was begun. */
+  startedIn: z.string().optional(),
+  result: commandResult.optional(),
+  told: z.boolean(),
+});
+export type RememberedCommand = z.infer<typeof rememberedCommand>;
+
+/** What the platform has changed of the configuration. */
+const settings = z.strictObject({ heartbeatMs: z.number().optional(), telemetryMs: z.number().optional() });
+export type Settings = { heartbeatMs?: number; telemetryMs?: number };
+
 /**
  * All that a device must not forget, small and serialisable. It is saved before each act that it describes (record, then act), so that
  * a device that loses power at any line goes on from here.
@@ -39,12 +57,18 @@ export const memory = z.strictObject({
   update: update.optional(),
   /** The newest last, at most `rememberedEnds`. */
   ended: z.array(ended),
+  /** In the order in which they were heard. */
+  commands: z.array(rememberedCommand).default([]),
+  /** Ids up to this one may have been done and forgotten. */
+  forgotten: z.string().optional(),
+  settings: settings.default({}),
+  desired: appliedDesired.extend({ told: z.boolean() }).optional(),
 });
 export type Memory = z.infer<typeof memory>;
 
 export const rememberedEnds = 8;
 
-export const freshMemory = (): Memory => ({ version: 1, seqReserved: 0, ended: [] });
+export const freshMemory = (): Memory => ({ version: 1, seqReserved: 0, ended: [], commands: [], settings: {} });
 
 /** Reads what was saved. Throws `device_memory_unreadable`: a device that guesses at its past would not know what it runs. */
 export function parseMemory(text: string): Memory {

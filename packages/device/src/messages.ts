@@ -47,5 +47,9 @@ export const topics = (device: string) => ({
   heartbeat: topicOf(device, "heartbeat"),
   events: topicOf(device, "events"),
   next: topicOf(device, "deployments/next"),
+  command: (id: string) => topicOf(device, `commands/${id}`),
+  result: (id: string) => topicOf(device, `commands/${id}/result`),
+  desired: topicOf(device, "state/desired"),
+  reported: topicOf(device, "state/reported"),
   deployment: (id: string) => topicOf(device, `deployments/${id}`),
 });

@@ -12,6 +12,7 @@ export type Artifact = { readonly iterator: AsyncIterator<Uint8Array>; close(): 
 /** What the acts of a brain share. */
 export type Mind = {
   readonly body: Body;
+  /** As set up. What the platform has changed of it stands in the memory; `picture().config` has both. */
   readonly config: DeviceConfig;
   readonly session: Session;
   readonly note: Note;

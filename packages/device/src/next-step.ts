@@ -1,5 +1,6 @@
-import type { DeploymentReport } from "@tenfold/contracts";
-import type { Update } from "./memory.ts";
+import type { CommandResult, DeploymentReport } from "@tenfold/contracts";
+import { rebootUnderWay, waitingCommand } from "./commands.ts";
+import type { RememberedCommand, Update } from "./memory.ts";
 import type { Picture } from "./picture.ts";
 
 /** One thing to do. The shell records what the step says before it does it. */
@@ -10,6 +11,9 @@ export type Step =
   | { do: "heartbeat" }
   | { do: "telemetry" }
   | { do: "report"; deployment: string; report: DeploymentReport }
+  | { do: "run_command"; command: RememberedCommand }
+  | { do: "tell_result"; command: string; result: CommandResult }
+  | { do: "tell_state" }
   | { do: "download"; update: Update }
   | { do: "verify"; update: Update }
   | { do: "begin_install" }
@@ -31,6 +35,7 @@ export function nextStep(picture: Picture): Step {
     linkStep(picture) ??
     armStep(picture) ??
     reportStep(picture) ??
+    commandStep(picture) ??
     telemetryStep(picture) ??
     updateStep(picture) ?? { do: "wait", untilMono: wakeAt(picture) }
   );
@@ -56,6 +61,19 @@ function reportStep({ memory, session, mono }: Picture): Step | undefined {
   return update && update.told !== update.stage
     ? { do: "report", deployment: update.deployment, report: { state: update.stage } }
     : undefined;
+}
+
+/** What was begun comes first, then what is owed, then what waits: a device does not take on more than it can answer for. */
+function commandStep(picture: Picture): Step | undefined {
+  const { memory, session, mono } = picture;
+  if (rebootUnderWay(picture)) return { do: "reboot" };
+  if (session.link === "up" && session.reporting.at <= mono) {
+    const owed = memory.commands.find(({ result, told }) => result !== undefined && !told);
+    if (owed?.result) return { do: "tell_result", command: owed.command, result: owed.result };
+    if (memory.desired && !memory.desired.told) return { do: "tell_state" };
+  }
+  const waiting = waitingCommand(memory);
+  return waiting && { do: "run_command", command: waiting };
 }
 
 function updateStep(picture: Picture): Step | undefined {
@@ -121,7 +139,11 @@ function wakeAt({ memory, session, config, running, now, mono }: Picture): numbe
   if (update?.stage === "downloading") times.push(Math.max(session.downloading.at, mono), atWall(update.deadlineAt + 1));
   if (update?.stage === "rebooting") times.push(atWall(update.stageSince + config.reportPatienceMs));
   if (update?.stage === "validating" && !session.heardThisBoot) times.push(running.bootedAt + config.trialPatienceMs);
-  const owes = memory.ended.some((one) => !one.told) || (update && update.told !== update.stage);
+  const owes =
+    memory.ended.some((one) => !one.told) ||
+    (update && update.told !== update.stage) ||
+    memory.commands.some(({ result, told }) => result !== undefined && !told) ||
+    memory.desired?.told === false;
   if (owes && session.link === "up") times.push(session.reporting.at);
   // Never at once again: a step that could be taken now has been ruled out above.
   return Math.max(mono + 1, Math.min(...times));

@@ -1,8 +1,9 @@
 import { describeError, hash32, Problem, unreachable } from "@tenfold/base";
-import type { DeploymentReason, DeploymentReport } from "@tenfold/contracts";
+import type { CommandResult, DeploymentReason, DeploymentReport } from "@tenfold/contracts";
 import { verifyRelease } from "@tenfold/ota";
 import { abandonTrial, armTrial, confirmTrial } from "./boot.ts";
-import { endDeployment, toStage, type Update } from "./memory.ts";
+import { type Act as CommandAct, endCommand, judgeCommand, reportedOf, startCommand, toldCommand } from "./commands.ts";
+import { endDeployment, type RememberedCommand, toStage, type Update } from "./memory.ts";
 import { heartbeatOf, topics } from "./messages.ts";
 import { type Artifact, failure, type Mind } from "./mind.ts";
 import type { Step } from "./next-step.ts";
@@ -29,6 +30,12 @@ export function perform(mind: Mind, step: Act): Promise<void> {
       return telemetry(mind);
     case "report":
       return report(mind, step);
+    case "run_command":
+      return runCommand(mind, step.command);
+    case "tell_result":
+      return tellResult(mind, step);
+    case "tell_state":
+      return tellState(mind);
     case "download":
       return download(mind, step.update);
     case "verify":
@@ -85,7 +92,8 @@ async function connect(mind: Mind): Promise<void> {
 }
 
 async function heartbeat(mind: Mind): Promise<void> {
-  const { session, body, config, link } = mind;
+  const { session, body, link } = mind;
+  const { config } = mind.picture();
   if (session.seq >= mind.memory.seqReserved) await mind.remember({ ...mind.memory, seqReserved: session.seq + seqBlock });
   const payload = JSON.stringify(heartbeatOf(mind.picture(), body.vitals()));
   session.seq += 1;
@@ -100,8 +108,8 @@ async function heartbeat(mind: Mind): Promise<void> {
 }
 
 async function telemetry(mind: Mind): Promise<void> {
-  const { session, body, config } = mind;
-  session.telemetryDueAt = body.clock.mono() + config.telemetryMs;
+  const { session, body } = mind;
+  session.telemetryDueAt = body.clock.mono() + mind.picture().config.telemetryMs;
   await body.takeSample(mind.link).catch((error: unknown) => mind.note("telemetry.failed", failure(error)));
 }
 
@@ -121,6 +129,70 @@ async function report(mind: Mind, { deployment, report: said }: { deployment: st
   const told =
     update?.deployment === deployment && update.stage === said.state ? { update: { ...update, told: update.stage } } : {};
   await mind.remember({ ...mind.memory, ended, ...told });
+}
+
+/** [docs/protocol/commands.md C9] Begun only when the memory says so, and so at most once, whenever the power fails. */
+async function runCommand(mind: Mind, one: RememberedCommand): Promise<void> {
+  const verdict = judgeCommand(mind.picture(), one);
+  if (verdict.is === "refuse") {
+    mind.note("command.refused", { command: one.command, name: one.name, because: verdict.result.code });
+    return mind.remember(endCommand(mind.memory, one, verdict.result));
+  }
+  await mind.remember(startCommand(mind.memory, one, mind.body.running.bootId));
+  mind.note("command.begun", { command: one.command, name: one.name });
+  // The start after it answers for a reboot.
+  if (verdict.act.do === "reboot") return;
+  const result = await act(mind, verdict.act).catch(
+    (error: unknown): CommandResult => ({ status: "failed", detail: describeError(error).slice(0, 2_000) }),
+  );
+  await mind.remember(endCommand(mind.memory, one, result));
+}
+
+async function act(mind: Mind, what: Exclude<CommandAct, { do: "reboot" }>): Promise<CommandResult> {
+  const { session, body } = mind;
+  switch (what.do) {
+    case "identify":
+      if (body.identify === undefined)
+        return { status: "refused", code: "command_unknown", detail: "This device has no light and no sound." };
+      await body.identify(what.seconds);
+      return { status: "succeeded" };
+    case "report_now":
+      session.heartbeatDueAt = session.telemetryDueAt = body.clock.mono();
+      return { status: "succeeded" };
+    case "set_interval":
+      await mind.remember({ ...mind.memory, settings: { ...mind.memory.settings, ...what.settings } });
+      // Both begin anew: the platform hears of the new lease at once.
+      session.heartbeatDueAt = session.telemetryDueAt = body.clock.mono();
+      return { status: "succeeded" };
+  }
+}
+
+async function tellResult(mind: Mind, { command, result }: { command: string; result: CommandResult }): Promise<void> {
+  const topic = topics(mind.config.device).result(command);
+  if (await owed(mind, topic, result)) await mind.remember(toldCommand(mind.memory, command));
+}
+
+async function tellState(mind: Mind): Promise<void> {
+  const { desired } = mind.memory;
+  if (desired === undefined) return;
+  const topic = topics(mind.config.device).reported;
+  if (!(await owed(mind, topic, reportedOf(mind.picture(), desired)))) return;
+  await mind.remember({ ...mind.memory, desired: { ...desired, told: true } });
+  mind.session.heartbeatDueAt = Math.min(mind.session.heartbeatDueAt, mind.body.clock.mono());
+}
+
+/** Publishes what the platform is owed. True when that is over: it is durable there, or will never be taken. */
+async function owed({ session, body, link, note, later }: Mind, topic: string, payload: object): Promise<boolean> {
+  try {
+    await link?.publish(topic, JSON.stringify(payload));
+    session.reporting = { failures: 0, at: body.clock.mono() };
+    return true;
+  } catch (error) {
+    note("report.failed", { topic, ...failure(error) });
+    if (error instanceof Problem && error.code === "publish_refused") return true;
+    later(session.reporting);
+    return false;
+  }
 }
 
 async function download(mind: Mind, update: Update): Promise<void> {

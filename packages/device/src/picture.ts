@@ -1,4 +1,4 @@
-import type { NextDeployment } from "@tenfold/contracts";
+import type { CommandDocument, DesiredDocument, NextDeployment } from "@tenfold/contracts";
 import type { PublicKey } from "@tenfold/ota";
 import type { BootRecord, Slot } from "./boot.ts";
 import type { Memory } from "./memory.ts";
@@ -23,6 +23,15 @@ export type DeviceConfig = {
 
 export const defaultPatience = { reportPatienceMs: 30_000, trialPatienceMs: 300_000, retryBaseMs: 1_000, retryCapMs: 300_000 };
 
+/** The configuration as the platform has changed it. */
+export function withSettings(
+  config: DeviceConfig,
+  { settings: { heartbeatMs, telemetryMs } }: Pick<Memory, "settings">,
+): DeviceConfig {
+  if (heartbeatMs === undefined && telemetryMs === undefined) return config;
+  return { ...config, heartbeatMs: heartbeatMs ?? config.heartbeatMs, telemetryMs: telemetryMs ?? config.telemetryMs };
+}
+
 /** The firmware that runs, as its boot loader started it. `bootedAt` is on the device's monotonic clock. */
 export type Running = {
   readonly slot: Slot;
@@ -45,6 +54,8 @@ export type Session = {
   /** Whether the platform has acknowledged a heartbeat of this boot. */
   heardThisBoot: boolean;
   heard: NextDeployment | undefined;
+  heardCommands: CommandDocument[];
+  heardDesired: DesiredDocument | undefined;
   connecting: Retry;
   enrolling: Retry;
   downloading: Retry;
@@ -69,6 +80,8 @@ export const freshSession = ({ seqReserved }: Memory, mono: number): Session => 
   telemetryDueAt: mono,
   heardThisBoot: false,
   heard: undefined,
+  heardCommands: [],
+  heardDesired: undefined,
   connecting: { failures: 0, at: mono },
   enrolling: { failures: 0, at: mono },
   downloading: { failures: 0, at: mono },

@@ -3,6 +3,7 @@ import {
   type Body,
   deviceProblems,
   fetchArtifact,
+  freshMemory,
   type Link,
   type Running,
   requestCertificate,
@@ -60,7 +61,8 @@ export function createPretendBody(world: World, embodied: Embodied): Body {
   return {
     running,
     clock: { now: Date.now, mono: world.mono },
-    loadMemory: async () => file.memory,
+    // Files of an earlier version of this program lack what the memory has learned since.
+    loadMemory: async () => file.memory && { ...freshMemory(), ...file.memory },
     async saveMemory(memory) {
       file.memory = memory;
       world.touched(file);
@@ -103,7 +105,7 @@ export function createPretendBody(world: World, embodied: Embodied): Body {
       try {
         if (world.stopping.aborted) throw deviceProblems.link_unreachable("The simulator is stopping.");
         const breakAt = breaksAt(weather, world.mono(), chance());
-        const keepaliveS = Math.max(30, Math.ceil((3 * world.heartbeatMs) / 1_000));
+        const keepaliveS = Math.max(30, Math.ceil((3 * (file.memory?.settings?.heartbeatMs ?? world.heartbeatMs)) / 1_000));
         const onDown = (because: string) => {
           world.links.delete(link);
           tally.disconnected(file.id);
@@ -157,6 +159,8 @@ export function createPretendBody(world: World, embodied: Embodied): Body {
       const at = Date.now();
       send(link, topics(file.id).telemetry, senml(measure(file.id, at, chance), at));
     },
+    // A light that nobody sees.
+    identify: async () => {},
     selfTest: async () => (embodied.fate === "fallsBack" ? { is: "fail", detail: "The pump does not turn." } : { is: "pass" }),
     vitals: () => ({
       clock: "synced",
