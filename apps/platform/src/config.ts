@@ -40,6 +40,7 @@ const shape = {
   "handshakes.per.second": { schema: z.coerce.number().int().min(1), otherwise: 300 },
   "device.messages.per.second": { schema: z.coerce.number().int().min(1), otherwise: 100 },
   "device.burst": { schema: z.coerce.number().int().min(1), otherwise: 1_000 },
+  "ddi.polling": { schema: duration, otherwise: "1m" },
   "rollout.tick": { schema: duration, otherwise: "1s" },
   "certificate.lifetime": { schema: duration, otherwise: "30d" },
   "certificate.grace": { schema: duration, otherwise: "30d" },

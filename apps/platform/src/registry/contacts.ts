@@ -2,8 +2,11 @@ import { versionKey } from "@tenfold/base";
 import type { Heartbeat } from "@tenfold/contracts";
 import { leaseBeforeHeartbeat } from "./connectivity.ts";
 
-/** One authenticated message: a sign of life at `at` (ms, the server's clock), with what it said when it was a heartbeat. */
-export type Contact = { device: string; at: number; heartbeat?: Heartbeat };
+/**
+ * One authenticated message: a sign of life at `at` (ms, the server's clock), with what it said when it was a heartbeat. One that is none
+ * may carry a lease all the same, where the protocol promises when the next will come.
+ */
+export type Contact = { device: string; at: number; heartbeat?: Heartbeat; leaseMs?: number };
 
 /** What is known of a device's contact. Times in ms; what is not known yet is null. */
 export type ContactRecord = {
@@ -39,9 +42,10 @@ export type Heard = { record: ContactRecord; closed: Span[]; firmwareChanges: Fi
  */
 export function hear(known: ContactRecord, contacts: readonly Contact[]): Heard {
   const heard: Heard = { record: { ...known }, closed: [], firmwareChanges: [] };
-  for (const { at, heartbeat } of contacts.toSorted((a, b) => a.at - b.at)) {
+  for (const { at, heartbeat, leaseMs } of contacts.toSorted((a, b) => a.at - b.at)) {
     if (heartbeat !== undefined) hearHeartbeat(heard, at, heartbeat);
-    const lease = heartbeat === undefined ? (heard.record.leaseMs ?? leaseBeforeHeartbeat) : leaseOf(heartbeat);
+    else if (leaseMs !== undefined && at >= (heard.record.lastContactAt ?? at)) heard.record.leaseMs = leaseMs;
+    const lease = heartbeat === undefined ? (leaseMs ?? heard.record.leaseMs ?? leaseBeforeHeartbeat) : leaseOf(heartbeat);
     reach(heard, { from: at, until: at + lease });
     heard.record.firstContactAt ??= at;
     heard.record.lastContactAt = Math.max(heard.record.lastContactAt ?? at, at);

@@ -44,13 +44,14 @@ async function heldArtifact(
   return artifact && (await blobs.stat(sha256)) ? artifact : undefined;
 }
 
+export type Exchange = { request: FastifyRequest; reply: FastifyReply };
+
 /** Answers GET and HEAD with the artifact or the asked part of it. */
 export async function sendArtifact(
   deps: Pick<ReleasesDeps, "db" | "blobs">,
   scope: Scope,
-  { request, reply }: { request: FastifyRequest; reply: FastifyReply },
+  { sha256, request, reply }: Exchange & { sha256: string },
 ): Promise<FastifyReply> {
-  const sha256 = sha256From(request);
   const artifact = await heldArtifact(deps, scope, sha256);
   if (!artifact) throw releaseProblems.artifact_unknown(`There is no artifact ${sha256}.`);
   reply.headers({

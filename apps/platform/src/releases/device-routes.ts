@@ -1,5 +1,5 @@
 import type { DeviceHttp } from "../kernel/index.ts";
-import { sendArtifact } from "./artifacts.shell.ts";
+import { sendArtifact, sha256From } from "./artifacts.shell.ts";
 import type { ReleasesDeps } from "./deps.ts";
 
 /** `GET /v1/artifacts/{sha256}`: the bytes of a release, in parts if asked, for devices that are let in. */
@@ -9,7 +9,7 @@ export function deviceRoutes(app: DeviceHttp, deps: Pick<ReleasesDeps, "db" | "b
     url: "/v1/artifacts/:sha256",
     handler: async (request, reply) => {
       const { scope } = await deps.admitRequest(request);
-      return sendArtifact(deps, scope, { request, reply });
+      return sendArtifact(deps, scope, { sha256: sha256From(request), request, reply });
     },
   });
 }

@@ -1,6 +1,8 @@
 /** Releases: artifacts by content, signing keys (public halves), signed releases, and their bytes for devices. */
 import type { Scope } from "@tenfold/base";
+import type { FastifyReply } from "fastify";
 import type { DeviceHttp, Http, Queryable } from "../kernel/index.ts";
+import { type Exchange, sendArtifact } from "./artifacts.shell.ts";
 import type { ReleasesDeps } from "./deps.ts";
 import { deviceRoutes } from "./device-routes.ts";
 import { type RunningFirmware, releaseRunning, type StoredRelease, type Usability, usabilityOf } from "./release.ts";
@@ -18,6 +20,8 @@ export type Releases = {
   usability(on: Queryable, scope: Scope, release: StoredRelease): Promise<Usability>;
   /** Which release each of these firmwares is, in the same order. */
   running(on: Queryable, scope: Scope, firmware: readonly RunningFirmware[]): Promise<(StoredRelease | undefined)[]>;
+  /** Answers a request for an artifact's bytes, in parts if asked; for those who have a path of their own for them. */
+  sendArtifact(scope: Scope, sha256: string, exchange: Exchange): Promise<FastifyReply>;
   routes(app: Http): void;
   deviceRoutes(app: DeviceHttp): void;
 };
@@ -32,6 +36,7 @@ export function createReleases(deps: ReleasesDeps): Releases {
       const candidates = await releasesLike(on, scope, firmware);
       return firmware.map((one) => releaseRunning(one, candidates));
     },
+    sendArtifact: (scope, sha256, exchange) => sendArtifact(deps, scope, { ...exchange, sha256 }),
     routes: (app) => routes(app, deps),
     deviceRoutes: (app) => deviceRoutes(app, deps),
   };

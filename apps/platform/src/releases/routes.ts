@@ -74,7 +74,7 @@ function artifactRoutes(app: Http, deps: ReleasesDeps): void {
       method: ["GET", "HEAD"],
       url: "/api/v1/artifacts/:sha256",
       ...guarded("releases.read"),
-      handler: async (request, reply) => sendArtifact(deps, scopeOf(request), { request, reply }),
+      handler: async (request, reply) => sendArtifact(deps, scopeOf(request), { sha256: sha256From(request), request, reply }),
     });
   });
 }

@@ -10,6 +10,7 @@ import { routes } from "./routes.ts";
 import { haltedSince } from "./store.ts";
 import { documentsFor } from "./tell.shell.ts";
 
+export { createDdi } from "./ddi/index.ts";
 export type { RolloutsDeps } from "./deps.ts";
 
 /** A rollout that did not go through. */

@@ -1,0 +1,109 @@
+import { hours } from "@tenfold/base";
+import type { DeploymentState, RolloutPhase } from "@tenfold/contracts";
+import { isHalted, isInFlight } from "../rollout.ts";
+
+/** The deployment that is in flight on a device. */
+export type Current = {
+  deployment: string;
+  rollback: boolean;
+  phase: RolloutPhase;
+  release: string;
+  version: string;
+  sha256: string;
+};
+
+/** The newest action of a device, with where its deployment stands. Times in ms. */
+export type Action = {
+  action: number;
+  deployment: string;
+  release: string;
+  version: string;
+  sha256: string;
+  state: DeploymentState;
+  endedAt?: number;
+  readAt?: number;
+  fetchedStart?: number;
+  closedAt?: number;
+  closedAs?: string;
+  cancelRefusedAt?: number;
+  statuses: number;
+  messages: readonly string[];
+};
+
+/** What a device told of itself, and when it was asked. */
+export type Teller = {
+  attributes: Readonly<Record<string, string>>;
+  toldAt?: number;
+  askedAt?: number;
+  starts: number;
+  bootId?: string;
+  version?: string;
+};
+
+export type Visit = { current?: Current; action?: Action; teller: Teller };
+
+/** What a poll leads to. */
+export type Agenda =
+  | { is: "nothing" }
+  /** There is an update that the device has not heard of. */
+  | { is: "open"; current: Current }
+  | { is: "deploy"; action: Action }
+  | { is: "cancel"; action: Action }
+  /** Cancelled before the device knew: it never hears of it. */
+  | { is: "withdraw"; current: Current };
+
+/** [DDI 4.6] How long a device may still close what has ended without it. */
+const reportsLateFor = hours(1);
+const hearsCancelFor = hours(24);
+
+/** What a device is to do now. Pure; at most one thing at a time. */
+export function agendaOf({ current, action }: Visit, now: number): Agenda {
+  if (current === undefined) return leftOver(action, now);
+  const known = action?.deployment === current.deployment ? action : undefined;
+  if (!current.rollback && isHalted(current.phase)) {
+    if (known?.readAt === undefined) return { is: "withdraw", current };
+    if (known.closedAt !== undefined) return { is: "nothing" };
+    return { is: known.cancelRefusedAt === undefined ? "cancel" : "deploy", action: known };
+  }
+  if (known === undefined) return { is: "open", current };
+  return known.closedAt === undefined ? { is: "deploy", action: known } : { is: "nothing" };
+}
+
+/**
+ * A deployment can end without its device: verified by a heartbeat, or by its deadline. SWUpdate tells what it did only while the link is
+ * there, and a device that was given up must not install any more.
+ */
+function leftOver(action: Action | undefined, now: number): Agenda {
+  if (action?.endedAt === undefined || action.readAt === undefined || action.closedAt !== undefined) return { is: "nothing" };
+  const ago = now - action.endedAt;
+  switch (action.state) {
+    case "succeeded":
+    case "rolled_back":
+    case "failed":
+      return ago < reportsLateFor ? { is: "deploy", action } : { is: "nothing" };
+    case "unresponsive":
+    case "cancelled":
+    case "skipped":
+      return ago < hearsCancelFor && action.cancelRefusedAt === undefined ? { is: "cancel", action } : { is: "nothing" };
+    default:
+      return { is: "nothing" };
+  }
+}
+
+/** Installed and waiting for the boot that proves it. */
+const awaitsBoot = ({ action }: Visit): boolean => action?.closedAs === "installed" && isInFlight(action.state);
+
+/**
+ * Whether to ask for configData: until it was told once, and again while a boot is awaited, once a polling interval at most, because
+ * Zephyr's client asks again at once as long as the link is there [DDI 7.1].
+ */
+export function wantsAttributes(visit: Visit, now: number, pollMs: number): boolean {
+  const { toldAt } = visit.teller;
+  if (toldAt === undefined) return true;
+  return awaitsBoot(visit) && (toldAt <= (visit.action?.closedAt ?? 0) || now - toldAt >= pollMs);
+}
+
+/** What a device is that has an update before it and whose version nobody knows. */
+export function unprovable({ toldAt, askedAt }: Teller, now: number, pollMs: number): "wait" | "give_up" {
+  return toldAt !== undefined || (askedAt !== undefined && now - askedAt >= pollMs) ? "give_up" : "wait";
+}
