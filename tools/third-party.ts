@@ -7,16 +7,19 @@ import { type RunningPlatform, runPlatform } from "./running-platform.ts";
 import { provide } from "./third-party/packages.ts";
 import type { Counts } from "./third-party/steps.ts";
 
-type Suite = { name: string; commands: string[]; load: () => Promise<{ run: (platform: RunningPlatform) => Promise<Counts> }> };
+type Suite = { name: string; commands: string[]; load: () => Promise<Loaded> };
+/** `env`: settings that the suite's platform runs with. */
+type Loaded = { run: (platform: RunningPlatform) => Promise<Counts>; env?: Record<string, string> };
 
 const suites: Suite[] = [
   { name: "est", commands: ["openssl", "curl"], load: () => import("./third-party/est.ts") },
   { name: "mosquitto", commands: ["openssl", "curl", "mosquitto_pub"], load: () => import("./third-party/mosquitto.ts") },
+  { name: "swupdate", commands: ["openssl", "curl", "cpio", "swupdate"], load: () => import("./third-party/swupdate.ts") },
   { name: "replay", commands: [], load: () => import("./third-party/replay.ts") },
   { name: "console", commands: ["chromium"], load: () => import("./third-party/console.ts") },
 ];
 
-const wanted = process.argv.slice(2);
+const wanted = process.argv.slice(2).filter((word) => !word.startsWith("-"));
 const total = { passed: 0, failed: 0, skipped: 0 };
 for (const { name, commands, load } of suites.filter((suite) => wanted.length === 0 || wanted.includes(suite.name))) {
   const missing = provide(commands);
@@ -25,8 +28,9 @@ for (const { name, commands, load } of suites.filter((suite) => wanted.length ==
     console.log(`- ${name}: skipped, because ${[...missing].map(([command, why]) => `${command} is missing: ${why}`).join("; ")}`);
     continue;
   }
-  await using platform = await runPlatform();
-  const counts = await (await load()).run(platform);
+  const suite = await load();
+  await using platform = await runPlatform(suite.env);
+  const counts = await suite.run(platform);
   total.passed += counts.passed;
   total.failed += counts.failed;
 }
