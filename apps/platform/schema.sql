@@ -696,6 +696,20 @@ create table telemetry.rollup_due (
   generation bigint not null default 1,
   constraint rollup_due_pkey PRIMARY KEY (hour, device)
 );
+create table telemetry.sequence (
+  fleet text not null,
+  device text not null,
+  boot text not null,
+  ranges jsonb not null,
+  used_at timestamp with time zone not null,
+  constraint sequence_pkey PRIMARY KEY (fleet, device, boot)
+);
+create table telemetry.sifted (
+  journal text not null,
+  token text not null,
+  repeated jsonb not null,
+  constraint sifted_pkey PRIMARY KEY (journal)
+);
 
 create view monitoring.platform_impaired as
  SELECT unnest((tstzmultirange(tstzrange(min(alive_from), max(alive_until))) - range_agg(tstzrange(alive_from, alive_until)))) AS during

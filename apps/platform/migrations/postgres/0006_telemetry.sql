@@ -35,3 +35,20 @@ create table telemetry.dead_letter (
   primary key (token, consumer, device, received_at, payload_sha256)
 );
 create index dead_letter_device on telemetry.dead_letter (fleet, device, put_aside_at);
+
+-- Which messages of a device's boot were taken, as ranges of their sequence numbers: [[from, to], …]. A message that comes again is known by it.
+create table telemetry.sequence (
+  fleet text not null,
+  device text collate "C" not null,
+  boot text collate "C" not null,
+  ranges jsonb not null,
+  used_at timestamptz not null,
+  primary key (fleet, device, boot)
+);
+
+-- The last batch of each journal that was sifted, and the places in it that came again: tried once more, it is sifted as before.
+create table telemetry.sifted (
+  journal text primary key,
+  token text not null,
+  repeated jsonb not null
+);

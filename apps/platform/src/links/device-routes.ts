@@ -7,6 +7,7 @@ import type { Endpoint } from "./endpoint.ts";
 import { linkProblems } from "./errors.ts";
 import type { HttpLinks } from "./http.shell.ts";
 import type { Identity, Received } from "./link.ts";
+import { sequenceOf, unreadableSequence } from "./sequence.ts";
 
 type Parts = { endpoint: Endpoint; links: HttpLinks };
 type Up = { channel: UpChannel; id?: string };
@@ -43,13 +44,19 @@ async function up(request: FastifyRequest, to: Up, { endpoint, links }: Parts): 
   const socket = tlsSocketOf(request);
   const identity = await links.admit(socket);
   const payload = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
+  const sequence = sequenceOf(headerOf(request, "tenfold-seq"), headerOf(request, "tenfold-boot"));
+  if (sequence === "unreadable") throw new Problem({ code: "sequence_invalid", status: 422 }, unreadableSequence);
   endpoint.contact(identity);
-  const received = await links.store(payload.length, () =>
-    endpoint.receive(messageOf({ identity, to, payload, socket, at: endpoint.now() })),
-  );
+  const message = messageOf({ identity, to, payload, socket, at: endpoint.now() });
+  const received = await links.store(payload.length, () => endpoint.receive(sequence ? { ...message, sequence } : message));
   endpoint.counted({ transport: "https", channel: to.channel, result: received.is });
   return answer(received);
 }
+
+const headerOf = ({ headers }: FastifyRequest, name: string): string | undefined => {
+  const value = headers[name];
+  return Array.isArray(value) ? value.join(",") : value;
+};
 
 type Message = { identity: Identity; to: Up; payload: Buffer; socket: TLSSocket; at: number };
 

@@ -21,9 +21,19 @@ async function httpWorld(options: WorldOptions = {}): Promise<HttpWorld> {
   return { ...world, https: (app.server.address() as AddressInfo).port, [Symbol.asyncDispose]: close };
 }
 
-type Ask = { method?: string; path: string; body?: string | Buffer; credentials?: Partial<Credentials>; agent?: Agent };
+type Ask = {
+  headers?: Record<string, string>;
+  method?: string;
+  path: string;
+  body?: string | Buffer;
+  credentials?: Partial<Credentials>;
+  agent?: Agent;
+};
 
-function ask(world: HttpWorld, { method = "POST", path, body = "{}", credentials = {}, agent }: Ask): Promise<Answer> {
+function ask(
+  world: HttpWorld,
+  { method = "POST", path, body = "{}", credentials = {}, headers = {}, agent }: Ask,
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const options = {
       host: "127.0.0.1",
@@ -32,6 +42,7 @@ function ask(world: HttpWorld, { method = "POST", path, body = "{}", credentials
       ca: world.trust,
       method,
       path,
+      headers,
       ...credentials,
       ...(agent ? { agent } : { agent: new Agent() }),
     };
@@ -160,4 +171,15 @@ test("[H6] a device that asks too often is told to wait", async () => {
   for (let i = 0; i < 3; i++) statuses.push((await ask(world, { path: "/v1/heartbeat", credentials, agent })).status);
   assert.deepEqual(statuses, [200, 200, 429]);
   agent.destroy();
+});
+
+test("[H8] headers count a message; half of a pair is refused", async () => {
+  await using world = await httpWorld();
+  const credentials = await world.device("pump-1");
+  const path = "/v1/events";
+  const counted = { "Tenfold-Seq": "9", "Tenfold-Boot": "b-1" };
+  assert.equal((await ask(world, { path, credentials, headers: counted })).status, 200);
+  assert.deepEqual(world.stored[0]?.sequence, { boot: "b-1", seq: 9 });
+  const half = await ask(world, { path, credentials, headers: { "Tenfold-Seq": "9" } });
+  assert.deepEqual([half.status, half.body.code], [422, "sequence_invalid"]);
 });

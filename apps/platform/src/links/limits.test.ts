@@ -365,3 +365,19 @@ test("[M18] a device that owes an acknowledgement and says nothing is taken for 
   await device.quiet();
   assert.equal(reasonOf(device), 0x8d);
 });
+
+test("[M24] user properties count a message; what cannot be read is acknowledged as refused", async () => {
+  await using world = await linksWorld();
+  await using device = client(world);
+  await device.say(connect());
+  const counted = (userProperties: Record<string, string>) => ({ ...publish(1), properties: { userProperties } }) as Packet;
+  await device.say(counted({ seq: "9", boot: "b-1", other: "x" }));
+  await device.say(counted({ other: "x" }));
+  assert.deepEqual(
+    world.stored.map(({ sequence }) => sequence),
+    [{ boot: "b-1", seq: 9 }, undefined],
+  );
+  await device.say(counted({ seq: "-9", boot: "b-1" }));
+  assert.equal((last(device) as { reasonCode?: number }).reasonCode, 0x99);
+  assert.equal(world.stored.length, 2);
+});

@@ -10,6 +10,8 @@ export type UpMessage = {
   id?: string;
   /** A view that is valid until the promise of `receive` settles, and after it only for as long as it is held. */
   payload: Buffer;
+  /** Which of the device's messages it is, where the device counts them: a message that comes again is stored once. */
+  sequence?: { boot: string; seq: number };
   /** When its last byte was here, milliseconds since 1970. */
   receivedAt: number;
   transport: Transport;

@@ -6,19 +6,37 @@ import { resolveFlat } from "./flat.ts";
 import type { Decode, Decoded, UpMessage } from "./message.ts";
 import { limits, type MeasuredPoint } from "./point.ts";
 import { recordsOfCbor, recordsOfJson, resolveSenml } from "./senml.ts";
+import { readSequence, type Sequence } from "./sequence.ts";
 
 /** SenML in JSON or CBOR, or a flat JSON object, told apart by the first byte (docs/protocol/telemetry.md). */
 export const decodeTelemetry: Decode<MeasuredPoint[]> = (payload, { receivedAt }) =>
-  caught(() => {
+  caught<MeasuredPoint[]>(() => {
     const first = firstByte(payload);
-    if ((first >= 0x80 && first <= 0x9b) || first === 0x9f) return resolveSenml(recordsOfCbor(decodeCbor(payload)), receivedAt);
+    if ((first >= 0x80 && first <= 0x9b) || first === 0x9f) return readPack(recordsOfCbor(decodeCbor(payload)), receivedAt);
     if (first !== 0x5b && first !== 0x7b)
       throw new Refused("format_unknown", "The payload is none of a SenML pack in JSON, one in CBOR, and a JSON object.");
     const json = parseJson(payload);
-    if (Array.isArray(json)) return resolveSenml(recordsOfJson(json), receivedAt);
+    if (Array.isArray(json)) return readPack(recordsOfJson(json), receivedAt);
     // JSON that begins with "{" is an object.
-    return resolveFlat(json as Record<string, unknown>, receivedAt);
+    const members = json as Record<string, unknown>;
+    return { value: resolveFlat(members, receivedAt), ...sequenceIn(members._seq, members._boot) };
   });
+
+function readPack(records: readonly ReadonlyMap<string, unknown>[], receivedAt: number): Read<MeasuredPoint[]> {
+  const [first] = records;
+  return { value: resolveSenml(records, receivedAt), ...sequenceIn(first?.get("_seq"), first?.get("_boot")) };
+}
+
+/** [T5] */
+function sequenceIn(seq: unknown, boot: unknown): { sequence?: Sequence } {
+  if (seq === undefined && boot === undefined) return {};
+  const sequence = readSequence(seq, boot);
+  if (sequence) return { sequence };
+  throw new Refused(
+    "sequence_invalid",
+    '"_seq" is a whole number from 0 on and "_boot" the name of the device\'s boot, 1 to 64 letters, digits and . _ : -; both or neither.',
+  );
+}
 
 export const decodeHeartbeat: Decode<Heartbeat> = bySchema(heartbeat, "heartbeat_invalid");
 export const decodeEvent: Decode<DeviceEvent> = bySchema(deviceEvent, "event_invalid");
@@ -27,19 +45,21 @@ export const decodeLogs: Decode<DeviceLogs> = bySchema(deviceLogs, "logs_invalid
 /** A decoder for a JSON document with a schema; a refusal names the first field that is wrong. */
 export function bySchema<Value>(schema: z.ZodType<Value>, because: Refusal): Decode<Value> {
   return (payload: Buffer, _message: UpMessage) =>
-    caught(() => {
+    caught<Value>(() => {
       firstByte(payload);
       const read = schema.safeParse(parseJson(payload));
-      if (read.success) return read.data;
+      if (read.success) return { value: read.data };
       const [issue] = read.error.issues;
       const field = issue?.path.join(".") || "the document";
       throw new Refused(because, `${field}: ${issue?.message ?? "is not what it should be"}`.slice(0, 300));
     });
 }
 
-function caught<Value>(read: () => Value): Decoded<Value> {
+type Read<Value> = { value: Value; sequence?: Sequence };
+
+function caught<Value>(read: () => Read<Value>): Decoded<Value> {
   try {
-    return { is: "ok", value: read() };
+    return { is: "ok", ...read() };
   } catch (error) {
     if (error instanceof Refused) return { is: "refused", because: error.because, detail: error.message };
     throw error;

@@ -18,6 +18,7 @@ export const refusals = [
   "time_invalid",
   "unit_invalid",
   "too_many_points",
+  "sequence_invalid",
   "heartbeat_invalid",
   "event_invalid",
   "logs_invalid",

@@ -6,11 +6,14 @@ export function resolveFlat(members: Record<string, unknown>, receivedAt: number
   const collector = pointCollector(receivedAt);
   const time = timeOf(members);
   for (const [metric, value] of Object.entries(members)) {
-    if (metric !== "ts") collector.add({ metric, v: readValue(metric, value), time });
+    if (!reserved.has(metric)) collector.add({ metric, v: readValue(metric, value), time });
   }
   if (collector.points.length === 0) throw new Refused("value_missing", "The object has no value.");
   return collector.points;
 }
+
+/** The time, and what the device counts its messages by. */
+const reserved: ReadonlySet<string> = new Set(["ts", "_seq", "_boot"]);
 
 function readValue(metric: string, value: unknown): number | string {
   switch (typeof value) {

@@ -3,4 +3,5 @@ export { keepDeadLetters } from "./dead-letter.shell.ts";
 export { bySchema, decodeHeartbeat } from "./decode.ts";
 export { createIntake, type RefusalNote } from "./intake.shell.ts";
 export { telemetryRoutes } from "./routes.ts";
+export { siftBy } from "./sequence.shell.ts";
 export { createTelemetry, type Telemetry } from "./telemetry.shell.ts";

@@ -13,6 +13,8 @@ import type { Refusal } from "./errors.ts";
 import { decodeFrame, encodeFrame } from "./frame.ts";
 import type { Decode, Decoded, Received, UpMessage } from "./message.ts";
 import { limits } from "./point.ts";
+import type { Sift } from "./sequence.shell.ts";
+import type { Sequence } from "./sequence.ts";
 
 export type Item<Value> = { message: UpMessage; value: Value };
 
@@ -54,10 +56,12 @@ export type IntakeDeps = {
   onRefused(note: RefusalNote): void;
   log: Log;
   metrics: Pick<Metrics, "counter" | "gauge">;
+  /** Leaves out what came again. Without it, a message that is sent twice is applied twice. */
+  sift?: Sift;
   batches?: Partial<typeof usualBatches>;
 };
 
-export function createIntake({ journal, putAside, onRefused, log, metrics, batches }: IntakeDeps): Intake {
+export function createIntake({ journal, putAside, onRefused, log, metrics, sift, batches }: IntakeDeps): Intake {
   // The channel's decoders and consumers agree by construction: `consume` takes them in pairs.
   const channels = new Map<UpChannel, Consumer<unknown>[]>();
   const messages = metrics.counter("tenfold_intake_messages_total", "Messages from devices, by what became of them.", [
@@ -88,10 +92,10 @@ export function createIntake({ journal, putAside, onRefused, log, metrics, batch
   };
 
   const judge = async (message: UpMessage): Promise<Received> => {
-    const refused = refusalOf(message, channels.get(message.channel) ?? []);
-    if (refused !== undefined) return refused;
+    const read = examine(message, channels.get(message.channel) ?? []);
+    if (read.is === "refused") return read;
     try {
-      await journal.append(encodeFrame(message));
+      await journal.append(encodeFrame(read.sequence ? { ...message, sequence: read.sequence } : message));
       return { is: "stored" };
     } catch (error) {
       return { is: "unavailable", detail: error instanceof Problem ? error.message : describeError(error) };
@@ -99,12 +103,14 @@ export function createIntake({ journal, putAside, onRefused, log, metrics, batch
   };
 
   const apply = async ({ token, frames }: Batch): Promise<void> => {
-    const byChannel = new Map<UpChannel, UpMessage[]>();
+    const messages: UpMessage[] = [];
     for (const frame of frames) {
       const message = decodeFrame(frame);
       if (message === undefined) log.error("intake.frame_unreadable", { token, bytes: frame.length });
-      else listOf(byChannel, message.channel).push(message);
+      else messages.push(message);
     }
+    const byChannel = new Map<UpChannel, UpMessage[]>();
+    for (const message of sift ? await sift(messages, token) : messages) listOf(byChannel, message.channel).push(message);
     const work = [...byChannel].flatMap(([channel, list]) =>
       (channels.get(channel) ?? []).map((consumer) => hand(consumer, list, token)),
     );
@@ -152,17 +158,23 @@ export function createIntake({ journal, putAside, onRefused, log, metrics, batch
   };
 }
 
-function refusalOf(message: UpMessage, consumers: readonly Consumer<unknown>[]): (Received & { is: "refused" }) | undefined {
+type Examined = { is: "ok"; sequence: Sequence | undefined } | (Received & { is: "refused" });
+
+/** Whether every consumer can read the message; and its number, where it stands in the payload. */
+function examine(message: UpMessage, consumers: readonly Consumer<unknown>[]): Examined {
   if (consumers.length === 0)
     return refuse("channel_unsupported", `Nothing here takes messages of the channel "${message.channel}".`);
   if (message.payload.length > limits.payloadBytes)
     return refuse("payload_too_large", `A payload may have ${limits.payloadBytes} bytes, this one has ${message.payload.length}.`);
-  const decoders = new Set(consumers.map(({ decode }) => decode));
-  for (const decode of decoders) {
+  let { sequence } = message;
+  for (const [place, { decode }] of consumers.entries()) {
+    // Consumers often share a decoder; what it says once holds for all of them.
+    if (consumers.findIndex((other) => other.decode === decode) < place) continue;
     const read = decodeSafely({ decode }, message);
     if (read.is === "refused") return read;
+    sequence ??= read.sequence;
   }
-  return undefined;
+  return { is: "ok", sequence };
 }
 
 const refuse = (because: Refusal, detail: string) => ({ is: "refused" as const, because, detail });

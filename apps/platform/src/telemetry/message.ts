@@ -9,6 +9,8 @@ export type UpMessage = {
   /** The id that stood in the topic: of a deployment or a command. */
   id?: string;
   payload: Buffer;
+  /** Which of the device's messages it is, where the device counts them: a message that comes again is stored once. */
+  sequence?: { boot: string; seq: number };
   /** The server's time, milliseconds since 1970. */
   receivedAt: number;
   transport: "mqtt" | "https";
@@ -21,7 +23,10 @@ export type Received =
   | { is: "refused"; because: string; detail: string }
   | { is: "unavailable"; detail: string };
 
-export type Decoded<Value> = { is: "ok"; value: Value } | { is: "refused"; because: string; detail: string };
+/** `sequence` where the payload itself holds it. */
+export type Decoded<Value> =
+  | { is: "ok"; value: Value; sequence?: { boot: string; seq: number } }
+  | { is: "refused"; because: string; detail: string };
 
 /** Reads a payload. Pure, so that the same message means the same after a crash, when it is read again. */
 export type Decode<Value> = (payload: Buffer, message: UpMessage) => Decoded<Value>;

@@ -16,6 +16,7 @@ import { type TestDatabase, testDatabase } from "../kernel/testing.ts";
 import { keepDeadLetters } from "./dead-letter.shell.ts";
 import { createIntake, type Intake, type RefusalNote } from "./intake.shell.ts";
 import type { UpMessage } from "./message.ts";
+import { siftBy } from "./sequence.shell.ts";
 import { createTelemetry, type Telemetry } from "./telemetry.shell.ts";
 
 /** Everything between a link and a query, real: journal and store in a folder of their own, PostgreSQL in a database of its own. */
@@ -56,6 +57,7 @@ export async function telemetryWorld({ now = Date.UTC(2026, 5, 15, 12) } = {}): 
         onRefused: (note) => refused.push(note),
         log: silentLog,
         metrics,
+        sift: siftBy({ db: database.db, clock }),
         batches: { cutAfterMs: 50 },
       });
       const telemetry = createTelemetry({ store, db: database.db, bus: createBus(clock), clock, log: silentLog, intake, putAside });

@@ -62,6 +62,7 @@ describe("PUBLISH", () => {
       topic: "a",
       packetId: 7,
       alias: 2,
+      pairs: undefined,
       payload: Buffer.from("hell"),
     });
   });

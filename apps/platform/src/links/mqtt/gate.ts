@@ -1,7 +1,7 @@
 import { Fields } from "./fields.ts";
 import type { Frame } from "./frames.ts";
 import type { Acknowledgement, Disconnect, Packet, Publish, QoS, Subscribe, Unsubscribe, Version } from "./packets.ts";
-import { allowedIn, numberIn, property, readProperties } from "./properties.ts";
+import { allowedIn, numberIn, type Pairs, property, readProperties } from "./properties.ts";
 import { readConnect } from "./read-connect.ts";
 import { BadPacket, malformed, protocolError, type Violation } from "./reasons.ts";
 import { checkFilter, checkTopic } from "./topic-syntax.ts";
@@ -90,11 +90,21 @@ function readPublish(flags: number, body: Buffer, version: Version): Publish {
   const fields = new Fields(body);
   const topic = fields.text();
   const packetId = qos === 0 ? 0 : fields.packetId();
-  const alias = version === 5 ? numberIn(readProperties(fields, allowedIn.publish), property.topicAlias, 0) : 0;
+  const pairs: Pairs = new Map();
+  const alias = version === 5 ? numberIn(readProperties(fields, allowedIn.publish, pairs), property.topicAlias, 0) : 0;
   if (topic !== "") checkTopic(topic);
   else if (alias === 0) throw protocolError("A PUBLISH with neither a topic nor an alias.");
   // `qos` was read from two bits and is not 3.
-  return { is: "publish", qos: qos as QoS, retain: (flags & 1) === 1, topic, packetId, alias, payload: fields.rest() };
+  return {
+    is: "publish",
+    qos: qos as QoS,
+    retain: (flags & 1) === 1,
+    topic,
+    packetId,
+    alias,
+    pairs: pairs.size === 0 ? undefined : pairs,
+    payload: fields.rest(),
+  };
 }
 
 /** Reason codes of PUBACK and PUBREC, and of PUBREL and PUBCOMP [MQTT5 2.4]. */

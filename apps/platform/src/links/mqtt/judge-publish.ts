@@ -1,12 +1,13 @@
 import type { UpChannel } from "@tenfold/contracts";
 import type { Limits } from "../limits.ts";
+import { type Sequence, sequenceOf, unreadableSequence } from "../sequence.ts";
 import type { TopicRule } from "../topics.ts";
 import type { Publish, Version } from "./packets.ts";
 import { reasons, type Violation } from "./reasons.ts";
 import { levelsOf } from "./topic-syntax.ts";
 
 export type PublishVerdict =
-  | { is: "message"; channel: UpChannel; id?: string }
+  | { is: "message"; channel: UpChannel; id?: string; sequence?: Sequence }
   /** Acknowledged with the violation, and not stored; the connection goes on. */
   | { is: "refuse"; violation: Violation }
   | { is: "close"; violation: Violation };
@@ -47,10 +48,16 @@ function topicOf({ topic, alias }: Publish, { aliases, limits }: Context): strin
 
 function judgeTopic(topic: string, publish: Publish, { device, version, limits, topics }: Context): PublishVerdict {
   const found = fits(topic, limits) ? topics.up(device, topic) : ({ is: "unknown" } as const);
-  if (found.is === "own")
-    return found.id === undefined
-      ? { is: "message", channel: found.channel }
-      : { is: "message", channel: found.channel, id: found.id };
+  if (found.is === "own") {
+    const sequence = publish.pairs && sequenceOf(publish.pairs.get("seq"), publish.pairs.get("boot"));
+    if (sequence === "unreadable") return { is: "refuse", violation: uncounted };
+    return {
+      is: "message",
+      channel: found.channel,
+      ...(found.id === undefined ? {} : { id: found.id }),
+      ...(sequence ? { sequence } : {}),
+    };
+  }
   const violation =
     found.is === "foreign" ? foreign : { ...unknown, detail: `No such topic of a device: "${topic.slice(0, 80)}".` };
   // A version 5 device reads the reason in its PUBACK. Where there is none to send, only closing makes a stranger's topic heard of;
@@ -68,6 +75,7 @@ const foreign: Violation = {
   because: "topic_foreign",
   detail: "A device publishes below devices/ and its own id only.",
 };
+const uncounted: Violation = { reason: reasons.payloadFormatInvalid, because: "sequence_invalid", detail: unreadableSequence };
 const unknown = { reason: reasons.topicNameInvalid, because: "topic_unknown" };
 
 const close = (reason: number, because: string, detail: string): PublishVerdict => ({

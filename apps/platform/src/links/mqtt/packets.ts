@@ -36,6 +36,8 @@ export type Publish = {
   packetId: number;
   /** 0 where none was sent. */
   alias: number;
+  /** User properties, where there are any. */
+  pairs: ReadonlyMap<string, string> | undefined;
   /** A view into the bytes that arrived. */
   payload: Buffer;
 };

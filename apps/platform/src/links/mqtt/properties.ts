@@ -85,7 +85,10 @@ export const allowedIn = {
   disconnect: new Set<number>([p.sessionExpiry, p.reasonString, p.userProperty]),
 } as const;
 
-/** Properties by identifier. User properties were checked and are not kept: nothing here reads them. */
+/** User properties of a packet; of two with one name the last. */
+export type Pairs = Map<string, string>;
+
+/** Properties by identifier. User properties were checked; they are kept only where they are asked for. */
 export type Properties = ReadonlyMap<number, number | string | Buffer>;
 
 const none: Properties = new Map();
@@ -93,7 +96,7 @@ const none: Properties = new Map();
 const neverZero: ReadonlySet<number> = new Set([p.receiveMaximum, p.maximumPacketSize, p.topicAlias, p.subscriptionIdentifier]);
 
 /** Reads a property length and the properties: each known, allowed in this packet, at most once, of a value it may have. */
-export function readProperties(fields: Fields, allowed: ReadonlySet<number>): Properties {
+export function readProperties(fields: Fields, allowed: ReadonlySet<number>, pairs?: Pairs): Properties {
   const length = fields.variable();
   if (length === 0) return none;
   const part = fields.part(length);
@@ -103,8 +106,8 @@ export function readProperties(fields: Fields, allowed: ReadonlySet<number>): Pr
     const kind = kinds.get(id);
     if (kind === undefined || !allowed.has(id)) throw protocolError(`Property 0x${id.toString(16)} is not allowed in this packet.`);
     if (kind === "pair") {
-      part.text();
-      part.text();
+      const name = part.text();
+      pairs?.set(name, part.text());
       continue;
     }
     if (read.has(id)) throw protocolError(`Property 0x${id.toString(16)} stands twice.`);

@@ -3,6 +3,7 @@ import type { UpChannel } from "@tenfold/contracts";
 import type { Endpoint } from "../endpoint.ts";
 import { farewells } from "../farewells.ts";
 import type { Farewell, Identity, Received, UpMessage } from "../link.ts";
+import type { Sequence } from "../sequence.ts";
 import { type Aliases, judgePublish } from "./judge-publish.ts";
 import { Pace } from "./pace.ts";
 import type { Publish, Will } from "./packets.ts";
@@ -19,6 +20,8 @@ export type UplinkParts = {
   readOn(): void;
   broke(error: unknown): void;
 };
+
+type To = { channel: UpChannel; id?: string; sequence?: Sequence };
 
 /** One device's way up: each message is handed to the intake, and acknowledged when the intake says that it is durable. */
 export class Uplink {
@@ -92,7 +95,7 @@ export class Uplink {
     });
   }
 
-  async #store(publish: Publish, to: { channel: UpChannel; id?: string }): Promise<void> {
+  async #store(publish: Publish, to: To): Promise<void> {
     const { endpoint, identity } = this.#parts;
     const bytes = publish.payload.length;
     this.#begin(bytes, publish.qos);
@@ -105,7 +108,7 @@ export class Uplink {
     this.#parts.readOn();
   }
 
-  #message(payload: Buffer, { channel, id }: { channel: UpChannel; id?: string }): UpMessage {
+  #message(payload: Buffer, { channel, id, sequence }: To): UpMessage {
     const { endpoint, identity, remoteAddress } = this.#parts;
     return {
       device: identity.device,
@@ -113,6 +116,7 @@ export class Uplink {
       channel,
       ...(id === undefined ? {} : { id }),
       payload,
+      ...(sequence === undefined ? {} : { sequence }),
       receivedAt: endpoint.now(),
       transport: "mqtt",
       ...(remoteAddress === undefined ? {} : { remoteAddress }),
