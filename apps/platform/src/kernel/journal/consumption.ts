@@ -64,8 +64,8 @@ export function startConsumer({ dir, id, writer, recovered, log }: ConsumerParts
 
   const run = async () => {
     while (!signal.aborted) {
-      const cut = replays.shift();
-      if (cut !== undefined) await applyCut(cut, await readAgain(cut));
+      const [cut] = replays;
+      if (cut !== undefined) await replay(cut);
       else if (waiting > 0) await applyNext();
       else {
         await cleaning;
@@ -83,6 +83,13 @@ export function startConsumer({ dir, id, writer, recovered, log }: ConsumerParts
       waiting >= options.maxFrames || bytesBetween(position, writer.end(), writer.sizes) >= options.maxBytes || idle !== undefined;
     if (!enough && age < options.cutAfterMs) return sleep(options.cutAfterMs - age);
     const readAt = performance.now();
+    const next = await whileItPasses(cutNext);
+    if (next === undefined) return;
+    await applyCut(next.cut, next.stretch);
+    oldestAt = readAt;
+  };
+
+  const cutNext = async () => {
     const stretch = await readFrames(dir, {
       from: position,
       until: writer.end(),
@@ -91,8 +98,28 @@ export function startConsumer({ dir, id, writer, recovered, log }: ConsumerParts
     });
     const cut: Cut = { from: position, to: stretch.to, frames: stretch.frames.length };
     await writer.write("cut", encodeCut(cut));
+    return { cut, stretch };
+  };
+
+  const replay = async (cut: Cut) => {
+    const stretch = await whileItPasses(() => readAgain(cut));
+    if (stretch === undefined) return;
     await applyCut(cut, stretch);
-    oldestAt = readAt;
+    replays.shift();
+  };
+
+  /** Tries again after a growing pause when the disk is full or file handles are used up; undefined when it is stopped meanwhile. */
+  const whileItPasses = async <Done>(act: () => Promise<Done>): Promise<Done | undefined> => {
+    for (let failures = 0; !signal.aborted; failures++) {
+      try {
+        return await act();
+      } catch (error) {
+        if (!passes(error)) throw error;
+        if (failures === 0) log.warn("journal.reading_failing", { because: describeError(error) });
+        await sleep(Math.min(5_000, 100 * 2 ** failures));
+      }
+    }
+    return undefined;
   };
 
   const readAgain = async (cut: Cut): Promise<Stretch> => {
@@ -172,6 +199,9 @@ export function startConsumer({ dir, id, writer, recovered, log }: ConsumerParts
     },
   };
 }
+
+const passingCodes = new Set(["journal_full", "journal_busy", "EMFILE", "ENFILE", "ENOMEM", "ENOSPC", "EDQUOT", "EAGAIN"]);
+const passes = (error: unknown) => error instanceof Error && "code" in error && passingCodes.has(String(error.code));
 
 export function bytesBetween(from: Position, to: Position, sizes: ReadonlyMap<number, number>): number {
   if (compare(from, to) >= 0) return 0;

@@ -268,6 +268,31 @@ test("a full disk refuses what does not fit, leaves no half record, and takes fr
   await again.close();
 });
 
+test("a disk that is full when a batch is fixed only delays it: frames are handed out when there is room again", async () => {
+  await using at = await scratch();
+  const refusals = Promise.withResolvers<void>();
+  let full = false;
+  const disk: Disk = {
+    ...realDisk,
+    async write(file, bytes, offset) {
+      if (!full) return realDisk.write(file, bytes, offset);
+      refusals.resolve();
+      throw Object.assign(new Error("ENOSPC"), { code: "ENOSPC" });
+    },
+  };
+  const journal = await opened(at.dir, {}, disk);
+  await journal.append(Buffer.from("one"));
+  full = true;
+  const store = tokenStore();
+  const consumption = journal.consume(consuming(store.apply));
+  const caughtUp = consumption.caughtUp();
+  await refusals.promise;
+  full = false;
+  await caughtUp;
+  assert.deepEqual(store.seen, ["one"]);
+  await journal.close();
+});
+
 test("at its quota the journal refuses frames, and takes them again when batches are applied", async () => {
   await using at = await scratch();
   const journal = await opened(at.dir, { segmentBytes: 1_000, quotaBytes: 4_000 });
