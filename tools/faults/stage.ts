@@ -19,7 +19,11 @@ export async function play(fault: Fault, seed: string): Promise<Played> {
   const loads: Load[] = [];
   let platform: Platform | undefined;
   await using stage = await createStage(`${seed} ${fault.id}`, { found, loads, started: (now) => (platform = now) });
-  const { injected } = await fault.run(stage);
+  const { injected } = await fault.run(stage).catch(async (error: unknown) => {
+    found.broken.push(`it could not be played to its end: ${error instanceof Error ? error.message : error}`);
+    if (platform !== undefined && !platform.alive()) found.notes.push(`the platform had ended: ${await lastWords(platform)}`);
+    return { injected: 0 };
+  });
   const verdict: Verdict = { acknowledged: 0, lost: [], doubled: [], unacknowledgedButStored: 0 };
   for (const load of loads) {
     await load.stop();
@@ -31,7 +35,22 @@ export async function play(fault: Fault, seed: string): Promise<Played> {
     verdict.doubled.push(...one.doubled);
     verdict.unacknowledgedButStored += one.unacknowledgedButStored;
   }
+  const good = verdict.lost.length + verdict.doubled.length + found.broken.length === 0;
+  if (!good && platform !== undefined) found.notes.push(...complaints(await platform.log()));
   return { ...verdict, injected, ...found };
+}
+
+const lastWords = async (platform: Platform): Promise<string> =>
+  (await platform.log()).trim().split("\n").slice(-12).join("\n      ");
+
+/** What the platform's log complained of, each event once with its last words. */
+function complaints(log: string): string[] {
+  const events = new Map<string, { times: number; line: string }>();
+  for (const line of log.split("\n")) {
+    const event = /"level":"(?:warn|error)".*?"event":"([^"]+)"/.exec(line)?.[1];
+    if (event !== undefined) events.set(event, { times: (events.get(event)?.times ?? 0) + 1, line });
+  }
+  return [...events].map(([event, { times, line }]) => `log: ${event}×${times}: ${line.slice(0, 300)}`);
 }
 
 type Account = {
