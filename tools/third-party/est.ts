@@ -4,6 +4,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseManifest } from "../../packages/contracts/src/index.ts";
 import type { RunningPlatform } from "../running-platform.ts";
+import { type ClientRow, clientTable, enrollByStrongswan, versionOf } from "./est-clients.ts";
 import { sh } from "./shell-device.ts";
 import { type Counts, same, steps } from "./steps.ts";
 
@@ -15,9 +16,21 @@ export async function run(platform: RunningPlatform): Promise<Counts> {
   await enrollByCode(platform, shop, suite);
   await waitForApproval(platform, shop, suite);
   await refusals(platform, shop, suite);
+  await askOcsp(platform, shop, suite);
+  const mine: ClientRow = {
+    client: "curl + openssl",
+    version: `${versionOf("curl")}, ${versionOf("openssl")}`,
+    does: ["cacerts", "csrattrs", "enroll by IDevID", "enroll by code", "renew with a new key", "wait for approval (202)", "OCSP"],
+  };
+  const call: Call = (method, path, body) => api(platform, method, path, body);
+  const swan = await enrollByStrongswan(platform, { shop, suite, call });
+  const table = clientTable([...(suite.failed === 0 ? [mine] : []), swan]);
+  console.log(table);
+  if (process.argv.includes("--write") && suite.failed === 0) await writeFile("docs/protocol/est-clients.md", table);
   return { passed: suite.passed, failed: suite.failed };
 }
 
+type Call = (method: string, path: string, body?: unknown) => Promise<Response>;
 type Suite = ReturnType<typeof steps>;
 type Workshop = Awaited<ReturnType<typeof openWorkshop>>;
 type Credential = { cert: string; key: string } | { user: string; code: string } | Record<string, never>;
@@ -259,6 +272,18 @@ async function waitForApproval(
     const pending = items.find(({ serial }) => serial === "sn-77");
     same((await api(platform, "POST", `/enrollments/pending/${pending?.id}/approve`)).status, 200);
     same((await post("simpleenroll", request, idevid)).status, 200);
+  });
+}
+
+async function askOcsp(platform: RunningPlatform, { at }: Workshop, { step }: Suite): Promise<void> {
+  await step("OpenSSL asks about the certificate by OCSP and believes the answer", async () => {
+    const question = ["-issuer", platform.issuingCert, "-cert", at("sn-1.pem")];
+    await sh("openssl", "ocsp", ...question, "-reqout", at("ocsp.req"));
+    const type = ["-H", "Content-Type: application/ocsp-request"];
+    const body = ["--data-binary", `@${at("ocsp.req")}`, "-o", at("ocsp.res")];
+    await sh("curl", "-sS", "--max-time", "20", "--cacert", platform.ca, ...type, ...body, `${platform.deviceUrl}/ocsp`);
+    const trust = ["-CAfile", platform.ca, "-verify_other", platform.issuingCert, "-no_nonce"];
+    assert.match(await sh("openssl", "ocsp", "-respin", at("ocsp.res"), ...question, ...trust), /: good/);
   });
 }
 

@@ -9,6 +9,7 @@ const packageOf: Record<string, string> = {
   mosquitto_pub: "mosquitto-clients",
   mosquitto: "mosquitto",
   chromium: "chromium",
+  pki: "strongswan-pki libstrongswan-standard-plugins libstrongswan-extra-plugins",
   strace: "strace",
   faketime: "faketime",
   prlimit: "util-linux",
@@ -30,7 +31,7 @@ export const onPath = (command: string): boolean =>
 export function provide(commands: readonly string[]): Map<string, string> {
   const missing = commands.filter((command) => !onPath(command));
   if (missing.length === 0) return new Map();
-  const packages = missing.map((command) => packageOf[command] ?? command);
+  const packages = missing.flatMap((command) => (packageOf[command] ?? command).split(" "));
   if (process.getuid?.() !== 0 || !onPath("apt-get"))
     return new Map(
       missing.map((command) => [command, `install the Debian package ${packageOf[command]} (only root can do that from here)`]),

@@ -18,6 +18,7 @@ import type { AgentConfig } from "./config.ts";
 import type { Disk } from "./disk.ts";
 import type { Queue } from "./queue.ts";
 import { clockQuality, measureMachine } from "./signals.ts";
+import type { Trust } from "./trust.ts";
 
 const selfTestMs = 60_000;
 const approvalPatienceMs = 30_000;
@@ -25,7 +26,7 @@ const approvalPatienceMs = 30_000;
 /** The brain's body on a real machine: files for slots, sockets for the network, a queue on disk for what cannot be sent now. */
 export function createDiskBody(
   config: AgentConfig,
-  { disk, queue, running }: { disk: Disk; queue: Queue; running: Running },
+  { disk, queue, running, trust }: { disk: Disk; queue: Queue; running: Running; trust: Trust },
 ): Body {
   const name = topics(config.device);
   let reconnects = -1;
@@ -37,27 +38,34 @@ export function createDiskBody(
     loadBoot: disk.loadBoot,
     saveBoot: disk.saveBoot,
     slots: disk.slots,
-    enroll: (kind) => enroll(config, { disk, kind }),
+    async enroll(kind) {
+      const credentials = await enroll({ ...config, https: trust.server(config.https) }, { disk, kind });
+      // A certificate may come from an authority that this device does not know yet.
+      await trust.refresh("now");
+      return credentials;
+    },
     async connect(events) {
       const identity = await currentCredentials(config, disk);
       const keepaliveS = Math.max(30, Math.ceil((2 * config.heartbeatMs) / 1_000));
-      const link = await connectLink({ server: config.mqtt, identity, device: config.device, keepaliveS, events });
+      const link = await connectLink({ server: trust.server(config.mqtt), identity, device: config.device, keepaliveS, events });
       reconnects += 1;
       void queue.drain(link);
       return link;
     },
     download: async ({ path, from }) =>
-      fetchArtifact({ server: config.https, identity: await currentCredentials(config, disk), path, from }),
+      fetchArtifact({ server: trust.server(config.https), identity: await currentCredentials(config, disk), path, from }),
     async takeSample(link: Link | undefined) {
       const now = Date.now();
       queue.push({ topic: name.telemetry, payload: senml(measureMachine(disk.folder), now) }, now);
       if (link) void queue.drain(link);
+      void trust.refresh("if_due");
     },
     selfTest: () => selfTest(config.selfTest),
     vitals() {
       const { depth, oldestAgeS, dropped, refused } = queue.figures(Date.now());
       return {
         clock: clockQuality(),
+        trust: { roots: trust.roots() },
         net: { bearer: "ip", reconnects: Math.max(0, reconnects) },
         queue: { depth, oldestAgeS },
         counters: { queue_dropped: dropped, queue_refused: refused },

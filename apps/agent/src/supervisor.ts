@@ -15,6 +15,7 @@ import type { AgentConfig } from "./config.ts";
 import type { Disk } from "./disk.ts";
 import { createDiskBody } from "./disk-body.ts";
 import { openQueue, type Queue } from "./queue.ts";
+import { openTrust } from "./trust.ts";
 
 /**
  * The machine around the brain: start a slot, let the brain work until it asks for a reboot, start again. Ends when `signal` does. Here a
@@ -73,7 +74,7 @@ type Life = {
 
 /** One life of the firmware, from its start to the reboot that it asks for, or to the end of the agent. */
 async function live(config: AgentConfig, { disk, queue, running, signal, note, patience }: Life): Promise<void> {
-  const body = createDiskBody(config, { disk, queue, running });
+  const body = createDiskBody(config, { disk, queue, running, trust: await openTrust(disk.folder, config.https) });
   let stir = () => {};
   const { securityFloor, trustedKeys, device, model, heartbeatMs, telemetryMs } = config;
   const told: DeviceConfig = {
