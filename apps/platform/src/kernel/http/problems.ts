@@ -3,6 +3,7 @@ import type { ProblemDocument } from "@tenfold/contracts";
 import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
 import { hasZodFastifySchemaValidationErrors } from "fastify-type-provider-zod";
 import type { Log } from "../log.ts";
+import { awayProblem } from "../postgres/index.ts";
 
 export const httpProblems = defineProblems({
   input_invalid: 422,
@@ -66,6 +67,8 @@ function asProblem(error: FastifyError | Error): Problem {
       fix: "Send Content-Type: application/json.",
     });
   if (statusCode === 400) return httpProblems.body_unreadable(`The body could not be read: ${error.message}`);
+  const away = awayProblem(error);
+  if (away !== undefined) return away;
   return httpProblems.internal(`Something failed inside Tenfold. The server's log says more under ${newId("err")}.`);
 }
 

@@ -1,4 +1,4 @@
 export { type EmbeddedOptions, type EmbeddedPostgres, startEmbedded } from "./embedded.ts";
 export { migrate } from "./migrations.ts";
 export { type Database, type DatabaseOptions, type OpenDatabase, openDatabase, type Queryable, type Transaction } from "./pool.ts";
-export { postgresProblems } from "./problems.ts";
+export { awayProblem, postgresProblems } from "./problems.ts";
