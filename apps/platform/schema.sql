@@ -578,7 +578,7 @@ create table rollouts.deployment (
   ended_at timestamp with time zone,
   updated_at timestamp with time zone not null,
   in_flight boolean not null generated always as ((state = ANY (ARRAY['offered'::text, 'downloading'::text, 'downloaded'::text, 'verified'::text, 'installing'::text, 'rebooting'::text, 'validating'::text]))) stored,
-  watched boolean not null generated always as (((state = ANY (ARRAY['offered'::text, 'downloading'::text, 'downloaded'::text, 'verified'::text, 'installing'::text, 'rebooting'::text, 'validating'::text])) OR (((state = 'unresponsive'::text) OR ((state = 'skipped'::text) AND (reason = 'silent_after_offer'::text))) AND (returned_at IS NULL)))) stored,
+  watched boolean not null generated always as (((state = ANY (ARRAY['offered'::text, 'downloading'::text, 'downloaded'::text, 'verified'::text, 'installing'::text, 'rebooting'::text, 'validating'::text])) OR (((state = 'unresponsive'::text) OR ((state = 'skipped'::text) AND (COALESCE(reason, ''::text) = 'silent_after_offer'::text))) AND (returned_at IS NULL)))) stored,
   constraint deployment_pkey PRIMARY KEY (fleet, id),
   constraint deployment_fleet_rollout_device_rollback_attempt_key UNIQUE (fleet, rollout, device, rollback, attempt),
   constraint deployment_returned_with_check CHECK ((returned_with = ANY (ARRAY['new'::text, 'old'::text]))),

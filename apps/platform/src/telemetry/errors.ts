@@ -18,6 +18,7 @@ export const refusals = [
   "time_invalid",
   "unit_invalid",
   "too_many_points",
+  "metric_budget_exceeded",
   "sequence_invalid",
   "heartbeat_invalid",
   "event_invalid",
@@ -40,4 +41,15 @@ export class Refused extends Error {
   }
 }
 
-export const telemetryProblems = defineProblems({ time_range_invalid: 422, too_many_devices: 422 });
+/**
+ * `deletion_under_way`, `retention_waits`, `export_busy`: later, as it is. `second_person_needed`: somebody else has to do it.
+ */
+export const telemetryProblems = defineProblems({
+  time_range_invalid: 422,
+  too_many_devices: 422,
+  hold_unknown: 404,
+  deletion_under_way: 409,
+  second_person_needed: 403,
+  retention_waits: 503,
+  export_busy: 503,
+});

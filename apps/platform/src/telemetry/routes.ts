@@ -2,18 +2,32 @@ import type { Scope } from "@tenfold/base";
 import { api, type Point } from "@tenfold/contracts";
 import { type ColumnStore, type Http, serve } from "../kernel/index.ts";
 import { telemetryProblems } from "./errors.ts";
-import { allPoints, bucketsOf, metricsOf, newestLogs, type SeriesQuery, type StoredPoint, sizeOf, thinnedPoints } from "./store.ts";
+import { exportRoute } from "./export.shell.ts";
+import { retentionRoutes } from "./retention-routes.shell.ts";
+import { readFleet, readSeries, type SeriesDeps, type Wish } from "./series.shell.ts";
+import { metricsOf, newestLogs, type StoredPoint } from "./store.ts";
+import type { Telemetry } from "./telemetry.shell.ts";
 
 export type TelemetryRoutes = {
   store: ColumnStore;
+  telemetry: Pick<Telemetry, "series" | "retention">;
   /** The ids of the devices that a filter selects. */
   select(scope: Scope, filter: string): Promise<readonly string[]>;
 };
 
 /** The operations of contracts/src/api/telemetry.ts. */
-export function telemetryRoutes(app: Http, { store, select }: TelemetryRoutes): void {
+export function telemetryRoutes(app: Http, { store, telemetry, select }: TelemetryRoutes): void {
+  const { series } = telemetry;
+  retentionRoutes(app, telemetry.retention);
+  exportRoute(app, { ...telemetry.retention, select });
   serve(app, api.getDeviceTelemetry, ({ params, query, scope }) =>
-    deviceSeries(store, scope, { device: params.id, metric: query.metric, ...rangeOf(query), points: query.points }),
+    deviceSeries(series, scope, {
+      device: params.id,
+      metric: query.metric,
+      ...rangeOf(query),
+      points: query.points,
+      sampling: query.sampling,
+    }),
   );
 
   serve(app, api.listDeviceMetrics, async ({ params, scope }) => {
@@ -30,28 +44,21 @@ export function telemetryRoutes(app: Http, { store, select }: TelemetryRoutes): 
 
   serve(app, api.queryTelemetry, async ({ body, scope }) => {
     const { from, to } = rangeOf(body);
-    const devices = body.filter.trim() === "" ? "all" : await select(scope, body.filter);
+    const devices = body.filter.trim() === "" ? ("all" as const) : await select(scope, body.filter);
     if (devices !== "all" && devices.length > mostDevices)
       throw telemetryProblems.too_many_devices(
         `The filter selects ${devices.length} devices; a chart takes at most ${mostDevices}.`,
         { field: "filter", fix: "Narrow the filter, or leave it empty for the whole fleet." },
       );
-    const rows =
-      devices.length === 0
-        ? []
-        : await bucketsOf(store, scope, {
-            metric: body.metric,
-            devices,
-            from,
-            to,
-            buckets: body.buckets,
-            aggregate: body.aggregate,
-          });
-    const known = new Map(rows.map((row) => [row.bucket, row]));
-    const width = (to - from) / body.buckets;
+    const wish = { metric: body.metric, devices, from, to, buckets: body.buckets, aggregate: body.aggregate };
+    const answer =
+      devices.length === 0 ? { from, to, resolution: "raw" as const, buckets: [] } : await readFleet(series, scope, wish);
+    const known = new Map(answer.buckets.map((row) => [row.bucket, row]));
+    const width = (answer.to - answer.from) / body.buckets;
     return {
+      resolution: answer.resolution,
       items: Array.from({ length: body.buckets }, (_, bucket) => ({
-        at: timestampOf(from + Math.ceil(bucket * width)),
+        at: timestampOf(answer.from + Math.ceil(bucket * width)),
         v: known.get(bucket)?.v ?? null,
         devices: known.get(bucket)?.devices ?? 0,
       })),
@@ -72,36 +79,16 @@ function rangeOf({ from, to }: { from?: string | undefined; to?: string | undefi
   return range;
 }
 
-/** Every stored point where they fit, else their extremes. */
-export async function deviceSeries(
-  store: ColumnStore,
-  scope: Scope,
-  { points: wanted, ...query }: SeriesQuery & { points: number },
-) {
-  const { stored, texts, unit, first, last } = await sizeOf(store, scope, query);
-  const fits = stored <= wanted;
-  const points =
-    stored === 0
-      ? []
-      : fits
-        ? await allPoints(store, scope, query)
-        : await thinnedPoints(store, scope, {
-            ...query,
-            from: first,
-            to: last + 1,
-            buckets: Math.floor(wanted / 2),
-            texts: texts > 0,
-          });
-  return {
-    device: query.device,
-    metric: query.metric,
-    ...unitOf(unit),
-    sampling: fits ? ("all" as const) : ("minmax" as const),
-    stored,
-    points: points.map(pointOf),
-  };
+/** One series, as an operator asks for it. */
+export async function deviceSeries(series: SeriesDeps, scope: Scope, wish: Wish) {
+  const { unit, points, ...rest } = await readSeries(series, scope, wish);
+  return { device: wish.device, metric: wish.metric, ...unitOf(unit), ...rest, points: points.map(pointOf) };
 }
 
 const unitOf = (unit: string): { unit?: string } => (unit === "" ? {} : { unit });
 const timestampOf = (at: number): string => new Date(at).toISOString();
-const pointOf = ({ at, v, receivedAt }: StoredPoint): Point => ({ at: timestampOf(at), v, receivedAt: timestampOf(receivedAt) });
+const pointOf = ({ at, v, receivedAt }: StoredPoint): Point => ({
+  at: timestampOf(at),
+  v,
+  ...(receivedAt === undefined ? {} : { receivedAt: timestampOf(receivedAt) }),
+});

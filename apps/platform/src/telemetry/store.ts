@@ -1,6 +1,6 @@
 import type { Scope } from "@tenfold/base";
 import type { DeviceEvent, DeviceLogs } from "@tenfold/contracts";
-import { type Column, type ColumnStore, dictionaryColumn } from "../kernel/index.ts";
+import { type Column, type ColumnStore, dictionaryColumn, type Parameters } from "../kernel/index.ts";
 import { eventTime, type TimeSource } from "./event-time.ts";
 import type { UpMessage } from "./message.ts";
 import type { MeasuredPoint } from "./point.ts";
@@ -86,12 +86,13 @@ export async function insertLogs(store: ColumnStore, rows: readonly LogRow[], to
 
 /** One series in [from, to), milliseconds. */
 export type SeriesQuery = { device: string; metric: string; from: number; to: number };
-export type StoredPoint = { at: number; v: number | string; receivedAt: number };
+export type StoredPoint = { at: number; v: number | string; receivedAt?: number };
 
 const series =
   "fleet = {fleet:String} AND metric = {metric:String} AND device = {device:String} AND ts >= {from:DateTime64(3)} AND ts < {to:DateTime64(3)}";
+const seriesParameters = ({ fleet }: Scope, { device, metric, from, to }: SeriesQuery) => ({ fleet, device, metric, from, to });
 type RawPoint = { at: number; value: number | null; text: string; receivedAt: number };
-const pointOf = ({ at, value, text, receivedAt }: RawPoint): StoredPoint => ({ at, v: value ?? text, receivedAt });
+const pointOf = ({ at, value, text, receivedAt }: RawPoint) => ({ at, v: value ?? text, receivedAt });
 
 export type SeriesSize = { stored: number; texts: number; unit: string; first: number; last: number };
 
@@ -99,7 +100,7 @@ export type SeriesSize = { stored: number; texts: number; unit: string; first: n
 export async function sizeOf(store: ColumnStore, scope: Scope, query: SeriesQuery): Promise<SeriesSize> {
   const [row] = await store.query<SeriesSize>(
     `SELECT count() AS stored, countIf(isNaN(value)) AS texts, argMax(unit, ts) AS unit, toUnixTimestamp64Milli(min(ts)) AS first, toUnixTimestamp64Milli(max(ts)) AS last FROM tenfold.point WHERE ${series}`,
-    { fleet: scope.fleet, ...query },
+    seriesParameters(scope, query),
   );
   return row ?? { stored: 0, texts: 0, unit: "", first: 0, last: 0 };
 }
@@ -107,31 +108,53 @@ export async function sizeOf(store: ColumnStore, scope: Scope, query: SeriesQuer
 export async function allPoints(store: ColumnStore, scope: Scope, query: SeriesQuery): Promise<StoredPoint[]> {
   const rows = await store.query<RawPoint>(
     `SELECT toUnixTimestamp64Milli(ts) AS at, value, text, at + delay_ms AS receivedAt FROM tenfold.point WHERE ${series} ORDER BY at, receivedAt LIMIT 200000`,
-    { fleet: scope.fleet, ...query },
+    seriesParameters(scope, query),
   );
   return rows.map(pointOf);
 }
 
+/** What a thinned series is drawn from: `(SELECT ms, value, text, delay_ms … ORDER BY ms)`, with its parameters and how many rows it gives. */
+export type Drawing = { from: string; parameters: Parameters; rows: number };
+
+export const rawDrawing = (scope: Scope, query: SeriesQuery, rows: number): Drawing => ({
+  from: `(SELECT toUnixTimestamp64Milli(ts) AS ms, value, text, delay_ms FROM tenfold.point WHERE ${series} ORDER BY ms)`,
+  parameters: seriesParameters(scope, query),
+  rows,
+});
+
 /**
- * The extremes of `buckets` equal stretches of time: at most two points each, and every peak is among them. Texts have no extremes: of
- * them the first and the last of each stretch.
+ * The extremes of `buckets` stretches that hold equally many points, so that a burst gets more of the chart than a silence: at most two
+ * points each, and every peak is among them. Texts have no extremes: of them the first and the last of each stretch.
  */
 export async function thinnedPoints(
   store: ColumnStore,
-  scope: Scope,
-  { buckets, texts, ...query }: SeriesQuery & { buckets: number; texts: boolean },
+  { from, parameters, rows: n }: Drawing,
+  { buckets, texts }: { buckets: number; texts: boolean },
 ): Promise<StoredPoint[]> {
   const pick = (way: "argMin" | "argMax") => `${way}(tuple(ms, value, text, delay_ms), ${texts ? "ms" : "value"})`;
   const rows = await store.query<{ a: [number, number | null, string, number]; b: [number, number | null, string, number] }>(
     `SELECT ${pick("argMin")} AS a, ${pick("argMax")} AS b
-     FROM (SELECT value, text, delay_ms, toUnixTimestamp64Milli(ts) AS ms FROM tenfold.point WHERE ${series})
-     GROUP BY intDiv((ms - {start:Int64}) * {buckets:Int64}, {span:Int64})`,
-    { fleet: scope.fleet, ...query, start: query.from, span: Math.max(1, query.to - query.from), buckets },
+     FROM (SELECT *, rowNumberInAllBlocks() AS place FROM ${from}) GROUP BY intDiv(place * {buckets:Int64}, {n:Int64})`,
+    { ...parameters, buckets, n: Math.max(1, n) },
   );
   const points = rows
     .flatMap(({ a, b }) => (a[0] === b[0] ? [a] : [a, b]))
     .map(([ms, value, text, delay]) => pointOf({ at: ms, value, text, receivedAt: ms + delay }));
   return points.sort((one, other) => one.at - other.at);
+}
+
+/** At most `wanted` points that keep the line's shape: Largest-Triangle-Three-Buckets (Steinarsson 2013), as the engine has it. Numbers only. */
+export async function shapePoints(
+  store: ColumnStore,
+  { from, parameters }: Drawing,
+  wanted: number,
+): Promise<{ at: number; v: number }[]> {
+  const [row] = await store.query<{ points: [number, number][] }>(
+    // The engine wants this number as a bare literal.
+    `SELECT largestTriangleThreeBuckets(${Math.max(2, Math.trunc(wanted))})(ms, value) AS points FROM ${from} WHERE NOT isNaN(value)`,
+    parameters,
+  );
+  return (row?.points ?? []).map(([at, v]) => ({ at, v }));
 }
 
 export type MetricRow = { metric: string; unit: string; at: number; v: number | string; receivedAt: number; points: number };
@@ -188,29 +211,4 @@ export async function newestEvents(
   );
   // We wrote `detail` ourselves, as a JSON object.
   return rows.map((row) => ({ ...row, detail: JSON.parse(row.detail) as StoredEvent["detail"] }));
-}
-
-export type FleetQuery = {
-  metric: string;
-  devices: readonly string[] | "all";
-  from: number;
-  to: number;
-  buckets: number;
-  aggregate: "avg" | "min" | "max" | "sum" | "count";
-};
-
-/** One number a bucket over many devices; buckets without a point are missing. */
-export async function bucketsOf(
-  store: ColumnStore,
-  scope: Scope,
-  { devices, aggregate, ...query }: FleetQuery,
-): Promise<{ bucket: number; v: number | null; devices: number }[]> {
-  const chosen = devices === "all" ? "" : "AND device IN ({devices:Array(String)})";
-  return store.query(
-    `SELECT intDiv((toUnixTimestamp64Milli(ts) - {start:Int64}) * {buckets:Int64}, {span:Int64}) AS bucket, ${aggregate === "count" ? "count()" : `${aggregate}(value)`} AS v, uniqExact(device) AS devices
-     FROM tenfold.point
-     WHERE fleet = {fleet:String} AND metric = {metric:String} AND ts >= {from:DateTime64(3)} AND ts < {to:DateTime64(3)} AND NOT isNaN(value) ${chosen}
-     GROUP BY bucket ORDER BY bucket`,
-    { fleet: scope.fleet, ...query, start: query.from, span: query.to - query.from, ...(devices === "all" ? {} : { devices }) },
-  );
 }

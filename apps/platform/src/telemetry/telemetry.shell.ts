@@ -1,14 +1,21 @@
 import type { Scope } from "@tenfold/base";
 import type { DeviceEvent, DeviceLogs } from "@tenfold/contracts";
+import type { Audit } from "../access/index.ts";
 import { applyIsolating, type Bus, type Clock, type ColumnStore, type Database, type Log } from "../kernel/index.ts";
 import { createAnnouncer } from "./announce.ts";
+import { createBudget } from "./budget.shell.ts";
 import { decodeEvent, decodeLogs, decodeTelemetry } from "./decode.ts";
 import { eventTime } from "./event-time.ts";
-import type { DeadLetter, Intake, Item } from "./intake.shell.ts";
+import type { DeadLetter, Intake, Item, RefusalNote } from "./intake.shell.ts";
 import { type Lag, startLag } from "./lag.shell.ts";
 import { type LatestPoint, rememberLatest } from "./latest.ts";
 import { piecesOf } from "./pieces.ts";
 import type { MeasuredPoint } from "./point.ts";
+import { type RetentionDeps, startRetention } from "./retention.shell.ts";
+import { readKept } from "./retention-store.shell.ts";
+import { type RollUps, startRollUps } from "./rollup.shell.ts";
+import { duesOf } from "./rollup.ts";
+import type { SeriesDeps } from "./series.shell.ts";
 import {
   type EventRow,
   insertEvents,
@@ -30,6 +37,12 @@ export type TelemetryDeps = {
   log: Log;
   intake: Pick<Intake, "consume">;
   putAside(letter: DeadLetter): Promise<void>;
+  /** `access.audit`: written in the same transaction as the change. */
+  audit: Audit;
+  /** Tells of metrics that are not stored, because their device has sent too many different ones. */
+  onRefused(note: RefusalNote): void;
+  /** How many different metrics a device may have. */
+  metricBudget?: number;
   lagFlushMs?: number;
 };
 
@@ -40,6 +53,12 @@ export type Telemetry = {
   latest(scope: Scope, device: string): Promise<ReadonlyMap<string, LatestPoint>>;
   /** The newest events of a device, newest first. */
   deviceEvents(scope: Scope, device: string, limit: number): Promise<StoredEvent[]>;
+  /** What series and buckets are read from. */
+  readonly series: SeriesDeps;
+  /** What policies, holds and deletions work on. */
+  readonly retention: RetentionDeps;
+  /** Computes the cells that are due now, instead of within half a minute; `all` takes the hours that still run too. */
+  rollUp: RollUps["rollUp"];
   readonly store: ColumnStore;
   readonly clock: Clock;
   /** Writes down what is only in memory. Stop the intake first. */
@@ -47,8 +66,14 @@ export type Telemetry = {
 };
 
 /** Puts measurements, events and log lines into the column store. Registers its consumers; the intake is started by the caller. */
-export function createTelemetry({ store, db, bus, clock, log, intake, putAside, lagFlushMs }: TelemetryDeps): Telemetry {
+export function createTelemetry(deps: TelemetryDeps): Telemetry {
+  const { store, db, bus, clock, log, intake, putAside, audit, onRefused, metricBudget = 500, lagFlushMs } = deps;
   const lag = startLag({ db, log, ...(lagFlushMs === undefined ? {} : { everyMs: lagFlushMs }) });
+  const rollUps = startRollUps({ db, store, clock, log });
+  const series: SeriesDeps = { store, rolledUntil: rollUps.rolledUntil, kept: (scope) => readKept(db, scope) };
+  const retention: RetentionDeps = { db, store, clock, log, audit, rollUps };
+  const retaining = startRetention(retention);
+  const budget = createBudget({ db, clock, limit: metricBudget, onRefused });
   const latest = rememberLatest({ devices: 20_000, metrics: 200 });
   const announcer = createAnnouncer({ everyMs: 1_000, most: 5 });
 
@@ -79,9 +104,16 @@ export function createTelemetry({ store, db, bus, clock, log, intake, putAside, 
   intake.consume<MeasuredPoint[]>("telemetry", {
     name: "points",
     decode: decodeTelemetry,
-    async apply(batch, { token }) {
+    async apply(arrived, { token }) {
+      const batch = await budget.admit(arrived);
       const rows: PointRow[] = batch.flatMap(({ message, value }) => value.map((point) => ({ message, point })));
-      await inPieces(rows, { token, consumer: "points", timeOf: ({ point }) => point.at, insert: insertPoints });
+      const dues = duesOf(
+        batch.map(({ message, value }) => ({ device: message.device, times: value.map(({ at }) => at) })),
+        clock.now(),
+      );
+      await rollUps.storing(dues, () =>
+        inPieces(rows, { token, consumer: "points", timeOf: ({ point }) => point.at, insert: insertPoints }),
+      );
       const visibleAt = clock.now();
       lag.record(
         batch.map(({ message, value }) => ({
@@ -135,6 +167,9 @@ export function createTelemetry({ store, db, bus, clock, log, intake, putAside, 
   return {
     store,
     clock,
+    series,
+    retention,
+    rollUp: rollUps.rollUp,
     lagBetween: lag.lagBetween,
     async latest(scope, device) {
       const remembered = latest.of({ fleet: scope.fleet, device });
@@ -143,6 +178,6 @@ export function createTelemetry({ store, db, bus, clock, log, intake, putAside, 
       return new Map(rows.map(({ metric, v, unit, at }) => [metric, { v, unit, at }]));
     },
     deviceEvents: (scope, device, limit) => newestEvents(store, scope, { device, limit }),
-    stop: () => lag.stop(),
+    stop: async () => void (await Promise.all([lag.stop(), retaining.stop().then(() => rollUps.stop())])),
   };
 }

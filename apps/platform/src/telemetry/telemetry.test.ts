@@ -37,8 +37,14 @@ test("20,000 messages are taken in, and a query returns exactly their points", a
   }
   await intake.caughtUp();
   assert.deepEqual(await countSeqs(world), { n: 20_000, different: 20_000 });
-  const { points, ...rest } = await deviceSeries(world.store, main, { device: "dev-7", metric: "seq", ...forever, points: 1_000 });
-  assert.deepEqual(rest, { device: "dev-7", metric: "seq", sampling: "all", stored: 200 });
+  const { points, ...rest } = await deviceSeries(telemetry.series, main, {
+    device: "dev-7",
+    metric: "seq",
+    ...forever,
+    points: 1_000,
+    sampling: "minmax",
+  });
+  assert.deepEqual(rest, { device: "dev-7", metric: "seq", sampling: "all", resolution: "raw", stored: 200 });
   assert.deepEqual(
     points,
     Array.from({ length: 200 }, (_, i) => ({
@@ -98,7 +104,7 @@ async function dieBeforeTheCheckpoint(world: TelemetryWorld, { journal, telemetr
 
 test("hostile names and texts come back byte for byte", async () => {
   await using world = await telemetryWorld();
-  const { intake } = await world.open();
+  const { intake, telemetry } = await world.open();
   const texts = [
     "'; DROP TABLE tenfold.point; --",
     "\n\n",
@@ -112,11 +118,12 @@ test("hostile names and texts come back byte for byte", async () => {
   ];
   await send(intake, ...texts.map((text, i) => message("dev-'x", { "it's; -- {a:b} \\": text, ts: eleven + i })));
   await intake.caughtUp();
-  const { points } = await deviceSeries(world.store, main, {
+  const { points } = await deviceSeries(telemetry.series, main, {
     device: "dev-'x",
     metric: "it's; -- {a:b} \\",
     ...forever,
     points: 100,
+    sampling: "minmax",
   });
   assert.deepEqual(
     points.map(({ v }) => v),
@@ -198,7 +205,7 @@ test("a consumer that fails for one message keeps no other from it", async () =>
 
 test("over the API: thinned series keep their extremes, metrics, logs and fleet-wide buckets", async () => {
   await using world = await telemetryWorld();
-  const { intake } = await world.open();
+  const { intake, telemetry } = await world.open();
   const spike = 4_321;
   for (let i = 0; i < 10_000; i += 1_000) {
     await send(
@@ -237,7 +244,7 @@ test("over the API: thinned series keep their extremes, metrics, logs and fleet-
     answers: "validate",
     authenticate: async () => ({ actor, role: "admin", scope: main }),
   });
-  telemetryRoutes(app, { store: world.store, select: async (_, filter) => (filter === "nobody" ? [] : ["dev-2"]) });
+  telemetryRoutes(app, { store: world.store, telemetry, select: async (_, filter) => (filter === "nobody" ? [] : ["dev-2"]) });
   const client = createClient({ baseUrl: await app.listen({ port: 0, host: "127.0.0.1" }), token: "tf_test" });
   try {
     const all = await client.call(api.getDeviceTelemetry, { params: { id: "dev-1" }, query: { metric: "t", points: 20_000 } });

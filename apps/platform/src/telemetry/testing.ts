@@ -1,6 +1,7 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createAccess } from "../access/index.ts";
 import {
   type ChdbStore,
   type Clock,
@@ -60,7 +61,18 @@ export async function telemetryWorld({ now = Date.UTC(2026, 5, 15, 12) } = {}): 
         sift: siftBy({ db: database.db, clock }),
         batches: { cutAfterMs: 50 },
       });
-      const telemetry = createTelemetry({ store, db: database.db, bus: createBus(clock), clock, log: silentLog, intake, putAside });
+      const telemetry = createTelemetry({
+        store,
+        db: database.db,
+        bus: createBus(clock),
+        clock,
+        log: silentLog,
+        intake,
+        putAside,
+        audit: createAccess({ db: database.db, clock, log: silentLog }).audit,
+        onRefused: (note) => refused.push(note),
+        metricBudget: 20,
+      });
       before(intake);
       intake.start();
       opened.push({ journal, telemetry });

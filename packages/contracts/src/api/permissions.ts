@@ -11,6 +11,7 @@ export const permissions = [
   "rollouts.read",
   "rollouts.write",
   "telemetry.read",
+  "retention.write",
   "alerts.read",
   "alerts.write",
   "kpis.read",
@@ -30,7 +31,7 @@ export const rolePermissions: Readonly<Record<Role, readonly Permission[]>> = {
   viewer: viewing,
   operator: [...viewing, "enrollment.read", "devices.write", "commands.write", "alerts.write", "rollouts.write"],
   release_manager: [...viewing, "releases.write", "rollouts.write"],
-  security: [...viewing, "enrollment.read", "enrollment.write", "devices.suspend", "audit.read", "access.read"],
+  security: [...viewing, "retention.write", "enrollment.read", "enrollment.write", "devices.suspend", "audit.read", "access.read"],
   admin: permissions,
 };
 

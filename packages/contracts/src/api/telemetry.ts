@@ -2,8 +2,11 @@ import { z } from "zod";
 import { timestamp } from "./common.ts";
 import { deviceId } from "./devices.ts";
 import { operation } from "./operation.ts";
+import { retentionOperations } from "./retention.ts";
 
-/** `v` is a number, or a text for text metrics. `receivedAt` is the server's time. */
+export * from "./retention.ts";
+
+/** `v` is a number, or a text for text metrics. `receivedAt` is the server's time; missing where the point was read from a cell. */
 export const point = z.object({ at: timestamp, v: z.union([z.number(), z.string()]), receivedAt: timestamp.optional() });
 export type Point = z.infer<typeof point>;
 
@@ -11,14 +14,18 @@ export const series = z.object({
   device: z.string(),
   metric: z.string(),
   unit: z.string().optional(),
-  /** `all` where every stored point is shown; `minmax` where they were thinned to at most `points` by keeping extremes. */
-  sampling: z.enum(["all", "minmax"]),
+  /** `all` where every stored point is shown; else thinned to at most `points`: `minmax` keeps all extremes, `lttb` the line's shape. */
+  sampling: z.enum(["all", "minmax", "lttb"]),
+  /** What was read: the points themselves, or the lowest and highest of each minute or hour, at the moment when they were measured. */
+  resolution: z.enum(["raw", "1m", "1h"]),
+  /** How many points were stored in this range; with cells, in the whole cells of this range. */
   stored: z.int(),
   points: z.array(point),
 });
 export type Series = z.infer<typeof series>;
 
 export const telemetryOperations = {
+  ...retentionOperations,
   getDeviceTelemetry: operation({
     name: "getDeviceTelemetry",
     method: "GET",
@@ -31,6 +38,7 @@ export const telemetryOperations = {
       from: timestamp.optional(),
       to: timestamp.optional(),
       points: z.coerce.number().int().min(2).max(100_000).default(1_000),
+      sampling: z.enum(["minmax", "lttb"]).default("minmax"),
     }),
     response: series,
   }),
@@ -69,6 +77,10 @@ export const telemetryOperations = {
       buckets: z.int().min(1).max(2_000).default(100),
       aggregate: z.enum(["avg", "min", "max", "sum", "count"]).default("avg"),
     }),
-    response: z.object({ items: z.array(z.object({ at: timestamp, v: z.number().nullable(), devices: z.int() })) }),
+    response: z.object({
+      /** What was read. Where it is cells, the range and the buckets' borders are rounded to whole cells. */
+      resolution: z.enum(["raw", "1m", "1h"]),
+      items: z.array(z.object({ at: timestamp, v: z.number().nullable(), devices: z.int() })),
+    }),
   }),
 };

@@ -1,0 +1,139 @@
+import { hours } from "@tenfold/base";
+import { sql } from "kysely";
+import { type Clock, type ColumnStore, type Database, type Log, type Loop, startLoop } from "../kernel/index.ts";
+import { closedAfterMs, type Due, everyDevice } from "./rollup.ts";
+
+export type RollUps = {
+  /** Stores points and sees to it that their cells follow, whatever happens in between: noted before, because a crash may follow, and again
+   * after, because the cells may have been computed meanwhile. */
+  storing(dues: readonly Due[], insert: () => Promise<void>): Promise<void>;
+  /** Every point before this moment is counted in its cells; for one device, or for all. Milliseconds since 1970. */
+  rolledUntil(device?: string): Promise<number>;
+  /** Computes what is due and closed. `all` takes the running hours too. Resolves to how many hours were computed. */
+  rollUp(which?: "closed" | "all"): Promise<number>;
+  stop(): Promise<void>;
+};
+
+type RollUpDeps = { db: Database; store: ColumnStore; clock: Clock; log: Log; everyMs?: number };
+
+const distantFuture = Date.UTC(2200, 0);
+const mostAtOnce = 1_000;
+
+/**
+ * Keeps the cells of a minute and an hour. They are a function of the stored points: computing an hour again changes nothing unless more
+ * points have come, so that a replay, a crash or two servers at once cannot count twice.
+ */
+export function startRollUps({ db, store, clock, log, everyMs = 30_000 }: RollUpDeps): RollUps {
+  let stopping = false;
+  let running: Promise<number> = Promise.resolve(0);
+
+  const rollDue = async (which: "closed" | "all"): Promise<number> => {
+    const before = which === "all" ? distantFuture : clock.now() - hours(1) - closedAfterMs;
+    const dues = await readDues(db, before);
+    const whole = dues.filter(({ device }) => device === everyDevice);
+    for (const due of whole) {
+      await computeCells(store, { from: due.hour, to: due.hour + hours(1) });
+      await forget(db, [due]);
+    }
+    // Late devices together: computing an hour that is not due changes nothing, reading the store once for each would.
+    const late = dues.filter(({ device }) => device !== everyDevice);
+    if (late.length > 0) {
+      const times = late.map(({ hour }) => hour);
+      const devices = [...new Set(late.map(({ device }) => device))];
+      await computeCells(store, { from: Math.min(...times), to: Math.max(...times) + hours(1), devices });
+      await forget(db, late);
+    }
+    return dues.length;
+  };
+  const rollAllDue = async (which: "closed" | "all"): Promise<number> => {
+    for (let sum = 0; ; ) {
+      const done = await rollDue(which);
+      sum += done;
+      if (done < mostAtOnce || stopping) return sum;
+    }
+  };
+  /** One at a time, because two would do the same work twice. */
+  const rollUp = (which: "closed" | "all" = "closed"): Promise<number> => {
+    const mine = running.then(() => rollAllDue(which));
+    running = mine.catch(() => 0);
+    return mine;
+  };
+  const loop: Loop = startLoop({
+    name: "telemetry.rollup",
+    everyMs,
+    run: async () => void (await rollUp()),
+    log,
+  });
+
+  return {
+    async storing(dues, insert) {
+      await note(db, dues);
+      await insert();
+      await note(db, dues);
+    },
+    async rolledUntil(device) {
+      const { rows } = await sql<{ hour: Date | null }>`select min(hour) as hour from telemetry.rollup_due
+        where ${device === undefined ? sql`true` : sql`device in (${everyDevice}, ${device})`}`.execute(db);
+      return rows[0]?.hour?.getTime() ?? distantFuture;
+    },
+    rollUp,
+    async stop() {
+      stopping = true;
+      await loop.stop();
+      await running;
+    },
+  };
+}
+
+async function note(db: Database, dues: readonly Due[]): Promise<void> {
+  if (dues.length === 0) return;
+  // In one order, so that two servers never wait for each other in a circle.
+  const sorted = dues.toSorted((a, b) => a.hour - b.hour || (a.device < b.device ? -1 : 1));
+  await sql`insert into telemetry.rollup_due as old (hour, device)
+    select * from unnest(${sorted.map(({ hour }) => new Date(hour).toISOString())}::timestamptz[], ${sorted.map(({ device }) => device)}::text[])
+    on conflict (hour, device) do update set generation = old.generation + 1`.execute(db);
+}
+
+type NotedDue = Due & { generation: number };
+
+async function readDues(db: Database, before: number): Promise<NotedDue[]> {
+  const { rows } = await sql<{ hour: Date; device: string; generation: number }>`
+    select hour, device, generation from telemetry.rollup_due where hour <= ${new Date(before)} order by hour, device limit ${mostAtOnce}`.execute(
+    db,
+  );
+  return rows.map((row) => ({ ...row, hour: row.hour.getTime() }));
+}
+
+/** Only what has not been noted again since it was read. */
+async function forget(db: Database, dues: readonly NotedDue[]): Promise<void> {
+  await sql`delete from telemetry.rollup_due as due
+    using unnest(${dues.map(({ hour }) => new Date(hour).toISOString())}::timestamptz[], ${dues.map(({ device }) => device)}::text[],
+      ${dues.map(({ generation }) => generation)}::bigint[]) as done(hour, device, generation)
+    where due.hour = done.hour and due.device = done.device and due.generation = done.generation`.execute(db);
+}
+
+async function computeCells(
+  store: ColumnStore,
+  { devices, ...range }: { from: number; to: number; devices?: readonly string[] },
+): Promise<void> {
+  const chosen = devices === undefined ? "" : "AND device IN ({devices:Array(String)})";
+  const parameters = { ...range, ...(devices === undefined ? {} : { devices }) };
+  await store.command(
+    `INSERT INTO tenfold.point_minute (fleet, metric, device, ts, n, total, low, high, last, unit)
+     SELECT fleet, metric, device, toDateTime64(toStartOfMinute(p.ts), 3, 'UTC') AS cell, count(), sum(p.value),
+       min((p.value, p.ts)), max((p.value, p.ts)), max((p.ts, p.value)), max(p.unit)
+     FROM tenfold.point AS p
+     WHERE p.ts >= {from:DateTime64(3)} AND p.ts < {to:DateTime64(3)} AND NOT isNaN(p.value) ${chosen}
+     GROUP BY fleet, metric, device, cell SETTINGS optimize_aggregation_in_order = 1`,
+    parameters,
+  );
+  await store.command(
+    `INSERT INTO tenfold.point_hour (fleet, metric, device, ts, n, total, low, high, last, unit)
+     SELECT fleet, metric, device, toDateTime64(toStartOfHour(m.ts), 3, 'UTC') AS cell, sum(m.n), sum(m.total),
+       min(m.low), max(m.high), max(m.last), max(m.unit)
+     FROM tenfold.point_minute AS m FINAL
+     WHERE m.ts >= {from:DateTime64(3)} AND m.ts < {to:DateTime64(3)} ${chosen}
+     GROUP BY fleet, metric, device, cell SETTINGS optimize_aggregation_in_order = 1`,
+    parameters,
+  );
+}

@@ -1,0 +1,57 @@
+import { hours, minutes } from "@tenfold/base";
+
+/** How fine numbers are read: the points themselves, or their cells of a minute or an hour. */
+export type Resolution = "raw" | "1m" | "1h";
+export type CellSize = Exclude<Resolution, "raw">;
+
+export const cellMs: Readonly<Record<CellSize, number>> = { "1m": minutes(1), "1h": hours(1) };
+
+/** An hour whose cells have to be computed, of one device or, with an empty name, of all. Milliseconds since 1970. */
+export type Due = { hour: number; device: string };
+export const everyDevice = "";
+
+/** An hour is computed as a whole once it is over for this long; a point that comes later makes its device due alone. */
+export const closedAfterMs = minutes(5);
+/** With more late devices in one batch it is cheaper to compute the hour as a whole. */
+const mostLateDevices = 200;
+
+const hourOf = (at: number): number => Math.floor(at / hours(1)) * hours(1);
+
+/** Which hours the points of a batch touch. */
+export function duesOf(batch: Iterable<{ device: string; times: Iterable<number> }>, now: number): Due[] {
+  const late = new Map<number, Set<string>>();
+  for (const { device, times } of batch) {
+    let [known, devices]: [number, Set<string> | undefined] = [Number.NaN, undefined];
+    for (const at of times) {
+      const hour = hourOf(at);
+      if (hour !== known) {
+        devices = late.get(hour) ?? new Set();
+        late.set(hour, devices);
+        known = hour;
+      }
+      devices?.add(device);
+    }
+  }
+  return [...late].flatMap(([hour, devices]) =>
+    isClosed(hour, now) && devices.size <= mostLateDevices
+      ? [...devices].map((device) => ({ hour, device }))
+      : [{ hour, device: everyDevice }],
+  );
+}
+
+export const isClosed = (hour: number, now: number): boolean => hour + hours(1) + closedAfterMs <= now;
+
+/**
+ * The coarsest cells of which a bucket of this width still holds `cells`, so that their borders move a bucket's by little. Points where
+ * even a minute is too coarse.
+ */
+export function resolutionFor({ bucketMs, cells }: { bucketMs: number; cells: number }): Resolution {
+  if (bucketMs >= cells * cellMs["1h"]) return "1h";
+  return bucketMs >= cells * cellMs["1m"] ? "1m" : "raw";
+}
+
+/** The range made longer to whole cells. */
+export function wholeCells({ from, to }: { from: number; to: number }, size: CellSize): { from: number; to: number } {
+  const width = cellMs[size];
+  return { from: Math.floor(from / width) * width, to: Math.ceil(to / width) * width };
+}
