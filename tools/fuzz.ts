@@ -7,7 +7,7 @@
 import { parseArgs } from "node:util";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { seededRandom } from "@tenfold/base";
+import { describeError, seededRandom } from "@tenfold/base";
 import { certificateTargets } from "./fuzz/certificates.ts";
 import { estTarget } from "./fuzz/est.ts";
 import { mqttTargets } from "./fuzz/mqtt.ts";
@@ -44,7 +44,11 @@ process.on("uncaughtException", (error) => strays.push(error)).on("unhandledReje
 const weights = targets.reduce((sum, { weight }) => sum + weight, 0);
 const total = { inputs: 0, deaths: 0, grown: 0 };
 for (const target of targets) {
-  const told = await fuzz(target, Math.max(1, Math.round((runs * target.weight) / weights)));
+  const share = Math.max(1, Math.round((runs * target.weight) / weights));
+  const told = await fuzz(target, share).catch((error: unknown) => {
+    console.log(`✗ ${target.name}: ${describeError(error)}`);
+    return { inputs: 0, deaths: 1, grown: 0 };
+  });
   total.inputs += told.inputs;
   total.deaths += told.deaths;
   total.grown += told.grown > mostGrowth ? 1 : 0;
