@@ -294,6 +294,18 @@ create table identity.authority (
   constraint authority_pkey PRIMARY KEY (id),
   constraint authority_role_check CHECK ((role = ANY (ARRAY['root'::text, 'issuing'::text, 'new_with_old'::text, 'old_with_new'::text])))
 );
+create table identity.clone_evidence (
+  id text not null,
+  fleet text not null,
+  device text not null,
+  at timestamp with time zone not null,
+  kind text not null,
+  action text not null,
+  detail jsonb not null,
+  constraint clone_evidence_pkey PRIMARY KEY (id),
+  constraint clone_evidence_action_check CHECK ((action = ANY (ARRAY['quarantined'::text, 'noted'::text]))),
+  constraint clone_evidence_kind_check CHECK ((kind = ANY (ARRAY['generation_fork'::text, 'two_connections'::text, 'two_boots'::text])))
+);
 create table identity.device_trust (
   fleet text not null,
   device text not null,
@@ -772,6 +784,7 @@ CREATE INDEX certificate_key_fingerprint_idx ON enrollment.certificate USING btr
 CREATE INDEX one_time_code_fleet_serial_id_idx ON enrollment.one_time_code USING btree (fleet, serial, id DESC);
 CREATE INDEX pending_fleet_state_first_seen_at_idx ON enrollment.pending USING btree (fleet, state, first_seen_at);
 CREATE INDEX authority_rotation_idx ON identity.authority USING btree (rotation);
+CREATE INDEX clone_evidence_device ON identity.clone_evidence USING btree (fleet, device, id DESC);
 CREATE UNIQUE INDEX rotation_open ON identity.rotation USING btree ((true)) WHERE (ended_at IS NULL);
 CREATE INDEX idempotency_key_age ON kernel.idempotency_key USING btree (claimed_at);
 CREATE INDEX alert_devices ON monitoring.alert USING gin (devices);

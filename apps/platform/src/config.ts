@@ -40,12 +40,15 @@ const shape = {
   "handshakes.per.second": { schema: z.coerce.number().int().min(1), otherwise: 300 },
   "device.messages.per.second": { schema: z.coerce.number().int().min(1), otherwise: 100 },
   "device.burst": { schema: z.coerce.number().int().min(1), otherwise: 1_000 },
+  "device.metrics": { schema: z.coerce.number().int().min(1), otherwise: 500 },
   "ddi.polling": { schema: duration, otherwise: "1m" },
   "rollout.tick": { schema: duration, otherwise: "1s" },
   "certificate.lifetime": { schema: duration, otherwise: "30d" },
   "certificate.grace": { schema: duration, otherwise: "30d" },
   "enrollment.linking": { schema: z.enum(["optional", "required"]), otherwise: "optional" },
   "enrollment.requests.per.minute": { schema: z.coerce.number().int().min(1), otherwise: 60 },
+  "clone.on.fork": { schema: z.enum(["quarantine", "note"]), otherwise: "quarantine" },
+  "clone.on.sign": { schema: z.enum(["quarantine", "note"]), otherwise: "note" },
   "device.public.url": { schema: z.url().optional(), otherwise: undefined },
 } as const;
 

@@ -60,6 +60,8 @@ export type Platform = {
   version: string;
   /** What to print: name and address of each way in. */
   endpoints: Record<string, string>;
+  /** Resolves with the reason when this process can keep no promise any more (a failed fdatasync) and must end, to be started again. */
+  broken: Promise<string>;
   /** Stops accepting, commits and acknowledges what was taken, then stops the engines. Each part has a deadline. Safe to call twice. */
   stop(): Promise<void>;
 };
@@ -93,7 +95,8 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
 
 async function build(options: PlatformOptions, ending: Ending): Promise<Platform> {
   const { config, log, clock = systemClock, answers = "stringify", processMetrics = "collect" } = options;
-  const engines = await startEngines({ config, log, ending });
+  const broken = Promise.withResolvers<string>();
+  const engines = await startEngines({ config, log, ending, onBroken: broken.resolve });
   const { db, store, journal, blobs, dataDir } = engines;
   const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string };
   const startedAt = new Date(clock.now()).toISOString();
@@ -118,6 +121,7 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
     renewalGrace: config["certificate.grace"],
     linking: config["enrollment.linking"],
     requestsPerMinute: config["enrollment.requests.per.minute"],
+    clonePolicy: { onFork: config["clone.on.fork"], onSign: config["clone.on.sign"] },
     deviceUrl: () => config["device.public.url"] ?? devicesReach(hostnames, deviceHttp.server.address()),
   });
 
@@ -139,7 +143,18 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
   const putAside = keepDeadLetters({ db, clock });
   const onRefused = ({ device, at, because, detail }: RefusalNote) => refusals.add({ device, at, reason: `${because}: ${detail}` });
   const intake = createIntake({ journal, putAside, onRefused, log: part("intake"), metrics, sift: siftBy({ db, clock }) });
-  const telemetry = createTelemetry({ store, db, bus, clock, log: part("telemetry"), intake, putAside, audit, onRefused });
+  const telemetry = createTelemetry({
+    store,
+    db,
+    bus,
+    clock,
+    log: part("telemetry"),
+    intake,
+    putAside,
+    audit,
+    onRefused,
+    metricBudget: config["device.metrics"],
+  });
   ending.add("notes", 3_000, () => Promise.all([refusals.stop(), contacts.stop(), telemetry.stop()]));
   ending.add("intake", 3_000, () => intake.stop());
 
@@ -235,13 +250,17 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
   });
 
   intake.consume<Heartbeat>("heartbeat", {
-    name: "trust",
+    name: "identity",
     decode: decodeHeartbeat,
     apply: (batch) =>
-      enrollment.rotations.observeTrust(
-        batch.flatMap(({ message: { device, scope, receivedAt: at }, value: { trust } }) =>
-          trust === undefined ? [] : [{ device, scope, at, roots: trust.roots }],
-        ),
+      enrollment.observeHeartbeats(
+        batch.map(({ message: { device, scope, receivedAt: at }, value: { bootId, trust } }) => ({
+          device,
+          scope,
+          at,
+          bootId,
+          roots: trust?.roots,
+        })),
       ),
   });
   intake.consume<Heartbeat>("heartbeat", {
@@ -360,6 +379,7 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
       rollouts.deviceUpdates,
       commands.timeline,
       monitoring.timeline,
+      enrollment.timeline,
     ],
   });
   enrollment.routes(http);
@@ -429,6 +449,7 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
       "device MQTT": endpoints.mqttUrl,
       "data folder": dataDir,
     },
+    broken: broken.promise,
     stop: () => ending.end(),
   };
 }

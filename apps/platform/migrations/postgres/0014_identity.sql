@@ -33,3 +33,15 @@ create table identity.device_trust (
   roots  text[] not null,
   at     timestamptz not null
 );
+
+-- Signs that one identity is in two places.
+create table identity.clone_evidence (
+  id     text primary key,
+  fleet  text not null,
+  device text collate "C" not null,
+  at     timestamptz not null,
+  kind   text not null check (kind in ('generation_fork', 'two_connections', 'two_boots')),
+  action text not null check (action in ('quarantined', 'noted')),
+  detail jsonb not null
+);
+create index clone_evidence_device on identity.clone_evidence (fleet, device, id desc);

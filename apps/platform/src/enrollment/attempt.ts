@@ -52,6 +52,7 @@ export type Refusal =
   | "device_suspended"
   | "device_quarantined"
   | "device_retired"
+  | "generation_forked"
   | "device_unknown"
   | "device_conflict"
   | "subject_differs"

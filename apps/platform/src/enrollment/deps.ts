@@ -1,6 +1,7 @@
 import type { Scope } from "@tenfold/base";
 import type { Actor, Lifecycle } from "@tenfold/contracts";
 import type { Bus, Clock, Database, Log, Transaction } from "../kernel/index.ts";
+import type { ClonePolicy } from "./clones.ts";
 
 /** What enrollment asks of the registry. */
 type DeviceRegistry = {
@@ -17,6 +18,7 @@ type DeviceRegistry = {
     },
   ): Promise<"created" | "already">;
   pictures(scope: Scope, devices: readonly string[]): Promise<readonly { readonly id: string; readonly lifecycle: Lifecycle }[]>;
+  setLifecycle(scope: Scope, id: string, change: { to: Lifecycle; reason: string; actor: Actor }): Promise<unknown>;
   activate(tx: Transaction, scope: Scope, id: string, as: { trustLevel: number }): Promise<unknown>;
 };
 
@@ -50,6 +52,8 @@ export type EnrollmentDeps = {
   readonly linking?: "optional" | "required";
   /** How long after its end a device's last certificate still renews, in milliseconds; 30 days unless told otherwise. */
   readonly renewalGrace?: number;
+  /** What to do about an identity in two places; unless told otherwise a proven fork is quarantined, and signs are noted. */
+  readonly clonePolicy?: ClonePolicy;
   /** Requests that one identity may make in a minute; 60 unless told otherwise. */
   readonly requestsPerMinute?: number;
 };

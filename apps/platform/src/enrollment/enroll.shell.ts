@@ -52,7 +52,11 @@ export type EnrollDeps = Pick<
 > & {
   authorities: () => AuthorityPicture;
   refusals: Refusals;
+  /** Told of a proven fork, once the refusal stands in the log. */
+  forked: (scope: Scope, evidence: ForkEvidence) => Promise<void>;
 };
+
+type ForkEvidence = { readonly device: string; readonly detail: Record<string, string | number> };
 
 /** One enrollment from bytes to certificate: read, identify, judge, record, sign. Whatever comes of it stands in the attempt log. */
 export function createEnroll(deps: EnrollDeps): Enroll {
@@ -81,8 +85,21 @@ export function createEnroll(deps: EnrollDeps): Enroll {
       .execute((tx) => decideAndIssue(tx, deps, attempt))
       .catch(conflictAsRefusal);
     if (outcome.is === "refused") await deps.refusals.note(scope, { ...entryFor(attempt), verdict: "refused", ...outcome });
+    if (outcome.is === "refused" && outcome.because === "generation_forked") await deps.forked(scope, evidenceOf(attempt));
     announce(deps, attempt, outcome);
     return outcome;
+  };
+}
+
+function evidenceOf({ serial, credential, request, asked }: Attempt): ForkEvidence {
+  const certificate = credential.is === "code" ? undefined : credential.certificate;
+  return {
+    device: serial,
+    detail: {
+      certificate: certificate?.serialNumber ?? "none",
+      newKey: spkiFingerprint(request.publicKey.der),
+      remoteAddress: asked.remoteAddress ?? "unknown",
+    },
   };
 }
 

@@ -1,12 +1,13 @@
 /** Who a device is: manufacturers that are trusted, devices that are expected, certificates that were issued and revoked. */
 import { join } from "node:path";
-import { days, hours, seconds } from "@tenfold/base";
-import type { Actor } from "@tenfold/contracts";
+import { days, hours, type Scope, seconds } from "@tenfold/base";
+import type { Actor, TimelineEntry } from "@tenfold/contracts";
 import { type DeviceHttp, type Http, type Loop, startLoop } from "../kernel/index.ts";
 import { type Admit, createAdmit } from "./admit.shell.ts";
 import { createRefusals } from "./attempt-log.shell.ts";
 import { openAuthority, type ServerTls } from "./authority.shell.ts";
 import { listHolders } from "./certificate-store.shell.ts";
+import { createCloneWatch } from "./clones.shell.ts";
 import { createCrl } from "./crl.shell.ts";
 import type { EnrollmentDeps } from "./deps.ts";
 import { deviceRoutes } from "./device-routes.ts";
@@ -30,6 +31,10 @@ export type Enrollment = Revocations &
     readonly admit: Admit;
     /** The staged replacement of issuing CA and root. */
     readonly rotations: Rotations;
+    /** What heartbeats say about identity: the roots that are believed, and the boot id. Safe to repeat. */
+    observeHeartbeats(heard: readonly HeardIdentity[]): Promise<void>;
+    /** Evidence that an identity is in two places, newest first. */
+    timeline(scope: Scope, device: string, limit: number): Promise<TimelineEntry[]>;
     /** EST without HTTP, for other ways in. */
     readonly enroll: Enroll;
     routes(app: Http): void;
@@ -39,6 +44,14 @@ export type Enrollment = Revocations &
     start(): void;
     stop(): Promise<void>;
   };
+
+type HeardIdentity = {
+  readonly scope: Scope;
+  readonly device: string;
+  readonly at: number;
+  readonly bootId: string;
+  readonly roots: readonly string[] | undefined;
+};
 
 const keepRefusals = days(90);
 const keepPending = days(7);
@@ -55,7 +68,13 @@ export async function createEnrollment(deps: EnrollmentDeps): Promise<Enrollment
   const rotations = await createRotations({ ...deps, authority, activeDevices: (since) => activeHolders(deps, since) });
   const { authorities } = rotations;
   const issuers = () => authorities().answering;
-  const enroll = createEnroll({ ...deps, authorities, refusals });
+  const clones = createCloneWatch({ ...deps, policy: deps.clonePolicy ?? { onFork: "quarantine", onSign: "note" } });
+  const enroll = createEnroll({
+    ...deps,
+    authorities,
+    refusals,
+    forked: (scope, evidence) => clones.suspect(scope, { ...evidence, sign: "generation_fork" }),
+  });
   const crl = createCrl({ db, clock, issuers });
   const server = await watchServerTls((at) => authority.serverTls(at, authorities().serving), clock.now());
   rotations.onChange(() => server.renew(clock.now()));
@@ -72,6 +91,11 @@ export async function createEnrollment(deps: EnrollmentDeps): Promise<Enrollment
     admit: createAdmit({ ...deps, authorities, refusals }),
     enroll,
     rotations,
+    timeline: clones.timeline,
+    async observeHeartbeats(heard) {
+      await clones.observeBoots(heard);
+      await rotations.observeTrust(heard.flatMap(({ roots, ...one }) => (roots === undefined ? [] : [{ ...one, roots }])));
+    },
     routes: (app) => routes(app, { db, clock, operating, revocations, rotations }),
     deviceRoutes: (app) =>
       deviceRoutes(app, {
@@ -107,6 +131,7 @@ export async function createEnrollment(deps: EnrollmentDeps): Promise<Enrollment
     },
     async stop() {
       leave();
+      clones.stop();
       await Promise.all(loops.map((loop) => loop.stop()));
       await refusals.flush();
     },

@@ -144,6 +144,8 @@ function judgeFirst(
 
 function judgeRenewal(picture: EnrollmentPicture, certificate: Certificate): Decision {
   const { request, renewed, device, serial } = picture;
+  const fork = judgeFork(picture);
+  if (fork !== undefined) return fork;
   const fault = judgeCertificate(renewed, momentOf(picture));
   if (fault !== undefined) return refuse({ step: "client_certificate", ...fault, status: 403 });
   if (device === undefined)
@@ -164,6 +166,21 @@ function judgeRenewal(picture: EnrollmentPicture, certificate: Certificate): Dec
     because: "subject_differs",
     reason: `The request names another subject than the certificate of ${serial}.`,
     fix: `Ask for the subject "CN=${serial}" (and no other subjectAltName).`,
+    status: 403,
+  });
+}
+
+/**
+ * A certificate whose successor was used is renewed again, for another key: its holder does not know of the successor, so there are two
+ * holders. The same request again was answered before, and a successor that was never used supersedes nothing.
+ */
+function judgeFork({ renewed, serial }: EnrollmentPicture): Refused | undefined {
+  if (renewed?.state !== "superseded") return undefined;
+  return refuse({
+    step: "client_certificate",
+    because: "generation_forked",
+    reason: `Generation ${renewed.generation} of ${serial} was replaced by one that was used, and is renewed again: the identity is in two places.`,
+    fix: "Find both devices. Give each its own identity, or erase the copy, then resume the device.",
     status: 403,
   });
 }
