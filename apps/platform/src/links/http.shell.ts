@@ -35,6 +35,12 @@ export class HttpLinks {
     return fresh.identity;
   }
 
+  /** Counts so many more messages of the connection against its device's pace. */
+  spend(socket: TLSSocket, messages: number): void {
+    const known = this.#known.get(socket);
+    for (let i = 0; i < messages; i++) known?.pace.spend();
+  }
+
   /** Hands a message on, within the bytes that all connections together may have under way. */
   async store(bytes: number, receive: () => Promise<Received>): Promise<Received> {
     const { budget, limits, failed } = this.#endpoint;

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { Agent, request } from "node:https";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
+import { connect as connectTls } from "node:tls";
+import { gzipSync, zstdCompressSync } from "node:zlib";
 import { createDeviceHttp, silentLog } from "../kernel/index.ts";
 import { type Credentials, type LinksWorld, linksWorld, type WorldOptions } from "./testing.ts";
 
@@ -182,4 +185,92 @@ test("[H8] headers count a message; half of a pair is refused", async () => {
   assert.deepEqual(world.stored[0]?.sequence, { boot: "b-1", seq: 9 });
   const half = await ask(world, { path, credentials, headers: { "Tenfold-Seq": "9" } });
   assert.deepEqual([half.status, half.body.code], [422, "sequence_invalid"]);
+});
+
+test("[H9] a body may be packed with gzip or zstd; a bomb, damaged bytes and other packings are refused", async () => {
+  await using world = await httpWorld({ limits: { maxPacketBytes: 10_000 } });
+  const credentials = await world.device("pump-1");
+  const send = async (encoding: string, body: Buffer) =>
+    await ask(world, { path: "/v1/telemetry", credentials, body, headers: { "Content-Encoding": encoding } });
+  const text = JSON.stringify({ t: "x".repeat(5_000) });
+  for (const [encoding, body] of [
+    ["gzip", gzipSync(text)],
+    ["zstd", zstdCompressSync(text)],
+    ["identity", Buffer.from(text)],
+  ] as const)
+    assert.equal((await send(encoding, body)).status, 200, encoding);
+  assert.deepEqual(
+    world.stored.map(({ payload }) => payload.toString() === text),
+    [true, true, true],
+  );
+  const bomb = Buffer.alloc(5_000_000);
+  const refused = {
+    gzipBomb: await send("gzip", gzipSync(bomb)),
+    zstdBomb: await send("zstd", zstdCompressSync(bomb)),
+    damaged: await send("gzip", gzipSync(text).subarray(0, 20)),
+    notZstd: await send("zstd", Buffer.from(text)),
+    other: await send("br", Buffer.from(text)),
+  };
+  assert.deepEqual(
+    Object.entries(refused).map(([name, { status, body }]) => [name, status, body.code]),
+    [
+      ["gzipBomb", 413, "body_too_large"],
+      ["zstdBomb", 413, "body_too_large"],
+      ["damaged", 422, "content_encoding_invalid"],
+      ["notZstd", 422, "content_encoding_invalid"],
+      ["other", 415, "content_encoding_unsupported"],
+    ],
+  );
+  assert.equal(world.stored.length, 3);
+});
+
+test("[H10] a batch is many messages in one request; a line that is refused keeps no other from being stored", async () => {
+  await using world = await httpWorld({
+    receive: ({ payload }) => (payload.toString() === "later" ? { is: "unavailable", detail: "The disk is full." } : undefined),
+  });
+  const credentials = await world.device("pump-1");
+  const send = async (...lines: unknown[]) =>
+    await ask(world, { path: "/v1/batch", credentials, body: lines.map((line) => JSON.stringify(line)).join("\n") });
+  const answer = await send(
+    { topic: "telemetry", payload: { t: 21.5 }, seq: 1, boot: "b" },
+    { topic: "nowhere", payload: {} },
+    { topic: "commands/cmd_1/result", base64: Buffer.from("raw").toString("base64") },
+    { topic: "events", payload: {}, seq: 1 },
+    { topic: "events" },
+    { topic: "events", payload: {}, surplus: 1 },
+    "no object",
+  );
+  assert.equal(answer.status, 200);
+  assert.equal(answer.body.stored, 2);
+  assert.deepEqual(
+    (answer.body.refused as { line: number; code: string }[]).map(({ line, code }) => [line, code]),
+    [
+      [2, "device_topic_unknown"],
+      [4, "sequence_invalid"],
+      [5, "batch_line_invalid"],
+      [6, "batch_line_invalid"],
+      [7, "batch_line_invalid"],
+    ],
+  );
+  assert.deepEqual(
+    world.stored.map(({ channel, id, sequence, payload }) => [channel, id, sequence?.seq, payload.toString()]),
+    [
+      ["telemetry", undefined, 1, '{"t":21.5}'],
+      ["command", "cmd_1", undefined, "raw"],
+    ],
+  );
+  assert.equal((await send({ topic: "events", base64: Buffer.from("later").toString("base64") })).status, 503);
+  const many = await send(...Array.from({ length: 1_001 }, () => ({ topic: "events", payload: {} })));
+  assert.deepEqual([many.status, many.body.code], [413, "batch_too_long"]);
+});
+
+test("[H1] of a connection that is not admitted no body is read", async () => {
+  await using world = await httpWorld();
+  const socket = connectTls({ host: "127.0.0.1", port: world.https, ca: world.trust, servername: "localhost" });
+  socket.on("error", () => {});
+  await once(socket, "secureConnect");
+  socket.write("POST /v1/telemetry HTTP/1.1\r\nHost: localhost\r\nContent-Length: 200000\r\n\r\n");
+  const [answer] = await once(socket, "data");
+  assert.match(String(answer), /^HTTP\/1\.1 401 /);
+  await once(socket.resume(), "close");
 });

@@ -7,6 +7,8 @@ import { minutes, seconds } from "@tenfold/base";
 export type Limits = {
   /** The largest MQTT packet, header included, and the largest HTTPS body. Judged by the declared length, before a byte of it is kept. */
   maxPacketBytes: number;
+  /** The largest body of many messages over HTTPS, unpacked. */
+  maxBatchBytes: number;
   /** The largest packet of a connection that has not yet been admitted. */
   firstPacketBytes: number;
   /** From the end of the TLS handshake to an answered CONNECT. */
@@ -71,6 +73,7 @@ export type Limits = {
 
 export const defaultLimits: Limits = {
   maxPacketBytes: 256 * 1024,
+  maxBatchBytes: 1024 * 1024,
   firstPacketBytes: 2 * 1024,
   connectMs: seconds(5),
   unwelcomeMs: seconds(1),

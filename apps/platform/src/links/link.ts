@@ -16,6 +16,8 @@ export type UpMessage = {
   receivedAt: number;
   transport: Transport;
   remoteAddress?: string;
+  /** The same object for all messages of one connection: what a message may refer to that was said before. */
+  connection?: object;
 };
 
 /** `stored` is durable: only then does the device hear an acknowledgement. `unavailable` makes it send again. */

@@ -1,26 +1,43 @@
 import { type DeviceEvent, type DeviceLogs, deviceEvent, deviceLogs, type Heartbeat, heartbeat } from "@tenfold/contracts";
 import type { z } from "zod";
-import { decodeCbor } from "./cbor.ts";
+import { type Cbor, decodeCbor } from "./cbor.ts";
 import { type Refusal, Refused } from "./errors.ts";
 import { resolveFlat } from "./flat.ts";
 import type { Decode, Decoded, UpMessage } from "./message.ts";
 import { limits, type MeasuredPoint } from "./point.ts";
 import { recordsOfCbor, recordsOfJson, resolveSenml } from "./senml.ts";
 import { readSequence, type Sequence } from "./sequence.ts";
+import { beginsSparkplug, resolveSparkplug } from "./sparkplug.ts";
 
 /** SenML in JSON or CBOR, or a flat JSON object, told apart by the first byte (docs/protocol/telemetry.md). */
 export const decodeTelemetry: Decode<MeasuredPoint[]> = (payload, { receivedAt }) =>
   caught<MeasuredPoint[]>(() => {
     const first = firstByte(payload);
     if ((first >= 0x80 && first <= 0x9b) || first === 0x9f) return readPack(recordsOfCbor(decodeCbor(payload)), receivedAt);
+    // A map, of definite or indefinite length: a flat object in CBOR.
+    if ((first >= 0xa0 && first <= 0xbb) || first === 0xbf) return readObject(membersOf(decodeCbor(payload)), receivedAt);
+    if (beginsSparkplug(first)) return { value: resolveSparkplug(payload, receivedAt) };
     if (first !== 0x5b && first !== 0x7b)
-      throw new Refused("format_unknown", "The payload is none of a SenML pack in JSON, one in CBOR, and a JSON object.");
+      throw new Refused(
+        "format_unknown",
+        "The payload is none of a SenML pack or a flat object, in JSON or CBOR, and a Sparkplug B payload.",
+      );
     const json = parseJson(payload);
     if (Array.isArray(json)) return readPack(recordsOfJson(json), receivedAt);
     // JSON that begins with "{" is an object.
-    const members = json as Record<string, unknown>;
-    return { value: resolveFlat(members, receivedAt), ...sequenceIn(members._seq, members._boot) };
+    return readObject(json as Record<string, unknown>, receivedAt);
   });
+
+function readObject(members: Record<string, unknown>, receivedAt: number): Read<MeasuredPoint[]> {
+  return { value: resolveFlat(members, receivedAt), ...sequenceIn(members._seq, members._boot) };
+}
+
+function membersOf(map: Cbor): Record<string, unknown> {
+  if (!(map instanceof Map)) throw new Refused("format_unknown", "The payload is no map.");
+  for (const key of map.keys())
+    if (typeof key !== "string") throw new Refused("metric_invalid", `The key ${key} of a flat object is not a text.`);
+  return Object.fromEntries(map);
+}
 
 function readPack(records: readonly ReadonlyMap<string, unknown>[], receivedAt: number): Read<MeasuredPoint[]> {
   const [first] = records;

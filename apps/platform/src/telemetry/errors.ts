@@ -8,6 +8,8 @@ export const refusals = [
   "format_unknown",
   "json_invalid",
   "cbor_invalid",
+  "protobuf_invalid",
+  "alias_unknown",
   "record_invalid",
   "version_unsupported",
   "metric_invalid",

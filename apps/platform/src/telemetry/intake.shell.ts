@@ -15,6 +15,7 @@ import type { Decode, Decoded, Received, UpMessage } from "./message.ts";
 import { limits } from "./point.ts";
 import type { Sift } from "./sequence.shell.ts";
 import type { Sequence } from "./sequence.ts";
+import { createAliases } from "./sparkplug-aliases.ts";
 
 export type Item<Value> = { message: UpMessage; value: Value };
 
@@ -75,6 +76,7 @@ export function createIntake({ journal, putAside, onRefused, log, metrics, sift,
     ["consumer"],
   );
   const backlog = metrics.gauge("tenfold_intake_backlog_frames", "Messages that are durable and not yet applied.", []);
+  const aliases = createAliases();
   let consumption: Consumption | undefined;
 
   const receive = async (message: UpMessage): Promise<Received> => {
@@ -91,7 +93,8 @@ export function createIntake({ journal, putAside, onRefused, log, metrics, sift,
     return result;
   };
 
-  const judge = async (message: UpMessage): Promise<Received> => {
+  const judge = async (given: UpMessage): Promise<Received> => {
+    const message = aliases.resolve(given);
     const read = examine(message, channels.get(message.channel) ?? []);
     if (read.is === "refused") return read;
     try {

@@ -15,6 +15,8 @@ export type UpMessage = {
   receivedAt: number;
   transport: "mqtt" | "https";
   remoteAddress?: string;
+  /** The same object for all messages of one connection: what a message may refer to that was said before. */
+  connection?: object;
 };
 
 /** `stored` means durable, and only that may be acknowledged. `refused` will never be taken; `unavailable` may be, if sent again. */

@@ -119,6 +119,7 @@ export class Uplink {
       ...(sequence === undefined ? {} : { sequence }),
       receivedAt: endpoint.now(),
       transport: "mqtt",
+      connection: this,
       ...(remoteAddress === undefined ? {} : { remoteAddress }),
     };
   }
