@@ -9,9 +9,11 @@ import { groupCommands } from "./commands/group/index.ts";
 import { identityCommands } from "./commands/identity/index.ts";
 import { kpiCommands } from "./commands/kpi/index.ts";
 import { releaseCommands } from "./commands/release/index.ts";
+import { retentionCommands } from "./commands/retention/index.ts";
 import { rolloutCommands } from "./commands/rollout/index.ts";
 import { serverCommands } from "./commands/server/index.ts";
 import { simCommands } from "./commands/sim/index.ts";
+import { telemetryCommands } from "./commands/telemetry/index.ts";
 
 /** The whole command line: `tenfold <noun> <verb>`, and the few verbs that stand alone. */
 export function createProgram(): Command {
@@ -40,6 +42,8 @@ export function createProgram(): Command {
     rolloutCommands,
     alertCommands,
     kpiCommands,
+    telemetryCommands,
+    retentionCommands,
     simCommands,
     auditCommands,
     accountCommands,
