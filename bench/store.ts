@@ -26,9 +26,9 @@ export async function run(): Promise<BenchResult> {
       bench: "store",
       figures: { ...named("batch6k", small), ...named("batch100k", large), ...size, ...queries },
       aims: {
-        rowsPerSecondAt100k: atLeast(large.rowsPerSecond, 300_000),
+        rowsPerSecondAt100k: atLeast(large.rowsPerSecond, 500_000),
         storeCpuMicrosecondsPerRowAt100k: atMost(large.storeCpuMicrosecondsPerRow, 3),
-        bytesPerPoint: atMost(size.bytesPerPoint, 3.2),
+        bytesPerPoint: atMost(size.bytesPerPoint, 2),
         seriesMilliseconds: atMost(queries.seriesMilliseconds, 100),
       },
     };
