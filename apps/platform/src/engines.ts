@@ -29,8 +29,16 @@ export type Engines = {
   kinds: Record<string, string>;
 };
 
+export type EngineOptions = {
+  config: Config;
+  log: Log;
+  ending: Ending;
+  /** Called when the journal can promise nothing any more: this process must end, so that another one begins from what is on the disk. */
+  onBroken: (because: string) => void;
+};
+
 /** Starts the embedded engines, or connects to those that the configuration names. `ending` stops what was started, in the reverse order. */
-export async function startEngines({ config, log, ending }: { config: Config; log: Log; ending: Ending }): Promise<Engines> {
+export async function startEngines({ config, log, ending, onBroken }: EngineOptions): Promise<Engines> {
   const dataDir = resolve(config.data);
   await mkdir(dataDir, { recursive: true });
   // The embedded database's user must be able to pass through; what is secret below has a mode of its own.
@@ -48,6 +56,7 @@ export async function startEngines({ config, log, ending }: { config: Config; lo
     dir: join(dataDir, "journal"),
     log: log.child({ part: "journal" }),
     limits: { quotaBytes: config["journal.max.bytes"] },
+    onBroken,
   });
   ending.add("journal", stopMs, () => journal.close());
   const blobs = await openBlobs(join(dataDir, "blobs"));

@@ -37,8 +37,10 @@ try {
   for (const [name, value] of Object.entries(platform.endpoints)) console.log(`${name.padEnd(18)} ${value}`);
   log.info("platform.ready", { afterMs: Math.round(performance.now()), version: platform.version });
 
-  const signal = await stopped;
-  log.info("platform.draining", { signal });
+  // After a failed fdatasync a retry would lie: another process begins from what is on the disk.
+  const failed = platform.broken.then((because) => ({ because }));
+  const end = await Promise.race([stopped.then((signal) => ({ signal })), failed]);
+  log.info("platform.draining", end);
   // A part that cannot end in time must not keep the whole from ending.
   const late = setTimeout(() => {
     log.error("platform.drain_too_slow", { afterMs: drainMs });
@@ -47,7 +49,7 @@ try {
   await platform.stop();
   clearTimeout(late);
   log.info("platform.stopped");
-  process.exit(0);
+  process.exit("signal" in end ? 0 : 1);
 } catch (error) {
   console.error(`Tenfold could not start: ${describeError(error)}`);
   if (error instanceof Problem && error.fix !== undefined) console.error(error.fix);

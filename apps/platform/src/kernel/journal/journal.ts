@@ -25,10 +25,16 @@ export type Journal = {
   close(): Promise<void>;
 };
 
-export type JournalOptions = { dir: string; log: Log; limits?: Partial<JournalLimits>; disk?: Disk };
+export type JournalOptions = {
+  dir: string;
+  log: Log;
+  limits?: Partial<JournalLimits>;
+  disk?: Disk /** Called once, when nothing can be promised any more: the process must end. */;
+  onBroken?: (because: string) => void;
+};
 
 /** Opens the journal in `dir`, or begins one there. Rejects with `journal_locked` or `journal_damaged`. */
-export async function openJournal({ dir, log, limits, disk = realDisk }: JournalOptions): Promise<Journal> {
+export async function openJournal({ dir, log, limits, disk = realDisk, onBroken = () => {} }: JournalOptions): Promise<Journal> {
   await mkdir(dir, { recursive: true });
   const unlock = await lockFolder(dir);
   const recovered = await recover(dir, log).catch(async (error: unknown) => {
@@ -43,6 +49,7 @@ export async function openJournal({ dir, log, limits, disk = realDisk }: Journal
     limits: { ...usualLimits, ...limits },
     disk,
     log,
+    onBroken,
     onWritten({ frames }) {
       if (consumer) consumer.wrote(frames);
       else unread += frames;

@@ -60,6 +60,7 @@ export type WriterOptions = {
   disk: Disk;
   log: Log;
   onWritten: (written: Written) => void;
+  onBroken: (because: string) => void;
 };
 
 /**
@@ -70,7 +71,7 @@ export const gatherFor = ({ lastFrames, lastSyncMs, most }: { lastFrames: number
   lastFrames < 4 ? 0 : Math.min(most, Math.max(1, Math.ceil(lastSyncMs)));
 
 /** Group commit: one write and one fdatasync at a time, for all that came meanwhile. */
-export function startWriter({ dir, recovered, limits, disk, log, onWritten }: WriterOptions): Writer {
+export function startWriter({ dir, recovered, limits, disk, log, onWritten, onBroken }: WriterOptions): Writer {
   const { id, sizes } = recovered;
   let file = recovered.active;
   let end = recovered.end;
@@ -147,8 +148,11 @@ export function startWriter({ dir, recovered, limits, disk, log, onWritten }: Wr
   };
 
   const breakDown = (what: string, cause: unknown) => {
-    broken ??= `${what}; the journal takes nothing more until the server starts again.`;
-    log.error("journal.broken", { because: String(cause) });
+    if (broken === undefined) {
+      broken = `${what}; the journal takes nothing more until the server starts again.`;
+      log.error("journal.broken", { because: String(cause) });
+      onBroken(broken);
+    }
     return journalProblems.journal_broken(broken, { cause });
   };
 
