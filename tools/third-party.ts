@@ -15,6 +15,7 @@ const suites: Suite[] = [
   { name: "est", commands: ["openssl", "curl"], load: () => import("./third-party/est.ts") },
   { name: "mosquitto", commands: ["openssl", "curl", "mosquitto_pub"], load: () => import("./third-party/mosquitto.ts") },
   { name: "swupdate", commands: ["openssl", "curl", "cpio", "swupdate"], load: () => import("./third-party/swupdate.ts") },
+  { name: "rauc", commands: ["openssl", "curl", "rauc", "mksquashfs", "dbus-daemon"], load: () => import("./third-party/rauc.ts") },
   { name: "replay", commands: [], load: () => import("./third-party/replay.ts") },
   { name: "console", commands: ["chromium"], load: () => import("./third-party/console.ts") },
 ];
@@ -33,6 +34,7 @@ for (const { name, commands, load } of suites.filter((suite) => wanted.length ==
   const counts = await suite.run(platform);
   total.passed += counts.passed;
   total.failed += counts.failed;
+  total.skipped += counts.skipped ?? 0;
 }
 console.log(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
 process.exit(total.failed === 0 && total.passed > 0 ? 0 : 1);

@@ -9,6 +9,8 @@ const packageOf: Record<string, string> = {
   mosquitto_pub: "mosquitto-clients",
   mosquitto: "mosquitto",
   chromium: "chromium",
+  mksquashfs: "squashfs-tools",
+  "dbus-daemon": "dbus-daemon",
   pki: "strongswan-pki libstrongswan-standard-plugins libstrongswan-extra-plugins",
   strace: "strace",
   faketime: "faketime",

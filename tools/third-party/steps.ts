@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 
-export type Counts = { passed: number; failed: number };
+export type Counts = { passed: number; failed: number; skipped?: number };
 export type Steps = Counts & { step(sentence: string, examine: () => Promise<void>): Promise<void> };
 
 /** Examines one fact after another and counts them; a failure is told and does not hide those after it. */

@@ -1,13 +1,11 @@
 /** SWUpdate's daemon (suricatta) from Debian, unchanged: it fetches, installs, reports, is cancelled, and fails; only what it runs afterwards is success. */
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
-import { createWriteStream } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { RunningPlatform } from "../running-platform.ts";
+import { type Daemon, startDaemon } from "./daemon.ts";
 import { type Deployment, deploymentOf, makeImageKey, makeSwu, releaseFile, releaseKey, startRollout } from "./ddi.ts";
-import { attempt, enrollByCode, type ShellDevice, sh } from "./shell-device.ts";
+import { enrollByCode, type ShellDevice, sh } from "./shell-device.ts";
 import { type Counts, eventually, same, steps } from "./steps.ts";
 
 /** Polls as often as it can be told to, so that the suite takes seconds. */
@@ -133,13 +131,11 @@ async function shown(platform: RunningPlatform, { id }: ShellDevice): Promise<{ 
 type Board = { platform: RunningPlatform; device: ShellDevice; ca: string };
 /** `confirm` is what a real boot loader's environment would have kept over the restart: 2 the new image runs, 3 it does not. */
 type Boot = { version: string; boot?: string; confirm?: "2" | "3"; maxSpeed?: string };
-type Daemon = AsyncDisposable & { log(): Promise<string> };
 
 /** Runs the daemon as after a boot into `version`: this is what `identify` stands for in a real image. */
 async function startSwupdate({ platform, device, ca }: Board, { version, boot, confirm, maxSpeed }: Boot): Promise<Daemon> {
   const dir = await mkdtemp(join(platform.dir, "swupdate-"));
   const config = join(dir, "swupdate.cfg");
-  const logFile = join(dir, "log");
   await writeFile(
     config,
     `globals : { verbose = true; loglevel = 5; public-key-file = "${ca}"; };
@@ -149,31 +145,14 @@ identify : ( { name = "firmware_version"; value = "${version}"; }${boot ? `, { n
   const suricatta = ["-t", "default", "-u", platform.deviceUrl, "-i", device.id, "-p", "1", "-r", "2", "-w", "1", "-m", "1"];
   if (confirm) suricatta.push("-c", confirm);
   if (maxSpeed) suricatta.push("-n", maxSpeed);
-  const child = spawn("swupdate", ["-f", config, "-H", "board:1.0", "-p", "true", "-u", suricatta.join(" ")], {
-    env: { ...process.env, TMPDIR: dir },
-    stdio: ["ignore", "pipe", "pipe"],
-    detached: true,
-  });
-  const file = createWriteStream(logFile);
-  child.stdout.pipe(file, { end: false });
-  child.stderr.pipe(file, { end: false });
-  return {
-    log: () => readFile(logFile, "utf8"),
-    async [Symbol.asyncDispose]() {
-      await endGroup(child);
-      if (process.env.TENFOLD_TEST_KEEP) await attempt("cp", logFile, process.env.TENFOLD_TEST_KEEP);
+  return startDaemon({
+    command: "swupdate",
+    args: ["-f", config, "-H", "board:1.0", "-p", "true", "-u", suricatta.join(" ")],
+    env: { TMPDIR: dir },
+    logFile: join(dir, "log"),
+    after: async () => {
       await rm(dir, { recursive: true, force: true });
       await sh("rm", "-f", "/tmp/sockinstctrl", "/tmp/swupdateprog");
     },
-  };
-}
-
-/** The daemon runs as several processes; all of them stand in a group of their own. */
-async function endGroup(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
-  const group = -child.pid;
-  process.kill(group, "SIGTERM");
-  const late = setTimeout(() => process.kill(group, "SIGKILL"), 5_000);
-  await once(child, "exit");
-  clearTimeout(late);
+  });
 }
