@@ -20,7 +20,7 @@ if (wanted.length === 0) {
 }
 
 const total = { injected: 0, acknowledged: 0, lost: 0, doubled: 0, broken: 0, skipped: 0 };
-const longestMs = 120_000;
+const longestMs = 180_000;
 for (const fault of wanted) {
   const absent = missing(fault.needs);
   if (absent.length > 0) {

@@ -49,7 +49,7 @@ async function stepWhileRunning(stage: Stage, { platform, file }: { platform: Pl
   for (const offset of ["+3600", "+0"]) {
     writeFileSync(file, `${offset}\n`);
     stage.holds(`messages are acknowledged after a step to ${offset} s`, await load.more(300, 10_000));
-    await wait(6_000);
+    await wait(4_000);
     const { items } = await platform.client.call(api.listAlerts, { query: {} });
     stage.holds("no alert blames devices for a step", items.length === 0, items.map(({ title }) => title).join("; "));
     const devices = await platform.client.call(api.listDevices, { query: {} });
