@@ -8,6 +8,7 @@ export const cliProblems = defineProblems({
   rollout_halted: 409,
   not_confirmed: 409,
   program_failed: 500,
+  command_not_done: 500,
   not_verified: 403,
 });
 

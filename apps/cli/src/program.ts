@@ -3,6 +3,7 @@ import { accountCommands } from "./commands/account/index.ts";
 import { alertCommands } from "./commands/alert/index.ts";
 import { artifactCommands } from "./commands/artifact/index.ts";
 import { auditCommands } from "./commands/audit/index.ts";
+import { commandCommands } from "./commands/command/index.ts";
 import { deviceCommands } from "./commands/device/index.ts";
 import { enrollCommands } from "./commands/enroll/index.ts";
 import { groupCommands } from "./commands/group/index.ts";
@@ -13,6 +14,7 @@ import { retentionCommands } from "./commands/retention/index.ts";
 import { rolloutCommands } from "./commands/rollout/index.ts";
 import { serverCommands } from "./commands/server/index.ts";
 import { simCommands } from "./commands/sim/index.ts";
+import { stateCommands } from "./commands/state/index.ts";
 import { telemetryCommands } from "./commands/telemetry/index.ts";
 
 /** The whole command line: `tenfold <noun> <verb>`, and the few verbs that stand alone. */
@@ -34,6 +36,8 @@ export function createProgram(): Command {
   serverCommands(program);
   for (const add of [
     deviceCommands,
+    commandCommands,
+    stateCommands,
     enrollCommands,
     identityCommands,
     groupCommands,

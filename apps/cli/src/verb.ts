@@ -2,9 +2,9 @@ import { type Command, Option } from "commander";
 import { createSession, type GlobalOptions, type Session } from "./context.ts";
 import { exitCodeOf, explainFailure } from "./exit.ts";
 
-export type Flags = Record<string, string | boolean | undefined>;
-/** What a command was given: its words in order (a list word comes joined by spaces), and its own flags. */
-export type Given = { words: string[]; flags: Flags };
+export type Flags = Record<string, string | boolean | string[] | undefined>;
+/** What a command was given: its words in order (a list word comes joined by spaces, and in `rest` one by one), and its own flags. */
+export type Given = { words: string[]; flags: Flags; rest: string[] };
 
 export type Verb = {
   /** As commander writes it: `show <id>`, `list [filter...]`. */
@@ -28,7 +28,8 @@ export function addVerb(noun: Command, { usage, summary, flags = [], example, ru
     const words = given
       .slice(0, -2)
       .flatMap((word) => (Array.isArray(word) ? [word.join(" ")] : word === undefined ? [] : [String(word)]));
-    await attempt(async () => run(createSession(command.optsWithGlobals<GlobalOptions>()), { words, flags: own }));
+    const rest = given.slice(0, -2).flatMap((word) => (Array.isArray(word) ? word.map(String) : []));
+    await attempt(async () => run(createSession(command.optsWithGlobals<GlobalOptions>()), { words, flags: own, rest }));
   });
 }
 
@@ -43,6 +44,12 @@ async function attempt(work: () => Promise<void>): Promise<void> {
 
 /** A flag's text, or undefined where it was not given. */
 export const text = (flags: Flags, name: string): string | undefined => (typeof flags[name] === "string" ? flags[name] : undefined);
+
+/** The texts of a flag that may be given several times. */
+export const texts = (flags: Flags, name: string): string[] => {
+  const given = flags[name];
+  return Array.isArray(given) ? given : [];
+};
 
 /** The word at a place; commander has made sure that required ones are there. */
 export const word = (given: Given, index: number): string => given.words[index] ?? "";

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { deviceRun } from "../command/run.ts";
 import { deviceLifecycle } from "./lifecycle.ts";
 import { deviceList } from "./list.ts";
 import { deviceLogs } from "./logs.ts";
@@ -8,5 +9,5 @@ import { deviceWatch } from "./watch.ts";
 
 export function deviceCommands(program: Command): void {
   const device = program.command("device").description("The devices of the fleet");
-  for (const add of [deviceList, deviceShow, deviceTag, deviceLogs, deviceWatch, deviceLifecycle]) add(device);
+  for (const add of [deviceList, deviceShow, deviceTag, deviceRun, deviceLogs, deviceWatch, deviceLifecycle]) add(device);
 }
