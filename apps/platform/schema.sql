@@ -200,6 +200,7 @@ create table enrollment.attempt (
   fix text,
   remote_address text,
   fingerprint text,
+  sealed boolean not null default false,
   constraint attempt_pkey PRIMARY KEY (id),
   constraint attempt_method_check CHECK ((method = ANY (ARRAY['idevid'::text, 'one_time_code'::text, 'ldevid'::text, 'none'::text]))),
   constraint attempt_operation_check CHECK ((operation = ANY (ARRAY['simpleenroll'::text, 'simplereenroll'::text, 'connect'::text]))),
@@ -312,6 +313,15 @@ create table identity.device_trust (
   roots text[] not null,
   at timestamp with time zone not null,
   constraint device_trust_pkey PRIMARY KEY (device)
+);
+create table identity.log_seal (
+  fleet text not null,
+  seq bigint not null,
+  attempt text not null,
+  entry_hash text not null,
+  hash text not null,
+  constraint log_seal_pkey PRIMARY KEY (fleet, seq),
+  constraint log_seal_attempt_key UNIQUE (attempt)
 );
 create table identity.rotation (
   id text not null,
@@ -776,6 +786,7 @@ CREATE INDEX command_pending ON commands.command USING btree (fleet, device, id)
 CREATE INDEX desired_due ON commands.desired USING btree (look_at) WHERE (look_at IS NOT NULL);
 CREATE INDEX attempt_fleet_id_idx ON enrollment.attempt USING btree (fleet, id DESC);
 CREATE INDEX attempt_fleet_serial_id_idx ON enrollment.attempt USING btree (fleet, serial, id DESC);
+CREATE INDEX attempt_unsealed ON enrollment.attempt USING btree (fleet, id) WHERE (NOT sealed);
 CREATE INDEX certificate_fleet_device_id_idx ON enrollment.certificate USING btree (fleet, device, id DESC);
 CREATE INDEX certificate_fleet_id_idx ON enrollment.certificate USING btree (fleet, id DESC);
 CREATE INDEX certificate_identity_request_hash_idx ON enrollment.certificate USING btree (identity, request_hash);

@@ -40,6 +40,15 @@ export { type CertificateWish, type Issuer, issueCertificate, keyIdentifier, ran
 export { type PublicKey, publicKeyOf, type Signer, signerOf } from "./keys.ts";
 export { fileKeyStore, type KeyStore } from "./keystore.ts";
 export {
+  entryHashOf,
+  type LogHead,
+  type LogVerdict,
+  logStart,
+  type SealedEntry,
+  sealEntry,
+  verifyLog,
+} from "./log-chain.ts";
+export {
   attributeOf,
   commonNameOf,
   formatName,

@@ -45,3 +45,15 @@ create table identity.clone_evidence (
   detail jsonb not null
 );
 create index clone_evidence_device on identity.clone_evidence (fleet, device, id desc);
+
+-- The attempt log, sealed: each entry's hash, chained in each fleet. An entry that was forgotten after its time leaves its hash here.
+create table identity.log_seal (
+  fleet      text not null,
+  seq        bigint not null,
+  attempt    text not null unique,
+  entry_hash text not null,
+  hash       text not null,
+  primary key (fleet, seq)
+);
+alter table enrollment.attempt add column sealed boolean not null default false;
+create index attempt_unsealed on enrollment.attempt (fleet, id) where not sealed;

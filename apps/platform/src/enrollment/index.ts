@@ -18,6 +18,7 @@ import { createRateLimit } from "./rate.ts";
 import { createRevocations, type Revocations } from "./revoke.shell.ts";
 import { createRotations, type Rotations } from "./rotation.shell.ts";
 import { routes } from "./routes.ts";
+import { sealLog } from "./sealed-log.shell.ts";
 import { prune } from "./store.ts";
 
 export type Enrollment = Revocations &
@@ -127,7 +128,8 @@ export async function createEnrollment(deps: EnrollmentDeps): Promise<Enrollment
           await prune(db, { now: clock.now(), keepMs: keepRefusals, pendingMs: keepPending });
         },
       });
-      loops = [rotating, keeping];
+      const sealing = startLoop({ name: "enrollment-log", everyMs: seconds(10), log, run: async () => void (await sealLog(db)) });
+      loops = [rotating, keeping, sealing];
     },
     async stop() {
       leave();

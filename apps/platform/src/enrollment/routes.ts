@@ -5,6 +5,7 @@ import { shownState } from "./lifecycle.ts";
 import type { Operating } from "./operate.shell.ts";
 import type { Revocations } from "./revoke.shell.ts";
 import type { Rotations } from "./rotation.shell.ts";
+import { readSealedLog, sealLog } from "./sealed-log.shell.ts";
 import { listAnchors, listAttempts, listPending } from "./store.ts";
 
 export type RouteDeps = { db: Database; clock: Clock; operating: Operating; revocations: Revocations; rotations: Rotations };
@@ -39,14 +40,19 @@ function serveAnchors(app: Http, { db, operating }: RouteDeps): void {
 
 function serveApprovals(app: Http, { db, operating }: RouteDeps): void {
   serve(app, api.listEnrollmentAttempts, async ({ scope, query }) => {
-    const { limit, cursor, serial, verdict } = query;
+    const { limit, cursor, serial, verdict, because } = query;
     const items = await listAttempts(db, scope, {
       limit: limit + 1,
       ...(cursor ? { before: cursor } : {}),
       ...(serial ? { serial } : {}),
       ...(verdict ? { verdict } : {}),
+      ...(because ? { because } : {}),
     });
     return pageOf(items, limit);
+  });
+  serve(app, api.exportEnrollmentLog, async ({ scope, query }) => {
+    await sealLog(db);
+    return { items: await readSealedLog(db, scope, query) };
   });
   serve(app, api.listPendingEnrollments, async ({ scope }) => ({ items: await listPending(db, scope) }));
   serve(app, api.approveEnrollment, async ({ scope, params, actor }) =>

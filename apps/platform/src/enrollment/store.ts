@@ -234,13 +234,13 @@ type AttemptRow = Omit<EnrollmentAttempt, "at" | "remoteAddress"> & { at: Date; 
 export async function listAttempts(
   db: Queryable,
   scope: Scope,
-  page: { serial?: string; verdict?: string; before?: string; limit: number },
+  page: { serial?: string; verdict?: string; because?: string; before?: string; limit: number },
 ): Promise<EnrollmentAttempt[]> {
-  const [serial, verdict, before] = [page.serial ?? null, page.verdict ?? null, page.before ?? null];
+  const [serial, verdict, before, because] = [page.serial ?? null, page.verdict ?? null, page.before ?? null, page.because ?? null];
   const { rows } = await sql<AttemptRow>`
     select id, at, count, serial, device, operation, method, verdict, step, because, reason, fix, remote_address, fingerprint from enrollment.attempt
     where fleet = ${scope.fleet} and (${serial}::text is null or serial = ${serial}) and (${verdict}::text is null or verdict = ${verdict})
-      and (${before}::text is null or id < ${before})
+      and (${before}::text is null or id < ${before}) and (${because}::text is null or because = ${because})
     order by id desc limit ${page.limit}`.execute(db);
   return rows.map(({ at, remote_address, ...row }) =>
     enrollmentAttempt.parse(withoutNulls({ ...row, at: at.toISOString(), remoteAddress: remote_address })),
@@ -255,7 +255,7 @@ export async function prune(
   db: Queryable,
   { now, keepMs, pendingMs }: { now: number; keepMs: number; pendingMs: number },
 ): Promise<void> {
-  await sql`delete from enrollment.attempt where verdict <> 'issued' and at < ${new Date(now - keepMs)}`.execute(db);
+  await sql`delete from enrollment.attempt where verdict <> 'issued' and sealed and at < ${new Date(now - keepMs)}`.execute(db);
   await sql`delete from enrollment.pending where state = 'waiting' and last_seen_at < ${new Date(now - pendingMs)}`.execute(db);
   await sql`delete from enrollment.one_time_code where expires_at < ${new Date(now - keepMs)}`.execute(db);
 }

@@ -40,6 +40,14 @@ export const enrollmentAttempt = z.object({
 });
 export type EnrollmentAttempt = z.infer<typeof enrollmentAttempt>;
 
+/** An entry of the attempt log with its place in the hash chain. `entry` is absent when it was forgotten after its time. */
+export const sealedEntry = z.object({
+  seq: z.int(),
+  entryHash: z.string(),
+  hash: z.string(),
+  entry: z.record(z.string(), z.string()).optional(),
+});
+
 export const pendingEnrollment = z.object({
   id: z.string(),
   serial: z.string(),
@@ -203,8 +211,24 @@ export const enrollmentOperations = {
     path: "/enrollments",
     summary: "The attempt log, newest first.",
     permission: "enrollment.read",
-    query: pageQuery.extend({ serial: z.string().optional(), verdict: z.enum(["issued", "pending", "refused"]).optional() }),
+    query: pageQuery.extend({
+      serial: z.string().optional(),
+      verdict: z.enum(["issued", "pending", "refused"]).optional(),
+      because: z.string().max(64).optional(),
+    }),
     response: pageOf(enrollmentAttempt),
+  }),
+  exportEnrollmentLog: operation({
+    name: "exportEnrollmentLog",
+    method: "GET",
+    path: "/enrollments/log",
+    summary: "The sealed attempt log, oldest first, after an entry's number. `tenfold enroll verify` checks it without the server.",
+    permission: "enrollment.read",
+    query: z.object({
+      after: z.coerce.number().int().min(0).default(0),
+      limit: z.coerce.number().int().min(1).max(5_000).default(1_000),
+    }),
+    response: z.object({ items: z.array(sealedEntry) }),
   }),
   listPendingEnrollments: operation({
     name: "listPendingEnrollments",

@@ -2,6 +2,9 @@ import { api } from "@tenfold/contracts";
 import type { Command } from "commander";
 import { ago } from "../../output.ts";
 import { addVerb, text, word } from "../../verb.ts";
+import { exportLog } from "./log.ts";
+
+const verdicts = ["issued", "pending", "refused"] as const;
 
 /** `enroll pending|approve|reject|log`: who wants in, and what came of it. */
 export function enrollApprovals(enroll: Command): void {
@@ -42,10 +45,23 @@ export function enrollApprovals(enroll: Command): void {
   addVerb(enroll, {
     usage: "log [serial]",
     summary: "The attempt log: which check decided, why, and what to do",
-    flags: [["--limit <n>", "at most this many", "50"]],
+    flags: [
+      ["--limit <n>", "at most this many", "50"],
+      ["--verdict <verdict>", "issued, pending or refused"],
+      ["--because <code>", "such as issuer_unknown"],
+      ["--export", "all of it, sealed, one JSON object a line; `enroll verify` checks it"],
+    ],
+    example: "enroll log --export > log.jsonl",
     async run(session, { words: [serial], flags }) {
+      if (flags.export === true) return exportLog(session);
+      const [verdict, because] = [verdicts.find((one) => one === flags.verdict), text(flags, "because")];
       const { items } = await (await session.client()).call(api.listEnrollmentAttempts, {
-        query: { limit: Number(flags.limit), ...(serial ? { serial } : {}) },
+        query: {
+          limit: Number(flags.limit),
+          ...(serial ? { serial } : {}),
+          ...(verdict ? { verdict } : {}),
+          ...(because ? { because } : {}),
+        },
       });
       session.out.list(items, (one) => ({
         when: ago(one.at),

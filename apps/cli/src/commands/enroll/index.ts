@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { enrollApprovals } from "./approvals.ts";
+import { enrollLog } from "./log.ts";
 import { enrollTrust } from "./trust.ts";
 
 export function enrollCommands(program: Command): void {
@@ -8,4 +9,5 @@ export function enrollCommands(program: Command): void {
     .description("How devices come in: trust anchors, manifests, codes, approvals, attempt log");
   enrollTrust(enroll);
   enrollApprovals(enroll);
+  enrollLog(enroll);
 }
