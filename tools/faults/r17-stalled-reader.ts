@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
 import { connect } from "node:tls";
 import { generate } from "mqtt-packet";
-import { familyOf, memoryOf } from "../../bench/processes.ts";
+import { memoryOf } from "../../bench/processes.ts";
 import type { Fault, Stage } from "./fault.ts";
 import type { Platform } from "./platform.ts";
 
@@ -20,23 +20,25 @@ export const fault: Fault = {
     const platform = await stage.start({ env: { TENFOLD_DEVICE_MESSAGES_PER_SECOND: "100", TENFOLD_DEVICE_BURST: "1000" } });
     const load = stage.load({ devices: stage.devices().slice(1), perSecond: 60 });
     await load.more(500, 20_000);
-    load.latencies();
-    await wait(3_000);
-    const before = percentile(load.latencies(), 0.99);
-    const memory = await memoryOf(await familyOf(platform.pid));
+    const p99 = async () => {
+      load.latencies();
+      await wait(3_000);
+      return percentile(load.latencies(), 0.99);
+    };
+    const before = await p99();
+    const memory = await memoryOf([platform.pid]);
     const stalled = await stall(stage, platform);
-    await wait(5_000);
-    const during = percentile(load.latencies(), 0.99);
-    const grown = ((await memoryOf(await familyOf(platform.pid))) - memory) / megabyte;
+    const during = await p99();
+    const grown = ((await memoryOf([platform.pid])) - memory) / megabyte;
     stalled.destroy();
-    stage.note(
-      `p99 of the others ${before.toFixed(1)} ms before, ${during.toFixed(1)} ms during; memory ${grown.toFixed(1)} MB more`,
-    );
+    const after = await p99();
+    const figures = [before, during, after].map((ms) => ms.toFixed(1)).join(" / ");
+    stage.note(`p99 of the others before / during / after: ${figures} ms; the platform's process has ${grown.toFixed(1)} MB more`);
     // Beside other work on the same machine the absolute figure says little: the benchmark holds it to 50 ms.
     stage.holds(
-      "the others' p99 stays below 100 ms or three times what it was",
-      during < Math.max(100, 3 * before),
-      `${during} ms`,
+      "the others' p99 stays below 100 ms or three times what it is without",
+      during < Math.max(100, 3 * Math.max(before, after)),
+      `${figures} ms`,
     );
     stage.holds("memory grows by less than 60 MB", grown < 60, `${grown.toFixed(1)} MB`);
     return { injected: 1 };
@@ -66,6 +68,8 @@ async function stall(stage: Stage, platform: Platform) {
     socket.write(generate({ cmd: "publish", topic, payload, qos: 1, messageId: (i % 65_535) + 1, dup: false, retain: false }));
     // Each of these is answered, and the answer is never read.
     socket.write(generate({ cmd: "pingreq" }));
+    // The other devices live in this process too: what is measured must not be our own loop.
+    if (i % 100 === 99) await wait(1);
   }
   return socket;
 }
