@@ -22,7 +22,7 @@ export type LoadOptions = {
 
 export type Load = {
   metric: string;
-  /** The acknowledged numbers of each device. A message that was not acknowledged is never sent again: its number is simply missing or stored. */
+  /** The acknowledged numbers of each device. What was not acknowledged when a connection ended is sent again on the next, under its number. */
   acknowledged: ReadonlyMap<string, ReadonlySet<number>>;
   count(): number;
   /** Resolves when so many more were acknowledged; false after `withinMs`. */
@@ -91,7 +91,7 @@ type Sending = Required<Omit<LoadOptions, "leaseS" | "port" | "devices">> &
   };
 
 async function keepSending(device: EnrolledDevice, sending: Sending): Promise<void> {
-  const sequence = { next: 1 };
+  const sequence: Sequence = { next: 1, unanswered: [] };
   while (!sending.stopping.aborted) {
     try {
       const socket = await open(device, sending);
@@ -132,7 +132,8 @@ async function open(device: EnrolledDevice, { port, ca }: Target): Promise<TLSSo
   return socket;
 }
 
-type Conversation = { device: EnrolledDevice; sending: Sending; sequence: { next: number } };
+type Sequence = { next: number /** Sent on a connection that ended before the acknowledgement. */; unanswered: number[] };
+type Conversation = { device: EnrolledDevice; sending: Sending; sequence: Sequence };
 
 /** Sends at the pace and reads acknowledgements until the connection ends, nothing is answered for too long, or all is to stop. */
 function converse(socket: TLSSocket, { device, sending, sequence }: Conversation): Promise<void> {
@@ -167,8 +168,9 @@ function converse(socket: TLSSocket, { device, sending, sequence }: Conversation
   const pump = () => {
     const due = ((performance.now() - began) / 1_000) * sending.perSecond;
     while (inFlight.size < sending.window && sent < due && !sending.stopping.aborted) {
-      const seq = sequence.next++;
-      publish("telemetry", JSON.stringify({ ts: sending.epoch + seq, [sending.metric]: seq }), seq);
+      const seq = sequence.unanswered.shift() ?? sequence.next++;
+      const count = { _seq: seq, _boot: sending.metric };
+      publish("telemetry", JSON.stringify({ ts: sending.epoch + seq, [sending.metric]: seq, ...count }), seq);
       sent += 1;
     }
   };
@@ -208,6 +210,7 @@ function converse(socket: TLSSocket, { device, sending, sequence }: Conversation
     socket.on("close", () => {
       clearInterval(timer);
       clearInterval(beating);
+      sequence.unanswered.push(...[...inFlight.values()].flatMap(({ seq }) => (seq > 0 ? [seq] : [])));
       sending.stopping.removeEventListener("abort", giveUp);
       if (!sending.stopping.aborted) sending.ended("closed by the platform or the way there");
       resolve();

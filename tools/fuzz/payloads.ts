@@ -29,6 +29,9 @@ const packs = [
   "81a3006174021815061a6955b900",
   "9fa200617402fb4034000000000000ff",
   "82a2006162 04f5a300617308426162 0639012b",
+  // A flat object in CBOR, and a payload of Sparkplug B.
+  "a26174f94d0061686377 6574",
+  "0880d0eab6b733120e0a0161200a6900000000008035401800",
 ].map((hex) => Buffer.from(hex.replaceAll(" ", ""), "hex"));
 
 const heartbeats = [
