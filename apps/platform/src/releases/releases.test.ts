@@ -21,7 +21,9 @@ async function releasesWorld() {
   const database = await testDatabase();
   const folder = await mkdtemp(join(tmpdir(), "tenfold-releases-"));
   const { db } = database;
-  const clock = { now: () => Date.UTC(2026, 3, 1) };
+  // Moves on by a millisecond at each look, so that what was made later sorts as newer.
+  let at = Date.UTC(2026, 3, 1);
+  const clock = { now: () => at++ };
   const access = createAccess({ db, clock, log: silentLog });
   const releases = createReleases({
     db,
