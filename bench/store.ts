@@ -4,7 +4,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { seededRandom } from "@tenfold/base";
 import { type ChdbStore, migrateStore, openChdbStore, silentLog } from "../apps/platform/src/kernel/index.ts";
-import { allPoints, insertPoints, metricsOf, type PointRow, rawDrawing, thinnedPoints } from "../apps/platform/src/telemetry/store.ts";
+import {
+  allPoints,
+  insertPoints,
+  metricsOf,
+  type PointRow,
+  rawDrawing,
+  thinnedPoints,
+} from "../apps/platform/src/telemetry/store.ts";
 import { atLeast, atMost, type BenchResult } from "./result.ts";
 
 const devices = 1_000;
@@ -119,7 +126,9 @@ async function chartTimes(store: ChdbStore) {
   };
   return {
     seriesMilliseconds: await timed(() => allPoints(store, fleet, query)),
-    thinnedSeriesMilliseconds: await timed(() => thinnedPoints(store, rawDrawing(fleet, query, 190), { buckets: 50, texts: false })),
+    thinnedSeriesMilliseconds: await timed(() =>
+      thinnedPoints(store, rawDrawing(fleet, query, 190), { buckets: 50, texts: false }),
+    ),
     deviceMetricsMilliseconds: await timed(() => metricsOf(store, fleet, "device-500")),
   };
 }
