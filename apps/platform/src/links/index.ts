@@ -25,6 +25,7 @@ import { MqttWire } from "./mqtt/wire.shell.ts";
 import { createReports } from "./reports.ts";
 import { ownTopics, type TopicRule } from "./topics.ts";
 import { Verdicts } from "./verdicts.ts";
+import { acceptWebSockets } from "./websocket.shell.ts";
 
 export type { Limits } from "./limits.ts";
 export type { Admission, Identity, Received, Transport, UpMessage } from "./link.ts";
@@ -64,7 +65,7 @@ export type Links = {
   listenMqtt(options: ListenOptions): Promise<{ port: number }>;
   /** Shows another certificate on every MQTT endpoint from now on. */
   present(tls: ListenOptions["tls"]): void;
-  /** Registers the devices' HTTPS paths. */
+  /** Registers the devices' HTTPS paths, and MQTT over WebSocket beside them. */
   deviceRoutes(app: DeviceHttp): void;
   /** Sends a document to a device that is connected and subscribed; false where it is not. It will ask again when it connects. */
   send(device: string, message: { topic: DownTopic; payload: string }): boolean;
@@ -152,7 +153,10 @@ export function createLinks(parts: LinksParts): Links {
     present(tls) {
       for (const listener of listeners) listener.present(tls);
     },
-    deviceRoutes: (app) => deviceRoutes(app, { endpoint, links: http }),
+    deviceRoutes(app) {
+      deviceRoutes(app, { endpoint, links: http });
+      acceptWebSockets(app, limits, (stream, socket) => serve(stream, judgeSocket(socket, judges), socket.remoteAddress));
+    },
     send: (device, { topic, payload }) =>
       directory.of(device).some((link) => link.offer(endpoint.topics.address(device, topic), payload)),
     disconnect: (device, because) => end(device, farewells.barred(because, `The platform ended this connection: ${because}.`)),
