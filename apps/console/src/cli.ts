@@ -8,6 +8,9 @@ export const cli = {
   enrollCode: (serial: string): string => tenfold("enroll code", shellWord(serial)),
   devices: (filter: string): string => tenfold("device list", ...(filter === "" ? [] : [shellWord(filter)])),
   device: (id: string): string => tenfold("device show", shellWord(id)),
+  runCommand: (id: string, name: string): string => tenfold("device run", shellWord(id), shellWord(name), "--reason '…' --wait"),
+  cancelCommand: (id: string): string => tenfold("command cancel", shellWord(id), "--reason '…'"),
+  setState: (id: string): string => tenfold("state set", shellWord(id), "name=value --reason '…'"),
   deviceLogs: (id: string): string => tenfold("device logs", shellWord(id)),
   changeDevice: (verb: "suspend" | "resume" | "quarantine" | "retire", id: string): string =>
     tenfold("device", verb, shellWord(id), "--reason '…'"),

@@ -1,6 +1,6 @@
 /** Every URL of the console. Pages are named like the platform's modules; nothing else writes a path by hand. */
 
-export const deviceTabs = ["timeline", "telemetry", "updates", "identity", "connect", "logs"] as const;
+export const deviceTabs = ["timeline", "telemetry", "commands", "updates", "identity", "connect", "logs"] as const;
 export type DeviceTab = (typeof deviceTabs)[number];
 
 type Search = Record<string, string | undefined>;

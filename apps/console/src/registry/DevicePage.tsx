@@ -2,6 +2,7 @@ import { Tabs } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { api, type Device } from "@tenfold/contracts";
 import { cli } from "../cli.ts";
+import { DeviceCommands } from "../commands/DeviceCommands.tsx";
 import { DeviceIdentity } from "../enrollment/DeviceIdentity.tsx";
 import { localTimes, sentence } from "../format.ts";
 import { DeviceConnect } from "../links/DeviceConnect.tsx";
@@ -117,6 +118,8 @@ function Panel({ tab, device }: { tab: (typeof deviceTabs)[number]; device: Devi
       return <DeviceTimeline id={device.id} />;
     case "telemetry":
       return <DeviceTelemetry id={device.id} />;
+    case "commands":
+      return <DeviceCommands id={device.id} />;
     case "updates":
       return <DeviceUpdates id={device.id} />;
     case "identity":
