@@ -132,3 +132,14 @@ describe("SUBSCRIBE and the others", () => {
 test("a remaining length of five bytes is refused", () => {
   assert.equal(gate("308080808001", 5), malformed);
 });
+
+test("a user property is a name and a value in every packet that may have one, whether it is kept or not", () => {
+  const forms: Record<string, [good: string, bad: string]> = {
+    PUBACK: ["400b 0007 00 07 26 0001 61 0001 62", "4008 0007 00 04 26 0001 61"],
+    UNSUBSCRIBE: ["a20d 0007 07 26 0001 61 0001 62 0001 78", "a20a 0007 04 26 0001 61 0001 78"],
+  };
+  for (const [name, [good, bad]] of Object.entries(forms)) {
+    assert.equal(typeof gate(good, 5), "object", name);
+    assert.equal(gate(bad, 5), malformed, name);
+  }
+});

@@ -106,8 +106,8 @@ export function readProperties(fields: Fields, allowed: ReadonlySet<number>, pai
     const kind = kinds.get(id);
     if (kind === undefined || !allowed.has(id)) throw protocolError(`Property 0x${id.toString(16)} is not allowed in this packet.`);
     if (kind === "pair") {
-      const name = part.text();
-      pairs?.set(name, part.text());
+      const [name, text] = [part.text(), part.text()];
+      pairs?.set(name, text);
       continue;
     }
     if (read.has(id)) throw protocolError(`Property 0x${id.toString(16)} stands twice.`);
