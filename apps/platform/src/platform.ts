@@ -2,21 +2,15 @@ import { readFileSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import { type AddressInfo, isIPv6 } from "node:net";
 import { hostname } from "node:os";
-import type { Json, Scope } from "@tenfold/base";
-import {
-  api,
-  type CommandResult,
-  type DeploymentReport,
-  deploymentReport,
-  type Heartbeat,
-  type TimelineEntry,
-} from "@tenfold/contracts";
+import type { Scope } from "@tenfold/base";
+import { api } from "@tenfold/contracts";
 import type { FastifyRequest } from "fastify";
 import { sql } from "kysely";
 import { accessRoutes, createAccess } from "./access/index.ts";
-import { createCommands, type Delivery, readCommandResult } from "./commands/index.ts";
+import { createCommands, type Delivery } from "./commands/index.ts";
 import type { Config } from "./config.ts";
 import { serveConsole } from "./console.ts";
+import { consumeMessages } from "./consumers.ts";
 import { createEnding, type Ending } from "./ending.ts";
 import { announceEndpoints, type Endpoints, listening } from "./endpoints.ts";
 import { startEngines } from "./engines.ts";
@@ -41,20 +35,11 @@ import {
 import { createKpi } from "./kpi/index.ts";
 import { createLinks } from "./links/index.ts";
 import { createMonitoring, monitoringRoutes } from "./monitoring/index.ts";
-import { type Contact, createRegistry, type Refusal, readReportedPatch, registryRoutes } from "./registry/index.ts";
+import { type Contact, createRegistry, type Refusal, registryRoutes } from "./registry/index.ts";
 import { createReleases } from "./releases/index.ts";
 import { createDdi, createRollouts } from "./rollouts/index.ts";
-import {
-  bySchema,
-  createIntake,
-  createTelemetry,
-  decodeHeartbeat,
-  keepDeadLetters,
-  type RefusalNote,
-  siftBy,
-  type Telemetry,
-  telemetryRoutes,
-} from "./telemetry/index.ts";
+import { createIntake, createTelemetry, keepDeadLetters, type RefusalNote, siftBy, telemetryRoutes } from "./telemetry/index.ts";
+import { eventsTimeline } from "./timeline.ts";
 
 export type Platform = {
   version: string;
@@ -249,90 +234,7 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
     pollMs: config["ddi.polling"],
   });
 
-  intake.consume<Heartbeat>("heartbeat", {
-    name: "identity",
-    decode: decodeHeartbeat,
-    apply: (batch) =>
-      enrollment.observeHeartbeats(
-        batch.map(({ message: { device, scope, receivedAt: at }, value: { bootId, trust } }) => ({
-          device,
-          scope,
-          at,
-          bootId,
-          roots: trust?.roots,
-        })),
-      ),
-  });
-  intake.consume<Heartbeat>("heartbeat", {
-    name: "contacts",
-    decode: decodeHeartbeat,
-    apply: (batch) =>
-      registry.recordContacts(
-        batch.map(({ message, value }) => ({ device: message.device, at: message.receivedAt, heartbeat: value })),
-      ),
-  });
-  intake.consume<Heartbeat>("heartbeat", {
-    name: "verified-boots",
-    decode: decodeHeartbeat,
-    apply: (batch) =>
-      rollouts.observeHeartbeats(
-        batch.map(({ message, value }) => ({
-          device: message.device,
-          scope: message.scope,
-          heartbeat: value,
-          at: message.receivedAt,
-        })),
-      ),
-  });
-  intake.consume<Json>("state", {
-    name: "reported-state",
-    decode: readReportedPatch,
-    apply: (batch) =>
-      registry.recordReported(
-        batch.map(({ message, value }) => ({ device: message.device, at: message.receivedAt, patch: value })),
-      ),
-  });
-  intake.consume<Json>("state", {
-    name: "followed-state",
-    decode: readReportedPatch,
-    apply: (batch) =>
-      commands.observeReported(
-        batch.map(({ message, value }) => ({
-          device: message.device,
-          scope: message.scope,
-          at: message.receivedAt,
-          patch: value,
-        })),
-      ),
-  });
-  intake.consume<CommandResult>("command", {
-    name: "command-results",
-    decode: readCommandResult,
-    apply: (batch) =>
-      commands.observeResults(
-        batch.map(({ message, value }) => ({
-          device: message.device,
-          scope: message.scope,
-          command: message.id ?? "",
-          result: value,
-          at: message.receivedAt,
-        })),
-      ),
-  });
-  intake.consume<DeploymentReport>("deployment", {
-    name: "deployment-reports",
-    decode: bySchema(deploymentReport, "deployment_report_invalid"),
-    apply: (batch) =>
-      rollouts.observeReports(
-        batch.map(({ message, value }) => ({
-          device: message.device,
-          scope: message.scope,
-          deployment: message.id ?? "",
-          report: value,
-          at: message.receivedAt,
-        })),
-      ),
-  });
+  consumeMessages(intake, { registry, enrollment, rollouts, commands });
 
   // What is wrong, and how it all goes.
   const monitoring = createMonitoring({
@@ -374,13 +276,7 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
     clock,
     audit,
     registry,
-    timeline: [
-      (scope, device, limit) => telemetryTimeline(telemetry, scope, { device, limit }),
-      rollouts.deviceUpdates,
-      commands.timeline,
-      monitoring.timeline,
-      enrollment.timeline,
-    ],
+    timeline: [eventsTimeline(telemetry), rollouts.deviceUpdates, commands.timeline, monitoring.timeline, enrollment.timeline],
   });
   enrollment.routes(http);
   telemetryRoutes(http, {
@@ -462,22 +358,6 @@ function devicesReach([name = hostname()]: readonly string[], address: AddressIn
 
 function assertWell(health: { is: "well" } | { is: "broken"; because: string }): void {
   if (health.is === "broken") throw new Error(health.because);
-}
-
-/** Events of the column store, as entries of a device's timeline. */
-async function telemetryTimeline(
-  telemetry: Telemetry,
-  scope: Scope,
-  { device, limit }: { device: string; limit: number },
-): Promise<TimelineEntry[]> {
-  const events = await telemetry.deviceEvents(scope, device, limit);
-  return events.map(({ at, type, severity, detail }) => ({
-    at: new Date(at).toISOString(),
-    kind: `event.${type}`,
-    severity,
-    text: type.replaceAll("_", " "),
-    detail,
-  }));
 }
 
 const portOf = (url: string): number => Number(/:(\d+)$/.exec(url)?.[1]);
