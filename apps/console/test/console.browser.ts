@@ -43,7 +43,7 @@ const pages = [
   { path: "/access", h1: /Access/, name: "access" },
 ] as const;
 
-const tabs = ["telemetry", "updates", "identity", "connect", "logs"] as const;
+const tabs = ["telemetry", "commands", "updates", "identity", "connect", "logs"] as const;
 
 export async function run({ url, signInUrl, shots }: Walk): Promise<WalkReport> {
   await mkdir(shots, { recursive: true });
