@@ -1,4 +1,4 @@
-import { Autocomplete, Group, TextInput } from "@mantine/core";
+import { Autocomplete, Group, Stack, TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { api, type DeviceCommand, finalCommandStates } from "@tenfold/contracts";
 import { useState } from "react";
@@ -19,7 +19,7 @@ import { DesiredState } from "./DesiredState.tsx";
 export function DeviceCommands({ id }: { id: string }) {
   const commands = useQuery(ask(api.listCommands, { query: { device: id, limit: 50 } }));
   return (
-    <>
+    <Stack gap="md">
       <Section title="Give a command">
         <GiveCommand id={id} />
       </Section>
@@ -35,7 +35,7 @@ export function DeviceCommands({ id }: { id: string }) {
         </Answer>
       </Section>
       <DesiredState id={id} />
-    </>
+    </Stack>
   );
 }
 
