@@ -49,7 +49,11 @@ export async function run(platform: RunningPlatform): Promise<Counts> {
           run: Walk;
         };
         const { url } = JSON.parse(await platform.tenfold("open", "--print", "--json")) as { url: string };
-        const report = await walk({ url: platform.url, signInUrl: url, shots: process.env.TENFOLD_TEST_SHOTS ?? join(platform.dir, "shots") });
+        const report = await walk({
+          url: platform.url,
+          signInUrl: url,
+          shots: process.env.TENFOLD_TEST_SHOTS ?? join(platform.dir, "shots"),
+        });
         console.log(`    ${report.pages} pages, ${report.requests} requests, ${report.shots.length} pictures`);
       },
     );
