@@ -2,7 +2,7 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createWriteStream } from "node:fs";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
@@ -30,6 +30,8 @@ export type RunningPlatform = AsyncDisposable & {
 
 export async function runPlatform(env: Record<string, string> = {}): Promise<RunningPlatform> {
   const dir = await mkdtemp(join(tmpdir(), "tenfold-run-"));
+  // The embedded database runs as a user of its own, who must be able to pass.
+  await chmod(dir, 0o711);
   const dataDir = join(dir, "data");
   const logFile = join(dir, "platform.log");
   const ports = {

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { humanDuration } from "@tenfold/base";
@@ -25,6 +25,8 @@ export function demoCommand(program: Command): void {
     async run(session, { flags }) {
       const keep = text(flags, "keep");
       const dir = keep === undefined ? await mkdtemp(join(tmpdir(), "tenfold-demo-")) : resolve(keep);
+      // The embedded database runs as a user of its own, who must be able to pass; what is secret below has modes of its own.
+      if (keep === undefined) await chmod(dir, 0o711);
       const running: Program[] = [];
       try {
         await perform({
