@@ -79,7 +79,7 @@ export async function rollOut(
   const { version, deadline, soak } = plan;
   const body = {
     release: version,
-    stages: [{ share: 0.05 }, { share: 0.25 }, { share: 1 }],
+    stages: [{ share: 0.15 }, { share: 0.4 }, { share: 1 }],
     haltAbove: 0.05,
     deadline,
     soak,

@@ -20,7 +20,7 @@ const rollout = (part: Partial<Rollout>): Rollout => ({
   because: "",
   since: "2026-01-01T00:00:00Z",
   targets: 20,
-  stages: [],
+  stages: [{ index: 0, share: 0.15, devices: 3, state: "halted", counts: {} }],
   counts: {},
   harmed: 0,
   restored: 0,
@@ -88,6 +88,7 @@ test("each way to break a promise is seen", () => {
     { harmedListed: ["a"] },
     { bad: rollout({ phase: "halted", harmed: 2 }) },
     { firingAlertKinds: [] },
+    { bad: rollout({ phase: "rolled_back", harmed: 2, stages: [] }) },
     { auditIntact: false },
     { kpis: [kpi("uptime", 0.99), kpi("mttp", null), kpi("data_lag", 1)] },
   ];

@@ -35,8 +35,8 @@ export function judgeDemo(facts: DemoFacts): KeptPromise[] {
       found: `${updated} of ${devices}, ${good.phase}`,
     },
     {
-      promise: "the bad release was stopped by its canary or the stage after it",
-      kept: bad.phase === "rolled_back" || bad.phase === "halted",
+      promise: "the bad release was halted in its canary",
+      kept: (bad.phase === "rolled_back" || bad.phase === "halted") && bad.stages[0]?.state === "halted",
       found: `${bad.phase}: ${bad.because}`,
     },
     {

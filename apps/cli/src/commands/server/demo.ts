@@ -108,7 +108,9 @@ async function perform({ dir, devices, seed, once, out, running }: Stage): Promi
   await untilOnline(client, { devices, withinMs: 60_000, signal });
   tell(`${devices} devices are online over mutual TLS, each with its own certificate`);
 
-  tell("release 1.1.0 goes out in stages: 5 % (the canary), 25 %, all");
+  tell(
+    "release 1.1.0 goes out in stages: 15 % (the canary: 30 devices see a failure of one in five in 999 of 1,000 runs), 40 %, all",
+  );
   const good = await rollOut(client, { version: "1.1.0", deadline: "PT60S", soak: "PT2S" }, { tell, signal });
   tell("release 1.2.0 goes out. It is bad: it bricks one device in five, silently");
   const bad = await rollOut(client, { version: "1.2.0", deadline: "PT10S", soak: "PT2S" }, { tell, signal });
