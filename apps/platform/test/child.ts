@@ -76,14 +76,14 @@ function announcedBy(dataDir: string): number | undefined {
   }
 }
 
-/** Processes whose command line or working directory is of this folder; those that are dead and not yet buried do not count. */
+/** Processes whose command line or working directory is of this folder, with their whole command line; the dead and not yet buried do not count. */
 export function processesOf(dataDir: string): string[] {
   return globSync("/proc/[0-9]*").flatMap((folder) => {
     try {
       const command = readFileSync(`${folder}/cmdline`, "utf8").replaceAll("\0", " ").trim();
       const state = /^State:\s+(\w)/m.exec(readFileSync(`${folder}/status`, "utf8"))?.[1];
       const ofIt = command.includes(dataDir) || readlinkSync(`${folder}/cwd`).startsWith(dataDir);
-      return ofIt && state !== "Z" && state !== "X" ? [`${folder.slice(6)} ${command.slice(0, 120)}`] : [];
+      return ofIt && state !== "Z" && state !== "X" ? [`${folder.slice(6)} ${command}`] : [];
     } catch {
       // It ended while it was looked at, or is not ours to look at.
       return [];
