@@ -1,37 +1,12 @@
 import { rm } from "node:fs/promises";
 import { describeError } from "@tenfold/base";
 import type { Log } from "../log.ts";
+import type { ConsumeOptions, Consumption } from "./port.ts";
 import { readFrames, type Stretch } from "./reader.ts";
 import { type Cut, compare, encodeCut, encodePosition, type Position, tokenOf } from "./record.ts";
 import type { Recovered } from "./recover.ts";
 import { segmentPath } from "./segments.ts";
 import type { Writer } from "./writer.ts";
-
-export type Batch = {
-  /** Names exactly these frames, for ever: the same batch has the same token when it is applied again after a crash. */
-  token: string;
-  frames: Buffer[];
-};
-
-export type ConsumeOptions = {
-  /**
-   * Takes one batch; only then the next comes. It is called again with the same batch, after a growing pause and without end, until it
-   * resolves, so it must be idempotent by the token, and put aside by itself what can never be applied. `signal` aborts on `stop`.
-   */
-  apply(batch: Batch, signal: AbortSignal): Promise<void>;
-  /** A batch is cut when its oldest frame is this old, or when it has this many frames or bytes. */
-  cutAfterMs: number;
-  maxFrames: number;
-  maxBytes: number;
-};
-
-export const usualBatches = { cutAfterMs: 250, maxFrames: 50_000, maxBytes: 4 << 20 };
-
-export type Consumption = {
-  /** Resolves when all that is durable now is applied. */
-  caughtUp(): Promise<void>;
-  stop(): Promise<void>;
-};
 
 export type Backlog = { frames: number; bytes: number; oldestMs: number };
 

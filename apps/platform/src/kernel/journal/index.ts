@@ -1,3 +1,3 @@
-export { type Batch, type Consumption, usualBatches } from "./consumption.ts";
 export { applyIsolating } from "./isolate.ts";
-export { type Journal, openJournal } from "./journal.ts";
+export { openJournal } from "./journal.ts";
+export { type Batch, type Consumption, type Journal, usualBatches } from "./port.ts";

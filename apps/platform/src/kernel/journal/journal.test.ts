@@ -9,8 +9,8 @@ import { fileURLToPath } from "node:url";
 import { Problem } from "@tenfold/base";
 import fc from "fast-check";
 import { silentLog } from "../log.ts";
-import type { Batch, ConsumeOptions } from "./consumption.ts";
-import { type Journal, openJournal } from "./journal.ts";
+import { openJournal } from "./journal.ts";
+import type { Batch, ConsumeOptions, Journal } from "./port.ts";
 import { encodeRecord, readRecord } from "./record.ts";
 import { type Disk, gatherFor, type JournalLimits, realDisk } from "./writer.ts";
 

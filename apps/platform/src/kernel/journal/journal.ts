@@ -1,35 +1,17 @@
 import { mkdir } from "node:fs/promises";
 import type { Log } from "../log.ts";
-import { bytesBetween, type ConsumeOptions, type Consumer, type Consumption, startConsumer } from "./consumption.ts";
+import { bytesBetween, type Consumer, startConsumer } from "./consumption.ts";
 import { lockFolder } from "./lock.ts";
+import type { Journal } from "./port.ts";
 import { recover } from "./recover.ts";
 import { type Disk, type JournalLimits, realDisk, startWriter, usualLimits } from "./writer.ts";
-
-/**
- * A write-ahead log in front of slower stores. What `append` has resolved is on the disk and will be applied, in order, exactly as often
- * as the batches' tokens let it: once.
- */
-export type Journal = {
-  readonly id: string;
-  /** Resolves when the frame is on the disk. Rejects with a `journal_…` problem, and then the frame counts as never sent. */
-  append(frame: Uint8Array): Promise<void>;
-  /** `high`: stop reading from sockets until `ready()` resolves. */
-  pressure(): "none" | "high";
-  ready(): Promise<void>;
-  health(): { is: "well" } | { is: "broken"; because: string };
-  /** What is durable and not yet applied. */
-  backlog(): { frames: number; bytes: number };
-  /** Begins to hand out batches: first those that an earlier process had fixed, unchanged. Once in a journal's life. */
-  consume(options: ConsumeOptions): Consumption;
-  /** Writes what waits, ends the consumer after its batch, and lets go of the folder. */
-  close(): Promise<void>;
-};
 
 export type JournalOptions = {
   dir: string;
   log: Log;
   limits?: Partial<JournalLimits>;
-  disk?: Disk /** Called once, when nothing can be promised any more: the process must end. */;
+  disk?: Disk;
+  /** Called once, when nothing can be promised any more: the process must end. */
   onBroken?: (because: string) => void;
 };
 
