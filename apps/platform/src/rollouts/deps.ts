@@ -2,6 +2,7 @@ import type { Audit } from "../access/index.ts";
 import type { Bus, Clock, Database, Log } from "../kernel/index.ts";
 import type { Registry } from "../registry/index.ts";
 import type { Releases } from "../releases/index.ts";
+import type { Book } from "./book.shell.ts";
 import type { Firmware } from "./rollout.ts";
 
 /** What the engine must know of a device; the registry's picture has more. */
@@ -18,6 +19,8 @@ type Send = (device: string, message: { topic: "deployments/next"; payload: stri
 
 export type RolloutsDeps = {
   db: Database;
+  /** Where rollouts are written down: `postgresBook`. */
+  book: Book;
   registry: Pick<Registry, "select" | "pictures">;
   releases: Pick<Releases, "get" | "usability" | "running">;
   /** Gives a device its document if it is connected here. What is not sent is asked for: `next` answers from the tables. */

@@ -2,6 +2,7 @@
 import { days, type Scope } from "@tenfold/base";
 import type { NextDeployment, TimelineEntry } from "@tenfold/contracts";
 import { type Http, type Loop, startLoop } from "../kernel/index.ts";
+import { type Book, postgresBook } from "./book.shell.ts";
 import type { RolloutsDeps } from "./deps.ts";
 import { harmedDevices, type PatchFact, patchFacts, timelineOf } from "./facts.shell.ts";
 import { type ObservedHeartbeat, type ObservedReport, observeHeartbeats, observeReports } from "./observe.shell.ts";
@@ -47,7 +48,8 @@ export type Rollouts = {
 /** How long a halt stays a condition after everything has come to rest. */
 const conditionLasts = days(1);
 
-export function createRollouts(deps: RolloutsDeps): Rollouts {
+export function createRollouts({ book = postgresBook, ...rest }: Omit<RolloutsDeps, "book"> & { book?: Book }): Rollouts {
+  const deps: RolloutsDeps = { book, ...rest };
   const { db, clock, log, tickMs } = deps;
   let loop: Loop | undefined;
   const wake = () => loop?.wake();

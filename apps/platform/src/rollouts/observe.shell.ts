@@ -1,15 +1,13 @@
 import type { Scope } from "@tenfold/base";
 import type { DeploymentReport, Heartbeat } from "@tenfold/contracts";
-import { sql } from "kysely";
 import type { Transaction } from "../kernel/index.ts";
-import { lockWatched, saveWatched } from "./deployments.shell.ts";
 import type { RolloutsDeps } from "./deps.ts";
 import { applyHeartbeat, applyReport, type Watched } from "./progress.ts";
 
 export type ObservedReport = { device: string; scope: Scope; deployment: string; report: DeploymentReport; at: number };
 export type ObservedHeartbeat = { device: string; scope: Scope; heartbeat: Pick<Heartbeat, "bootId" | "firmware">; at: number };
 
-type Observing = Pick<RolloutsDeps, "db" | "bus" | "clock">;
+type Observing = Pick<RolloutsDeps, "db" | "book" | "bus" | "clock">;
 type Message = { device: string; scope: Scope; at: number };
 
 /** Takes in what devices tell of their updates. Idempotent; in any order; what concerns no open deployment is left. Resolves to the number of changes. */
@@ -40,19 +38,19 @@ async function observe<M extends Message>(
 type Application<M> = { messages: readonly M[]; apply: (deployment: Watched, message: M) => Watched | undefined };
 
 async function observeFleet<M extends Message>(
-  { db, bus, clock }: Observing,
+  { db, book, bus, clock }: Observing,
   scope: Scope,
   { messages, apply }: Application<M>,
 ): Promise<number> {
   const byDevice = Map.groupBy(messages, ({ device }) => device);
   const changed = await db.transaction().execute(async (tx) => {
-    const watched = await lockWatched(tx, scope, [...byDevice.keys()]);
+    const watched = await book.lockWatched(tx, scope, [...byDevice.keys()]);
     const changes = watched.flatMap((deployment) => {
       const after = (byDevice.get(deployment.device) ?? []).reduce((now, message) => apply(now, message) ?? now, deployment);
       return after === deployment ? [] : [after];
     });
-    await saveWatched(tx, scope, { changed: changes, at: clock.now() });
-    await wakeRollouts(tx, scope, { changed: changes, at: clock.now() });
+    await book.saveWatched(tx, scope, { changed: changes, at: clock.now() });
+    await wake(book, tx, scope, { changed: changes, at: clock.now() });
     return changes;
   });
   for (const { id, rollout, device, state, reason } of changed) {
@@ -65,27 +63,16 @@ async function observeFleet<M extends Message>(
   return changed.length;
 }
 
-/**
- * The engine looks at once at rollouts that changed. One that was rolled back opens again when a device comes back from silence with the
- * release that everybody else has left.
- */
-async function wakeRollouts(
+/** A rollout hears of a change at once; one that had ended hears of a device that came back with the wrong release. */
+async function wake(
+  book: RolloutsDeps["book"],
   tx: Transaction,
   scope: Scope,
   { changed, at }: { changed: readonly Watched[]; at: number },
 ): Promise<void> {
   if (changed.length === 0) return;
-  const when = new Date(at);
-  const all = [...new Set(changed.map(({ rollout }) => rollout))];
-  const strays = new Set(
-    changed.filter(({ rollback, returnedWith }) => returnedWith === (rollback ? "old" : "new")).map(({ rollout }) => rollout),
-  );
-  // Locked in one order, so that two batches never wait for each other.
-  await sql`select from rollouts.rollout where fleet = ${scope.fleet} and id = any(${all}::text[]) order by id for update`.execute(
-    tx,
-  );
-  await sql`update rollouts.rollout set look_at = ${when} where fleet = ${scope.fleet} and id = any(${all}::text[])`.execute(tx);
-  await sql`
-    update rollouts.rollout set phase = 'rolling_back', because = 'A device came back from silence with the release that was rolled back.', since = ${when}, ended_at = null
-    where fleet = ${scope.fleet} and id = any(${[...strays]}::text[]) and phase = 'rolled_back'`.execute(tx);
+  const strays = changed.filter(({ rollback, returnedWith }) => returnedWith === (rollback ? "old" : "new"));
+  await book.wakeRollouts(tx, scope, { changed: rolloutsOf(changed), strays: rolloutsOf(strays), at });
 }
+
+const rolloutsOf = (deployments: readonly Watched[]): string[] => [...new Set(deployments.map(({ rollout }) => rollout))];

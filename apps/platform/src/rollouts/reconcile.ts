@@ -1,20 +1,9 @@
 import { type Scope, seconds } from "@tenfold/base";
 import type { Transaction } from "../kernel/index.ts";
-import { nextDeadline, overdueDeployments, queuedDeployments, stillQueued, unrestoredDeployments } from "./deployments.shell.ts";
 import { firmwareOf, type RolloutsDeps } from "./deps.ts";
 import { nextLookAt, type Picture, planRollout, type Step, type Target, type Unrestored, type Waiting } from "./plan.ts";
 import { type InLine, recordSteps } from "./record.shell.ts";
-import {
-  countDeployments,
-  dueRollouts,
-  engineOf,
-  findRollout,
-  lockFree,
-  lookAt,
-  type StoredRollout,
-  stagesOf,
-  talliesOf,
-} from "./store.ts";
+import { engineOf, type StoredRollout, talliesOf } from "./store.ts";
 import { pointlessOffer } from "./targets.ts";
 import { tellDevices } from "./tell.shell.ts";
 
@@ -27,7 +16,7 @@ const passes = 5;
 /** Brings every rollout that is due one step nearer to its end; again while that leads on at once. */
 export async function reconcileDue(deps: RolloutsDeps, signal?: AbortSignal): Promise<void> {
   for (let pass = 0; pass < passes; pass++) {
-    const due = await dueRollouts(deps.db, { at: deps.clock.now(), limit: 50 });
+    const due = await deps.book.dueRollouts(deps.db, { at: deps.clock.now(), limit: 50 });
     let moved = false;
     for (const { scope, id } of due) {
       if (signal?.aborted) return;
@@ -39,16 +28,20 @@ export async function reconcileDue(deps: RolloutsDeps, signal?: AbortSignal): Pr
 
 /** Brings one rollout one step nearer to its end. Safe to run twice, late, or on two servers at once, and to die at any line. */
 async function reconcileRollout(deps: RolloutsDeps, scope: Scope, id: string): Promise<"moved" | "rests"> {
+  const { db, book, clock } = deps;
   const line = await lineUp(deps, scope, id);
-  const now = deps.clock.now();
-  const steps = await deps.db.transaction().execute(async (tx) => {
-    const rollout = await lockFree(tx, scope, id);
+  const now = clock.now();
+  const steps = await db.transaction().execute(async (tx) => {
+    const rollout = await book.lockFree(tx, scope, id);
     if (rollout === undefined || rollout.endedAt !== undefined) return [];
     const picture = await pictureRollout(deps, tx, scope, { rollout, line, now });
     const planned = planRollout(engineOf(rollout), picture, now);
-    await recordSteps(tx, scope, { rollout, steps: planned, line, now });
-    const next = nextLookAt(engineOf(rollout), { picture, nextDeadlineAt: await nextDeadline(tx, scope, id) });
-    await lookAt(tx, scope, { id, at: planned.length > 0 ? now : Math.min(next ?? Number.POSITIVE_INFINITY, now + longestRest) });
+    await recordSteps({ book, tx, scope }, { rollout, steps: planned, line, now });
+    const next = nextLookAt(engineOf(rollout), { picture, nextDeadlineAt: await book.nextDeadline(tx, scope, id) });
+    await book.lookAt(tx, scope, {
+      id,
+      at: planned.length > 0 ? now : Math.min(next ?? Number.POSITIVE_INFINITY, now + longestRest),
+    });
     return planned;
   });
   announce(deps, id, steps);
@@ -58,11 +51,11 @@ async function reconcileRollout(deps: RolloutsDeps, scope: Scope, id: string): P
 }
 
 /** The next devices in line with what they do now. Read before the lock is taken: it asks others, and that must not hold a rollout up. */
-async function lineUp({ db, registry, releases }: RolloutsDeps, scope: Scope, id: string): Promise<InLine[]> {
-  const rollout = await findRollout(db, scope, id);
+async function lineUp({ db, book, registry, releases }: RolloutsDeps, scope: Scope, id: string): Promise<InLine[]> {
+  const rollout = await book.findRollout(db, scope, id);
   if (rollout === undefined || (rollout.phase !== "running" && rollout.phase !== "rolling_back")) return [];
   const which = rollout.phase === "running" ? { is: "stage" as const, stage: rollout.stage } : { is: "restores" as const };
-  const queued = await queuedDeployments(db, scope, { rollout: id, limit: Math.min(batch, rollout.plan.atOnce), line: which });
+  const queued = await book.queuedDeployments(db, scope, { rollout: id, limit: Math.min(batch, rollout.plan.atOnce), line: which });
   if (queued.length === 0) return [];
   const found = new Map(
     (
@@ -81,37 +74,37 @@ async function lineUp({ db, registry, releases }: RolloutsDeps, scope: Scope, id
 type Looking = { rollout: StoredRollout; line: readonly InLine[]; now: number };
 
 async function pictureRollout(
-  { releases }: RolloutsDeps,
+  { book, releases }: RolloutsDeps,
   tx: Transaction,
   scope: Scope,
   { rollout, line, now }: Looking,
 ): Promise<Picture> {
   const { id, phase } = rollout;
-  const tallies = talliesOf((await stagesOf(tx, scope, [id])).get(id) ?? [], await countDeployments(tx, scope, [id]));
+  const tallies = talliesOf((await book.stagesOf(tx, scope, [id])).get(id) ?? [], await book.countDeployments(tx, scope, [id]));
   const release = phase === "running" ? await releases.get(tx, scope, rollout.release.id) : undefined;
   const usability = release && (await releases.usability(tx, scope, release));
-  const waiting = await stillQueued(
+  const waiting = await book.stillQueued(
     tx,
     scope,
     line.map(({ deployment }) => deployment),
   );
   return {
     ...tallies,
-    overdue: await overdueDeployments(tx, scope, { rollout: id, at: now, limit: batch }),
+    overdue: await book.overdueDeployments(tx, scope, { rollout: id, at: now, limit: batch }),
     waiting: line.filter(({ deployment }) => waiting.has(deployment)).map((one) => waitingOf(one, rollout)),
-    unrestored: phase === "rolling_back" ? await unrestoredWithWays(releases, tx, scope, id) : [],
+    unrestored: phase === "rolling_back" ? await unrestoredWithWays({ book, releases }, tx, scope, id) : [],
     ...(usability?.is === "unusable" ? { releaseUnusable: usability.detail } : {}),
   };
 }
 
 /** Who must be brought back, each with the release that it ran before. */
 async function unrestoredWithWays(
-  releases: RolloutsDeps["releases"],
+  { book, releases }: Pick<RolloutsDeps, "book" | "releases">,
   tx: Transaction,
   scope: Scope,
   rollout: string,
 ): Promise<Unrestored[]> {
-  const found = await unrestoredDeployments(tx, scope, { rollout, limit: batch });
+  const found = await book.unrestoredDeployments(tx, scope, { rollout, limit: batch });
   const ways = new Map<string, Target>();
   for (const id of new Set(found.flatMap(({ previousRelease }) => previousRelease ?? []))) {
     const release = await releases.get(tx, scope, id);

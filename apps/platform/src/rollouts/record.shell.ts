@@ -1,9 +1,13 @@
 import { newId, type Scope } from "@tenfold/base";
 import type { Transaction } from "../kernel/index.ts";
-import { cancelQueued, insertRestores, type Queued, type RestoreRecord, recordEnds, recordOffers } from "./deployments.shell.ts";
+import type { Book } from "./book.shell.ts";
+import type { Queued, RestoreRecord } from "./deployments.shell.ts";
 import { type DevicePicture, firmwareOf } from "./deps.ts";
 import type { Step } from "./plan.ts";
-import { changePhase, changeStage, insertDecision, type StoredRollout } from "./store.ts";
+import type { StoredRollout } from "./store.ts";
+
+/** An open transaction of a fleet's book. */
+export type Page = { book: Book; tx: Transaction; scope: Scope };
 
 /** A device whose turn it is, with what it does now and the release that it runs. */
 export type InLine = Queued & { picture: DevicePicture | undefined; previousRelease?: string };
@@ -11,19 +15,20 @@ export type InLine = Queued & { picture: DevicePicture | undefined; previousRele
 type Recording = { rollout: StoredRollout; line: readonly InLine[]; now: number } & { steps: readonly Step[] };
 
 /** Writes down what was planned, and who decided it and why, in the transaction that the picture was taken in. */
-export async function recordSteps(tx: Transaction, scope: Scope, { rollout, steps, line, now }: Recording): Promise<void> {
+export async function recordSteps(page: Page, { rollout, steps, line, now }: Recording): Promise<void> {
+  const { book, tx, scope } = page;
   const inLine = new Map(line.map((one) => [one.deployment, one]));
-  await recordOffers(tx, scope, {
+  await book.recordOffers(tx, scope, {
     at: now,
     offers: steps.flatMap((step) => (step.do === "offer" ? { ...step, ...before(inLine.get(step.deployment)) } : [])),
   });
-  await recordEnds(tx, scope, {
+  await book.recordEnds(tx, scope, {
     at: now,
     ends: steps.flatMap((step) => (step.do === "expire" ? step : step.do === "skip" ? { ...step, to: "skipped" as const } : [])),
   });
-  await recordRestores(tx, scope, { steps, now });
-  for (const step of steps) await recordTurn(tx, scope, { rollout, step, now });
-  await recordBatch(tx, scope, { rollout, steps, now });
+  await recordRestores(page, { steps, now });
+  for (const step of steps) await recordTurn(page, { rollout, step, now });
+  await recordBatch(page, { rollout, steps, now });
 }
 
 /** What ran before the update: what it must be told apart from afterwards, and where the way back leads. */
@@ -36,11 +41,7 @@ function before(one: InLine | undefined) {
   };
 }
 
-async function recordRestores(
-  tx: Transaction,
-  scope: Scope,
-  { steps, now }: { steps: readonly Step[]; now: number },
-): Promise<void> {
+async function recordRestores({ book, tx, scope }: Page, { steps, now }: { steps: readonly Step[]; now: number }): Promise<void> {
   const restores = steps.flatMap((step): RestoreRecord[] => {
     if (step.do === "plan_restore")
       return [{ id: newId("dep", now), undoes: step.undoes, attempt: step.attempt, target: step.target }];
@@ -48,40 +49,40 @@ async function recordRestores(
       return [{ id: newId("dep", now), undoes: step.undoes, attempt: step.attempt, reason: step.reason, detail: step.detail }];
     return [];
   });
-  await insertRestores(tx, scope, { restores, at: now });
+  await book.insertRestores(tx, scope, { restores, at: now });
 }
 
 /** The turns of the rollout itself, each with its decision. */
 async function recordTurn(
-  tx: Transaction,
-  scope: Scope,
+  page: Page,
   { rollout: { id, stage }, step, now }: { rollout: StoredRollout; step: Step; now: number },
 ): Promise<void> {
+  const { book, tx, scope } = page;
   const decide = (decision: string, because: string, evidence: Record<string, number> = {}) =>
-    insertDecision(tx, scope, id, { at: now, decision, because, stage, evidence });
+    book.insertDecision(tx, scope, id, { at: now, decision, because, stage, evidence });
   switch (step.do) {
     case "begin_stage":
-      await changeStage(tx, scope, { rollout: id, index: step.stage, state: "running", at: now });
-      return insertDecision(tx, scope, id, {
+      await book.changeStage(tx, scope, { rollout: id, index: step.stage, state: "running", at: now });
+      return book.insertDecision(tx, scope, id, {
         at: now,
         decision: "stage_begun",
         because: `Stage ${step.stage + 1} begins.`,
         stage: step.stage,
       });
     case "soak":
-      await changeStage(tx, scope, { rollout: id, index: step.stage, state: "soaking", at: now });
+      await book.changeStage(tx, scope, { rollout: id, index: step.stage, state: "soaking", at: now });
       return decide(
         "soak_begun",
         `Every device has an end; stage ${step.stage + 1} must stay healthy until ${new Date(step.until).toISOString()}.`,
       );
     case "pass_stage":
-      await changeStage(tx, scope, { rollout: id, index: step.stage, state: "passed", at: now });
+      await book.changeStage(tx, scope, { rollout: id, index: step.stage, state: "passed", at: now });
       return decide("stage_passed", step.because, step.evidence);
     case "pause":
-      await changePhase(tx, scope, { id, phase: "paused", because: step.because, at: now });
+      await book.changePhase(tx, scope, { id, phase: "paused", because: step.because, at: now });
       return decide("paused", step.because);
     case "halt":
-      await haltRollout(tx, scope, {
+      await haltRollout(page, {
         id,
         stage,
         phase: step.onHalt === "roll_back" ? "rolling_back" : "halted",
@@ -90,11 +91,11 @@ async function recordTurn(
       });
       return decide("halted", step.because, step.evidence);
     case "stop_restoring":
-      await cancelQueued(tx, scope, { rollout: id, at: now, line: "restores" });
-      await changePhase(tx, scope, { id, phase: "halted", because: step.because, at: now });
+      await book.cancelQueued(tx, scope, { rollout: id, at: now, line: "restores" });
+      await book.changePhase(tx, scope, { id, phase: "halted", because: step.because, at: now });
       return decide("rollback_stopped", step.because, step.evidence);
     case "finish":
-      await changePhase(tx, scope, { id, phase: step.as, because: step.because, at: now, ended: "now" });
+      await book.changePhase(tx, scope, { id, phase: step.as, because: step.because, at: now, ended: "now" });
       return decide(
         step.as === "halted" || step.as === "cancelled" ? "settled" : step.as,
         step.because || "No device is on its way any more.",
@@ -106,19 +107,17 @@ async function recordTurn(
 
 /** Nothing more is offered; whoever is on the way is told to stop by `next`. */
 export async function haltRollout(
-  tx: Transaction,
-  scope: Scope,
+  { book, tx, scope }: Page,
   { id, stage, phase, because, at }: { id: string; stage: number; phase: "rolling_back" | "halted"; because: string; at: number },
 ): Promise<void> {
-  await cancelQueued(tx, scope, { rollout: id, at, line: "updates" });
-  await changeStage(tx, scope, { rollout: id, index: stage, state: "halted", at });
-  await changePhase(tx, scope, { id, phase, because, at, halted: "now", ended: "no" });
+  await book.cancelQueued(tx, scope, { rollout: id, at, line: "updates" });
+  await book.changeStage(tx, scope, { rollout: id, index: stage, state: "halted", at });
+  await book.changePhase(tx, scope, { id, phase, because, at, halted: "now", ended: "no" });
 }
 
 /** Steps on single devices are one decision a pass. */
 async function recordBatch(
-  tx: Transaction,
-  scope: Scope,
+  { book, tx, scope }: Page,
   { rollout: { id, stage }, steps, now }: { rollout: StoredRollout; steps: readonly Step[]; now: number },
 ): Promise<void> {
   const named = {
@@ -132,7 +131,7 @@ async function recordBatch(
     const devices = steps.flatMap((step) => (step.do === kind && "device" in step ? step.device : []));
     if (devices.length === 0) continue;
     const because = `${decision.replaceAll("_", " ")}: ${devices.length} ${devices.length === 1 ? "device" : "devices"}.`;
-    await insertDecision(tx, scope, id, {
+    await book.insertDecision(tx, scope, id, {
       at: now,
       decision,
       because,

@@ -43,9 +43,9 @@ function readingRoutes(app: Http, deps: RolloutsDeps): void {
     const last = page.at(-1);
     return { items: await show(deps, scope, page), ...(found.length > page.length && last ? { nextCursor: last.id } : {}) };
   });
-  serve(app, api.getRollout, async ({ params, scope }) => showOne(deps, scope, await needRollout(db, scope, params.id)));
+  serve(app, api.getRollout, async ({ params, scope }) => showOne(deps, scope, await needRollout(deps, scope, params.id)));
   serve(app, api.getRolloutReport, async ({ params, scope }) => {
-    const rollout = await needRollout(db, scope, params.id);
+    const rollout = await needRollout(deps, scope, params.id);
     const [shown, decisions, reasons, harmed, left] = await Promise.all([
       showOne(deps, scope, rollout),
       decisionsOf(db, scope, rollout.id),
@@ -95,9 +95,10 @@ function changingRoutes(app: Http, deps: RolloutsDeps & { wake: () => void }): v
   );
 }
 
-function deploymentRoutes(app: Http, { db }: RolloutsDeps): void {
+function deploymentRoutes(app: Http, deps: RolloutsDeps): void {
+  const { db } = deps;
   serve(app, api.listDeployments, async ({ params, query, scope }) => {
-    await needRollout(db, scope, params.id);
+    await needRollout(deps, scope, params.id);
     const { limit, cursor, state, harmed } = query;
     const found = await listDeployments(db, scope, {
       rollout: params.id,

@@ -77,6 +77,40 @@ export async function findRollout(on: Queryable, scope: Scope, id: string): Prom
   return rows[0] && rolloutOf(rows[0]);
 }
 
+/** Holds until the end of the transaction: of two starts that overlap, both would take the devices that both found free. */
+export async function lockStarts(tx: Transaction, scope: Scope): Promise<void> {
+  await sql`select pg_advisory_xact_lock(hashtextextended(${`rollouts.start/${scope.fleet}`}, 0))`.execute(tx);
+}
+
+/** Devices that wait for an update or have one on its way, in whatever rollout. */
+export async function busyDevices(on: Queryable, scope: Scope): Promise<Set<string>> {
+  const { rows } = await sql<{ device: string }>`
+    select distinct device from rollouts.deployment where fleet = ${scope.fleet} and (in_flight or state = 'queued')`.execute(on);
+  return new Set(rows.map(({ device }) => device));
+}
+
+/**
+ * The engine looks at once at rollouts that changed. One that was rolled back opens again when a device comes back from silence with the
+ * release that everybody else has left (`strays`).
+ */
+export async function wakeRollouts(
+  tx: Transaction,
+  scope: Scope,
+  { changed, strays, at }: { changed: readonly string[]; strays: readonly string[]; at: number },
+): Promise<void> {
+  const when = new Date(at);
+  // Locked in one order, so that two batches never wait for each other.
+  await sql`select from rollouts.rollout where fleet = ${scope.fleet} and id = any(${changed}::text[]) order by id for update`.execute(
+    tx,
+  );
+  await sql`update rollouts.rollout set look_at = ${when} where fleet = ${scope.fleet} and id = any(${changed}::text[])`.execute(
+    tx,
+  );
+  await sql`
+    update rollouts.rollout set phase = 'rolling_back', because = 'A device came back from silence with the release that was rolled back.', since = ${when}, ended_at = null
+    where fleet = ${scope.fleet} and id = any(${strays}::text[]) and phase = 'rolled_back'`.execute(tx);
+}
+
 export async function findByIdempotencyKey(on: Queryable, scope: Scope, key: string): Promise<StoredRollout | undefined> {
   const { rows } =
     await sql<Row>`select ${columns} from rollouts.rollout where fleet = ${scope.fleet} and idempotency_key = ${key}`.execute(on);

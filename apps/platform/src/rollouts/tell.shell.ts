@@ -1,7 +1,7 @@
 import { type Scope, seconds } from "@tenfold/base";
 import type { NextDeployment } from "@tenfold/contracts";
 import { artifactPath } from "@tenfold/ota";
-import { type Current, currentDeployments, markTold, untoldDevices } from "./deployments.shell.ts";
+import type { Current } from "./deployments.shell.ts";
 import type { RolloutsDeps } from "./deps.ts";
 import { isHalted } from "./rollout.ts";
 
@@ -10,8 +10,8 @@ const tellAgainAfter = seconds(30);
 
 /** Sends what stands in the tables to devices that have not been told. Resolves to how many there were, a batch at most. */
 export async function tellDevices(deps: RolloutsDeps, scope: Scope, { id, limit }: { id: string; limit: number }): Promise<number> {
-  const { db, send, clock } = deps;
-  const untold = await untoldDevices(db, scope, { rollout: id, limit, againBefore: clock.now() - tellAgainAfter });
+  const { db, book, send, clock } = deps;
+  const untold = await book.untoldDevices(db, scope, { rollout: id, limit, againBefore: clock.now() - tellAgainAfter });
   if (untold.length === 0) return 0;
   const documents = await documentsFor(
     deps,
@@ -25,18 +25,18 @@ export async function tellDevices(deps: RolloutsDeps, scope: Scope, { id, limit 
       told.push(deployment);
     }
   } finally {
-    await markTold(db, scope, { deployments: told, at: clock.now() });
+    await book.markTold(db, scope, { deployments: told, at: clock.now() });
   }
   return untold.length;
 }
 
 /** What each device finds at `deployments/next` now. The tables are the only truth, so that asking and being told are the same. */
 export async function documentsFor(
-  { db, releases, clock }: Pick<RolloutsDeps, "db" | "releases" | "clock">,
+  { db, book, releases, clock }: Pick<RolloutsDeps, "db" | "book" | "releases" | "clock">,
   scope: Scope,
   devices: readonly string[],
 ): Promise<Map<string, NextDeployment>> {
-  const current = await currentDeployments(db, scope, devices);
+  const current = await book.currentDeployments(db, scope, devices);
   const wanted = [...new Set([...current.values()].filter((one) => !isCancelled(one)).map(({ release }) => release))];
   const envelopes = new Map(
     await Promise.all(wanted.map(async (id) => [id, (await releases.get(db, scope, id))?.envelope] as const)),

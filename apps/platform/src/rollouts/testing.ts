@@ -16,6 +16,7 @@ import { createRegistry } from "../registry/index.ts";
 import { createReleases } from "../releases/index.ts";
 import { insertArtifact } from "../releases/store.ts";
 import { createRelease, createSigningKey } from "../releases/writes.shell.ts";
+import { postgresBook } from "./book.shell.ts";
 import type { RolloutsDeps } from "./deps.ts";
 import { createRollouts } from "./index.ts";
 import { startRollout } from "./writes.shell.ts";
@@ -72,6 +73,7 @@ export async function pretendFleet({ devices: count, effects = () => "good", see
   const link: { send: RolloutsDeps["send"] } = { send: (device, { payload }) => hear(device, payload) };
   const deps: RolloutsDeps = {
     db,
+    book: postgresBook,
     registry,
     releases,
     audit,

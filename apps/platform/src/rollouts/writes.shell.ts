@@ -1,29 +1,22 @@
 import { isDeepStrictEqual } from "node:util";
 import { newId, parseDuration, type Scope } from "@tenfold/base";
 import type { Actor, RolloutPlan } from "@tenfold/contracts";
-import { sql } from "kysely";
-import type { Queryable, Transaction } from "../kernel/index.ts";
 import type { StoredRelease } from "../releases/index.ts";
 import type { RolloutsDeps } from "./deps.ts";
 import { rolloutProblems } from "./errors.ts";
 import { placeDevices, stageSizes } from "./membership.ts";
-import { haltRollout } from "./record.shell.ts";
-import {
-  changePhase,
-  findByIdempotencyKey,
-  findRollout,
-  insertDecision,
-  insertRollout,
-  lockRollout,
-  type StoredRollout,
-  waiveStage,
-} from "./store.ts";
+import { haltRollout, type Page } from "./record.shell.ts";
+import type { StoredRollout } from "./store.ts";
 import { type Choice, chooseTargets } from "./targets.ts";
 
 type Who = { scope: Scope; actor: Actor };
 
-export async function needRollout(on: Queryable, scope: Scope, id: string): Promise<StoredRollout> {
-  const found = await findRollout(on, scope, id);
+export async function needRollout(
+  { db, book }: Pick<RolloutsDeps, "db" | "book">,
+  scope: Scope,
+  id: string,
+): Promise<StoredRollout> {
+  const found = await book.findRollout(db, scope, id);
   if (found) return found;
   throw rolloutProblems.rollout_unknown(`There is no rollout "${id}".`, { fix: "See `tenfold rollout list`." });
 }
@@ -31,7 +24,7 @@ export async function needRollout(on: Queryable, scope: Scope, id: string): Prom
 export type Prepared = Choice & { release: StoredRelease; stages: { share: number; devices: number }[] };
 
 /** What a plan means today: a dry run, and the first half of the start. Refuses a plan that cannot be carried out. */
-export async function prepare({ db, registry, releases }: RolloutsDeps, scope: Scope, plan: RolloutPlan): Promise<Prepared> {
+export async function prepare({ db, book, registry, releases }: RolloutsDeps, scope: Scope, plan: RolloutPlan): Promise<Prepared> {
   refuseUnclear(plan);
   const release = await releases.get(db, scope, plan.release);
   if (!release)
@@ -43,7 +36,7 @@ export async function prepare({ db, registry, releases }: RolloutsDeps, scope: S
   if (usability.is === "unusable") throw rolloutProblems.rollout_release_unusable(usability.detail, { field: "release" });
   const choice = chooseTargets(await registry.select(scope, plan.filter), {
     release: { ...release, sha256: release.artifact.sha256 },
-    busy: await busyDevices(db, scope),
+    busy: await book.busyDevices(db, scope),
   });
   const sizes =
     choice.targets.length === 0
@@ -73,13 +66,6 @@ function refuseUnclear({ stages, deadline, soak }: RolloutPlan): void {
     throw rolloutProblems.rollout_duration_invalid(`${soak} is not a duration.`, { field: "soak" });
 }
 
-/** Devices that wait for an update or have one on its way, in whatever rollout. */
-async function busyDevices(on: Queryable, scope: Scope): Promise<Set<string>> {
-  const { rows } = await sql<{ device: string }>`
-    select distinct device from rollouts.deployment where fleet = ${scope.fleet} and (in_flight or state = 'queued')`.execute(on);
-  return new Set(rows.map(({ device }) => device));
-}
-
 export type Start = {
   plan: RolloutPlan;
   idempotencyKey?: string;
@@ -93,11 +79,10 @@ export async function startRollout(
   { scope, actor }: Who,
   { plan, idempotencyKey, id: wanted }: Start,
 ): Promise<StoredRollout> {
-  const { db, audit, clock, bus } = deps;
+  const { db, book, audit, clock, bus } = deps;
   const id = await db.transaction().execute(async (tx) => {
-    // One start at a time in a fleet: two that overlap would both take the devices that both found free.
-    await sql`select pg_advisory_xact_lock(hashtextextended(${`rollouts.start/${scope.fleet}`}, 0))`.execute(tx);
-    const repeated = idempotencyKey === undefined ? undefined : await findByIdempotencyKey(tx, scope, idempotencyKey);
+    await book.lockStarts(tx, scope);
+    const repeated = idempotencyKey === undefined ? undefined : await book.findByIdempotencyKey(tx, scope, idempotencyKey);
     if (repeated) return sameOrRefused(repeated, plan);
     const { release, targets, stages } = await prepare(deps, scope, plan);
     if (targets.length === 0)
@@ -113,7 +98,7 @@ export async function startRollout(
       plan.stages.map(({ share }) => share),
     ).map((place) => ({ ...place, id: newId("dep", at) }));
     const because = `${actor.name} started it for ${places.length} devices.`;
-    await insertRollout(tx, scope, {
+    await book.insertRollout(tx, scope, {
       rollout: {
         id: rollout,
         release: { ...release, sha256: release.artifact.sha256 },
@@ -127,7 +112,7 @@ export async function startRollout(
       stages,
       places,
     });
-    await insertDecision(tx, scope, rollout, {
+    await book.insertDecision(tx, scope, rollout, {
       at,
       decision: "started",
       because,
@@ -142,7 +127,7 @@ export async function startRollout(
     return rollout;
   });
   bus.publish({ type: "rollout.changed", subject: id, data: { phase: "running" } });
-  return needRollout(db, scope, id);
+  return needRollout({ db, book }, scope, id);
 }
 
 function sameOrRefused(earlier: StoredRollout, plan: RolloutPlan): string {
@@ -155,16 +140,16 @@ function sameOrRefused(earlier: StoredRollout, plan: RolloutPlan): string {
 type Turn = { id: string; reason: string };
 
 export async function pauseRollout(deps: RolloutsDeps, who: Who, turn: Turn): Promise<StoredRollout> {
-  return changeBy(deps, who, { ...turn, action: "paused", from: ["running"] }, (tx, because) =>
-    changePhase(tx, who.scope, { id: turn.id, phase: "paused", because, at: deps.clock.now() }),
+  return changeBy(deps, who, { ...turn, action: "paused", from: ["running"] }, ({ book, tx }, because) =>
+    book.changePhase(tx, who.scope, { id: turn.id, phase: "paused", because, at: deps.clock.now() }),
   );
 }
 
 /** Goes on. Where it had paused because a stage proved nothing, this is the operator's word that it may go on all the same. */
 export async function resumeRollout(deps: RolloutsDeps, who: Who, turn: Turn): Promise<StoredRollout> {
-  return changeBy(deps, who, { ...turn, action: "resumed", from: ["paused"] }, async (tx, because, { stage }) => {
-    await waiveStage(tx, who.scope, { id: turn.id, stage });
-    await changePhase(tx, who.scope, { id: turn.id, phase: "running", because, at: deps.clock.now() });
+  return changeBy(deps, who, { ...turn, action: "resumed", from: ["paused"] }, async ({ book, tx }, because, { stage }) => {
+    await book.waiveStage(tx, who.scope, { id: turn.id, stage });
+    await book.changePhase(tx, who.scope, { id: turn.id, phase: "running", because, at: deps.clock.now() });
   });
 }
 
@@ -174,28 +159,27 @@ export async function rollBackRollout(deps: RolloutsDeps, who: Who, turn: Turn):
     deps,
     who,
     { ...turn, action: "rollback_requested", from: ["running", "paused", "halted", "completed"] },
-    (tx, because, { stage }) =>
-      haltRollout(tx, who.scope, { id: turn.id, stage, phase: "rolling_back", because, at: deps.clock.now() }),
+    (page, because, { stage }) => haltRollout(page, { id: turn.id, stage, phase: "rolling_back", because, at: deps.clock.now() }),
   );
 }
 
 type Change = Turn & { action: string; from: readonly StoredRollout["phase"][] };
 
 async function changeBy(
-  { db, audit, clock, bus }: RolloutsDeps,
+  { db, book, audit, clock, bus }: RolloutsDeps,
   { scope, actor }: Who,
   { id, reason, action, from }: Change,
-  apply: (tx: Transaction, because: string, rollout: StoredRollout) => Promise<void>,
+  apply: (page: Page, because: string, rollout: StoredRollout) => Promise<void>,
 ): Promise<StoredRollout> {
   await db.transaction().execute(async (tx) => {
-    const rollout = (await lockRollout(tx, scope, id)) ?? (await needRollout(tx, scope, id));
+    const rollout = (await book.lockRollout(tx, scope, id)) ?? (await needRollout({ db, book }, scope, id));
     if (!from.includes(rollout.phase))
       throw rolloutProblems.rollout_phase_conflict(
         `Rollout ${id} is ${rollout.phase}; this needs one that is ${from.join(" or ")}.`,
       );
     const because = `${actor.name}: ${reason}`;
-    await apply(tx, because, rollout);
-    await insertDecision(tx, scope, id, { at: clock.now(), decision: action, because, stage: rollout.stage });
+    await apply({ book, tx, scope }, because, rollout);
+    await book.insertDecision(tx, scope, id, { at: clock.now(), decision: action, because, stage: rollout.stage });
     await audit(tx, scope, {
       actor,
       action: `rollout.${action}`,
@@ -204,5 +188,5 @@ async function changeBy(
     });
   });
   bus.publish({ type: "rollout.changed", subject: id, data: { action } });
-  return needRollout(db, scope, id);
+  return needRollout({ db, book }, scope, id);
 }
