@@ -11,6 +11,7 @@ import { type PublicKey, readPublicKey } from "@tenfold/ota";
 export type AgentConfig = {
   readonly device: string;
   readonly model: string;
+  readonly hardwareRevision: string | undefined;
   readonly https: DeviceServer;
   readonly mqtt: DeviceServer;
   readonly state: string;
@@ -36,6 +37,7 @@ const flags = {
   config: text,
   device: text,
   model: text,
+  "hardware-revision": text,
   server: text,
   "mqtt-server": text,
   ca: text,
@@ -77,6 +79,7 @@ export function readConfig(args: string[]): AgentConfig {
   return {
     device,
     model: need("model"),
+    hardwareRevision: settings["hardware-revision"],
     https: { url: https, ca },
     mqtt: { url: address(settings["mqtt-server"] ?? `mqtts://${new URL(https).hostname}:8883`, "mqtts:", "mqtt-server"), ca },
     state: resolve(need("state")),

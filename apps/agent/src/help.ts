@@ -8,6 +8,7 @@ Flags (or the same names in a flat JSON object given by --config FILE; flags win
   --ca FILE                 the authority that vouches for the platform (data/pki/ca.pem there)
   --device NAME             default: the host name
   --model NAME              default linux
+  --hardware-revision REV   the board's revision, as its maker names it; releases may be limited to some
   --state DIR               default /var/lib/tenfold-agent
   --idevid-cert FILE --idevid-key FILE   the manufacturer's identity, or
   --code CODE               a one-time code: tenfold enroll code NAME

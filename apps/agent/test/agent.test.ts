@@ -26,6 +26,7 @@ async function scene(changes: Partial<AgentConfig> = {}): Promise<Scene> {
   const config: AgentConfig = {
     device: "box-1",
     model: "box",
+    hardwareRevision: "B",
     https: { url: platform.httpsUrl, ca: platform.ca },
     mqtt: { url: platform.mqttUrl, ca: platform.ca },
     state,
@@ -83,7 +84,7 @@ const reports = ({ heard }: PretendPlatform) =>
 const confirmed = (platform: PretendPlatform, version: string) =>
   heartbeats(platform).some(({ firmware }) => firmware.version === version && firmware.state === "confirmed");
 
-function offer(platform: PretendPlatform, bytes = image): void {
+function offer(platform: PretendPlatform, bytes = image, limits: Partial<ReleaseStatement> = {}): void {
   platform.artifacts.set(sha256, bytes);
   const statement: ReleaseStatement = {
     type: "tenfold.release.v1",
@@ -92,6 +93,7 @@ function offer(platform: PretendPlatform, bytes = image): void {
     models: ["box"],
     artifact: { sha256, size: image.length },
     signedAt: "2026-01-02T03:04:05Z",
+    ...limits,
   };
   platform.setNext({
     is: "offer",
@@ -135,6 +137,23 @@ test("bytes that are not what was signed are never started", async () => {
   offer(here.platform, Buffer.from(image).fill(0, 1_000, 1_001));
   await withAgent(here.config, () => until("the failure is told", () => reports(here.platform).includes("failed")));
   assert.ok(heartbeats(here.platform).every(({ firmware }) => firmware.version === "1.0.0"));
+});
+
+test("an agent tells its board's revision and takes no release for another one, nor one past a stepping stone", async () => {
+  const refusals: [Partial<ReleaseStatement>, string][] = [
+    [{ hardwareRevisions: ["C"] }, "offer_incompatible_hardware"],
+    [{ mustPassThrough: ["1.5.0"] }, "offer_must_pass_through"],
+  ];
+  for (const [limits, reason] of refusals) {
+    await using here = await scene();
+    offer(here.platform, image, limits);
+    await withAgent(here.config, () => until("the refusal is told", () => reports(here.platform).includes("failed")));
+    const told = here.platform.heard.find(({ topic }) => topic.includes("/deployments/"));
+    assert.equal(JSON.parse(told?.payload ?? "{}").reason, reason);
+    assert.ok(
+      heartbeats(here.platform).every(({ firmware, hardwareRevision }) => firmware.version === "1.0.0" && hardwareRevision === "B"),
+    );
+  }
 });
 
 test("firmware that fails the machine's self-test is left again", async () => {

@@ -44,11 +44,12 @@ function hearOffer(picture: Picture, offer: Offer): Memory {
 }
 
 function judge({ memory, config, running, now }: Picture, offer: Offer): Memory {
-  const { trustedKeys, model, securityFloor } = config;
+  const { trustedKeys, model, hardwareRevision, securityFloor } = config;
   const verdict = checkOffer({
     offer,
     trustedKeys,
     model,
+    hardwareRevision,
     currentVersion: running.version,
     ...(securityFloor ? { securityFloor } : {}),
   });

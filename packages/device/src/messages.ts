@@ -16,6 +16,7 @@ export function heartbeatOf({ config, running, boot, session, now, mono }: Pictu
     time: new Date(now).toISOString(),
     clock,
     model: config.model,
+    ...(config.hardwareRevision ? { hardwareRevision: config.hardwareRevision } : {}),
     firmware: {
       version: running.version,
       ...(running.hash ? { hash: running.hash } : {}),

@@ -7,6 +7,8 @@ import type { Memory } from "./memory.ts";
 export type DeviceConfig = {
   readonly device: string;
   readonly model: string;
+  /** What the board says of itself; releases may be limited to some. */
+  readonly hardwareRevision?: string;
   readonly heartbeatMs: number;
   readonly telemetryMs: number;
   /** Whose releases this device believes. None means that it takes no update. */

@@ -1,5 +1,6 @@
 import { compareVersions } from "@tenfold/base";
 import type { DeploymentReason, NextDeployment, ReleaseStatement } from "@tenfold/contracts";
+import { type MisfitCause, misfitOf } from "./compatibility.ts";
 import { type Trust, verifyRelease } from "./release.ts";
 
 export type Offer = Extract<NextDeployment, { is: "offer" }>;
@@ -10,6 +11,9 @@ export type RefusedOffer = Extract<
   | "offer_malformed"
   | "offer_signature_invalid"
   | "offer_incompatible_model"
+  | "offer_incompatible_hardware"
+  | "offer_below_minimum_version"
+  | "offer_must_pass_through"
   | "offer_downgrade_refused"
   | "offer_below_security_floor"
 >;
@@ -21,6 +25,8 @@ export type OfferVerdict =
 export type OfferCheck = Trust & {
   offer: Offer;
   model: string;
+  /** What the device says of its board. A release that is limited to revisions is refused by a device that does not know its own. */
+  hardwareRevision?: string | undefined;
   /** What the device runs now. */
   currentVersion: string;
   /** The oldest version that this device ever takes, kept by the device itself; a rollback does not pass below it. */
@@ -31,7 +37,7 @@ export type OfferCheck = Trust & {
  * Decides on a device whether to take an offer. Believes nothing but the signed statement; the server's word counts for one thing
  * only: `rollback` allows a validly signed older release (docs/protocol/updates.md §4).
  */
-export function checkOffer({ offer, model, currentVersion, securityFloor, ...trust }: OfferCheck): OfferVerdict {
+export function checkOffer({ offer, model, hardwareRevision, currentVersion, securityFloor, ...trust }: OfferCheck): OfferVerdict {
   const verdict = verifyRelease(offer.release, trust);
   if (verdict.is === "refuse")
     return refuse(verdict.because === "envelope_malformed" ? "offer_malformed" : "offer_signature_invalid", verdict.detail);
@@ -39,12 +45,8 @@ export function checkOffer({ offer, model, currentVersion, securityFloor, ...tru
   const path = artifactPath(release.artifact.sha256);
   if (offer.artifactPath !== path)
     return refuse("offer_malformed", `The artifact is offered at ${offer.artifactPath}; the signed one is at ${path}.`);
-  if (release.models.length > 0 && !release.models.includes(model)) {
-    return refuse(
-      "offer_incompatible_model",
-      `${release.name} ${release.version} is for ${release.models.join(", ")}; this is ${model}.`,
-    );
-  }
+  const misfit = misfitOf(release, { model, hardwareRevision, version: currentVersion });
+  if (misfit) return refuse(misfitReason[misfit.because], misfit.detail);
   if (securityFloor !== undefined && compareVersions(release.version, securityFloor) < 0) {
     return refuse(
       "offer_below_security_floor",
@@ -57,6 +59,13 @@ export function checkOffer({ offer, model, currentVersion, securityFloor, ...tru
   }
   return { is: "accept", release, direction };
 }
+
+const misfitReason = {
+  model: "offer_incompatible_model",
+  hardware: "offer_incompatible_hardware",
+  minimum_version: "offer_below_minimum_version",
+  pass_through: "offer_must_pass_through",
+} as const satisfies Record<MisfitCause, RefusedOffer>;
 
 /** Where the device endpoint serves an artifact. */
 export const artifactPath = (sha256: string): string => `/v1/artifacts/${sha256}`;

@@ -1,3 +1,4 @@
+import { compareVersions } from "@tenfold/base";
 import { z } from "zod";
 
 /** The life of one update on one device (docs/protocol/updates.md). */
@@ -33,6 +34,10 @@ export const finalDeploymentStates = [
 export const deploymentReason = z.enum([
   "offer_malformed",
   "offer_incompatible_model",
+  "offer_incompatible_hardware",
+  "offer_below_minimum_version",
+  /** A stepping stone that the release names was not installed before it. */
+  "offer_must_pass_through",
   "offer_signature_invalid",
   "offer_downgrade_refused",
   "offer_below_security_floor",
@@ -67,17 +72,42 @@ export type DeploymentReason = z.infer<typeof deploymentReason>;
 /** A signature over the canonical JSON of `signed` (docs/protocol/updates.md). */
 export const signature = z.strictObject({ keyid: z.string().regex(/^[0-9a-f]{64}$/), sig: z.string().min(1).max(1_024) });
 
-/** What a release says about itself: the only thing a device believes. Signed by a key that the server does not hold. */
-export const releaseStatement = z.strictObject({
-  type: z.literal("tenfold.release.v1"),
-  name: z.string().min(1).max(64),
-  version: z.string().min(1).max(64),
-  /** Models that may run it; empty means any. */
-  models: z.array(z.string().min(1).max(64)).max(64),
-  artifact: z.strictObject({ sha256: z.string().regex(/^[0-9a-f]{64}$/), size: z.int().min(1) }),
-  /** RFC 3339, when it was signed. */
-  signedAt: z.iso.datetime(),
-});
+const shortText = z.string().min(1).max(64);
+
+/**
+ * What a release says about itself: the only thing a device believes. Signed by a key that the server does not hold. Keys that are
+ * not said stay unsaid, so that the statement's canonical form does not change when the contract learns new ones; a device that does
+ * not know a key refuses the statement, so that no limit is ever overlooked.
+ */
+export const releaseStatement = z
+  .strictObject({
+    type: z.literal("tenfold.release.v1"),
+    name: shortText,
+    version: shortText,
+    /** Models that may run it; empty means any. */
+    models: z.array(shortText).max(64),
+    /** Hardware revisions that may run it, as devices name theirs; left out means any. */
+    hardwareRevisions: z.array(shortText).min(1).max(64).optional(),
+    /** The oldest version that it may be installed over. */
+    minimumVersion: shortText.optional(),
+    /** Stepping stones, oldest first: a device that is older than one of these versions installs that one first. */
+    mustPassThrough: z.array(shortText).min(1).max(16).optional(),
+    artifact: z.strictObject({ sha256: z.string().regex(/^[0-9a-f]{64}$/), size: z.int().min(1) }),
+    /** RFC 3339, when it was signed. */
+    signedAt: z.iso.datetime(),
+  })
+  .superRefine(({ version, minimumVersion, mustPassThrough }, context) => {
+    const wrong = (path: (string | number)[], message: string) => context.addIssue({ code: "custom", path, message });
+    if (minimumVersion !== undefined && compareVersions(minimumVersion, version) > 0)
+      wrong(["minimumVersion"], `${minimumVersion} is newer than the release's own version ${version}`);
+    mustPassThrough?.forEach((stone, i, stones) => {
+      const before = stones[i - 1];
+      if (compareVersions(stone, version) >= 0)
+        wrong(["mustPassThrough", i], `${stone} is not older than the release's own version ${version}`);
+      if (before !== undefined && compareVersions(before, stone) >= 0)
+        wrong(["mustPassThrough", i], `${stone} must be newer than ${before}: stepping stones stand oldest first`);
+    });
+  });
 export type ReleaseStatement = z.infer<typeof releaseStatement>;
 
 export const signedRelease = z.strictObject({ signed: releaseStatement, signatures: z.array(signature).min(1).max(16) });

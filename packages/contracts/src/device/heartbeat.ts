@@ -37,6 +37,8 @@ export const heartbeat = z.object({
   clock: clockQuality,
   firmware: firmwareReport,
   model: z.string().min(1).max(64).optional(),
+  /** As the maker names the board's revisions: `B2`, `1.3`. */
+  hardwareRevision: z.string().min(1).max(64).optional(),
   power: z
     .strictObject({
       source: z.enum(["mains", "battery", "solar", "unknown"]),

@@ -11,6 +11,9 @@ export const signingFlags: [string, string, string?][] = [
   ["--version <version>", "the release's version"],
   ["--name <name>", "the release's name", "firmware"],
   ["--models <models>", "models that may run it, with commas; all where left out"],
+  ["--hardware <revisions>", "hardware revisions that may run it, with commas; all where left out"],
+  ["--min-version <version>", "the oldest version that it may be installed over"],
+  ["--must-pass-through <versions>", "versions that older devices install before it, with commas, oldest first"],
 ];
 
 /** Signs a file as a release. Needs no server and no network. */
@@ -20,17 +23,27 @@ export async function signFile(path: string, flags: Flags): Promise<SignedReleas
     throw cliProblems.usage("A release needs --key and --version.", {
       fix: "Make a key with `tenfold artifact key release-key.pem`.",
     });
-  const models = text(flags, "models")?.split(",") ?? [];
+  const minimumVersion = text(flags, "minVersion");
+  const [hardwareRevisions, mustPassThrough] = [listOf(flags, "hardware"), listOf(flags, "mustPassThrough")];
   const statement = {
     type: "tenfold.release.v1" as const,
     name: text(flags, "name") ?? "firmware",
     version,
-    models,
+    models: listOf(flags, "models") ?? [],
+    ...(hardwareRevisions ? { hardwareRevisions } : {}),
+    ...(minimumVersion ? { minimumVersion } : {}),
+    ...(mustPassThrough ? { mustPassThrough } : {}),
     artifact: await describeArtifact(path),
     signedAt: new Date().toISOString(),
   };
   return signRelease(statement, readPrivateKey(await readFile(key, "utf8")));
 }
+
+/** A flag's parts; undefined where it was not given. */
+const listOf = (flags: Flags, name: string): string[] | undefined =>
+  text(flags, name)
+    ?.split(",")
+    .map((part) => part.trim());
 
 export function artifactSign(artifact: Command): void {
   addVerb(artifact, {
