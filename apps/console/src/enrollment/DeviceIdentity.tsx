@@ -16,6 +16,7 @@ import { trustLevels } from "./trust.ts";
 /** Who the device is, how much that is worth, and how it got its certificates. */
 export function DeviceIdentity({ device }: { device: Device }) {
   const certificates = useQuery(ask(api.listCertificates, { query: { device: device.id, limit: 50 } }));
+  const trust = useQuery(ask(api.getDeviceTrust, { params: { id: device.id } }));
   const attempts = useQuery(ask(api.listEnrollmentAttempts, { query: { serial: device.id, limit: 20 } }));
   return (
     <div className={classes.steps}>
@@ -30,6 +31,13 @@ export function DeviceIdentity({ device }: { device: Device }) {
             </li>
           ))}
         </ol>
+        <Answer of={trust}>
+          {({ because, next }) => (
+            <p>
+              {because} {next}
+            </p>
+          )}
+        </Answer>
       </Section>
       <Section title="Certificates">
         <Answer of={certificates}>

@@ -10,6 +10,7 @@ export const enrollmentProblems = defineProblems({
   /** Somebody approved or rejected it before. */
   pending_enrollment_decided: 409,
   certificate_unknown: 404,
+  device_unknown: 404,
   rotation_unknown: 404,
   /** Only one rotation of our authority at a time. */
   rotation_open: 409,

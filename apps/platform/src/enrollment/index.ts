@@ -97,7 +97,7 @@ export async function createEnrollment(deps: EnrollmentDeps): Promise<Enrollment
       await clones.observeBoots(heard);
       await rotations.observeTrust(heard.flatMap(({ roots, ...one }) => (roots === undefined ? [] : [{ ...one, roots }])));
     },
-    routes: (app) => routes(app, { db, clock, operating, revocations, rotations }),
+    routes: (app) => routes(app, { ...deps, operating, revocations, rotations }),
     deviceRoutes: (app) =>
       deviceRoutes(app, {
         enroll,

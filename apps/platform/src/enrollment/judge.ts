@@ -4,6 +4,7 @@ import { type Refused, refuse } from "./attempt.ts";
 import type { Credential } from "./identify.ts";
 import { type CertificateFacts, judgeCertificate } from "./lifecycle.ts";
 import { isUsableSerial, serialOf } from "./names.ts";
+import { type TrustEvidence, trustLevel } from "./trust-level.ts";
 
 /** Everything that the decision about one enrollment looks at. Read in one transaction, under the lock of the serial number. */
 export type EnrollmentPicture = {
@@ -103,10 +104,12 @@ function judgeKey({ keyHolder, serial }: EnrollmentPicture): Refused | undefined
 
 function judgeCredential(picture: EnrollmentPicture): Decision {
   const { credential } = picture;
-  if (credential.is === "code") return { is: "issue", trustLevel: 0 };
+  if (credential.is === "code") return { is: "issue", trustLevel: levelFor("person") };
   if (credential.is === "ldevid") return judgeRenewal(picture, credential.certificate);
   return judgeFirst(picture, credential);
 }
+
+const levelFor = (admittedBy: TrustEvidence["admittedBy"]) => trustLevel({ admittedBy, keyHeldIn: "software" }).level;
 
 function judgeFirst(
   { serial, expected, approval, boundTo }: EnrollmentPicture,
@@ -121,8 +124,8 @@ function judgeFirst(
       status: 403,
     });
   }
-  if (expected) return { is: "issue", trustLevel: 1 };
-  if (approval === "approved") return { is: "issue", trustLevel: 0 };
+  if (expected) return { is: "issue", trustLevel: levelFor("manifest") };
+  if (approval === "approved") return { is: "issue", trustLevel: levelFor("person") };
   if (approval === "rejected") {
     return refuse({
       step: "approval",

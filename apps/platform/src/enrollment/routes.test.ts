@@ -60,6 +60,10 @@ test("an operator trusts a manufacturer, announces devices, approves one, and se
   assert.equal((await api.call("POST", "/enrollments/pending/pen_none/reject", { body: { reason: "x" } })).status, 404);
   assert.equal((await w.post("simpleenroll", csr, stranger)).status, 200);
 
+  const trust = (await api.call("GET", "/devices/pump-9/trust")).body;
+  assert.deepEqual([trust.level, trust.because], [0, "A person let it in."]);
+  assert.equal((await api.call("GET", "/devices/pump-99/trust")).body.code, "device_unknown");
+
   const log = (await api.call("GET", "/enrollments?limit=1")).body;
   assert.deepEqual([log.items.length, log.items[0]?.verdict, typeof log.nextCursor], [1, "issued", "string"]);
   const older = (await api.call("GET", `/enrollments?cursor=${log.nextCursor}`)).body;

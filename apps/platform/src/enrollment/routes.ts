@@ -1,20 +1,35 @@
 import { type Certificate as ApiCertificate, api } from "@tenfold/contracts";
 import { type Clock, type Database, type Http, serve } from "../kernel/index.ts";
 import { listCertificates, type StoredCertificate } from "./certificate-store.shell.ts";
+import type { EnrollmentDeps } from "./deps.ts";
+import { enrollmentProblems } from "./errors.ts";
 import { shownState } from "./lifecycle.ts";
 import type { Operating } from "./operate.shell.ts";
 import type { Revocations } from "./revoke.shell.ts";
 import type { Rotations } from "./rotation.shell.ts";
 import { readSealedLog, sealLog } from "./sealed-log.shell.ts";
 import { listAnchors, listAttempts, listPending } from "./store.ts";
+import { readTrust } from "./trust-evidence.shell.ts";
 
-export type RouteDeps = { db: Database; clock: Clock; operating: Operating; revocations: Revocations; rotations: Rotations };
+export type RouteDeps = {
+  db: Database;
+  clock: Clock;
+  registry: Pick<EnrollmentDeps["registry"], "find">;
+  operating: Operating;
+  revocations: Revocations;
+  rotations: Rotations;
+};
 
 export function routes(app: Http, deps: RouteDeps): void {
   serveAnchors(app, deps);
   serveApprovals(app, deps);
   serveCertificates(app, deps);
   serveRotations(app, deps);
+  serve(app, api.getDeviceTrust, async ({ scope, params }) => {
+    const known = await deps.registry.find(params.id);
+    if (known?.scope.fleet !== scope.fleet) throw enrollmentProblems.device_unknown(`There is no device "${params.id}".`);
+    return readTrust(deps.db, scope, params.id);
+  });
 }
 
 function serveRotations(app: Http, { rotations }: RouteDeps): void {

@@ -72,6 +72,22 @@ export const certificate = z.object({
 });
 export type Certificate = z.infer<typeof certificate>;
 
+/** How much a device's identity is worth (docs/protocol/enrollment.md 9), with the evidence that it rests on. */
+export const deviceTrust = z.object({
+  device: deviceId,
+  level: z.int().min(0).max(4),
+  /** A sentence: why it is no less. */
+  because: z.string(),
+  /** A sentence: what would make it more. Absent at 4. */
+  next: z.string().optional(),
+  evidence: z.object({
+    admittedBy: z.enum(["manifest", "person"]),
+    keyHeldIn: z.enum(["software", "secure_element"]),
+    attestation: z.object({ keyInTpm: z.boolean(), software: z.enum(["matches", "differs", "unjudged"]) }).optional(),
+  }),
+});
+export type DeviceTrust = z.infer<typeof deviceTrust>;
+
 /** A rotation of our own authority as a staged plan. `gate` says what the next phase waits for. */
 export const rotation = z.object({
   id: z.string(),
@@ -256,6 +272,15 @@ export const enrollmentOperations = {
     params: z.object({ id: z.string() }),
     body: z.strictObject({ reason: z.string().min(1).max(500) }),
     response: pendingEnrollment,
+  }),
+  getDeviceTrust: operation({
+    name: "getDeviceTrust",
+    method: "GET",
+    path: "/devices/:id/trust",
+    summary: "How much a device's identity is worth, 0 to 4: why, and what would raise it.",
+    permission: "devices.read",
+    params: z.object({ id: deviceId }),
+    response: deviceTrust,
   }),
   listCertificates: operation({
     name: "listCertificates",

@@ -1,5 +1,5 @@
 import { humanDuration } from "@tenfold/base";
-import { api, type Device } from "@tenfold/contracts";
+import { api, type Device, type DeviceTrust } from "@tenfold/contracts";
 import type { Command } from "commander";
 import { ago, facts } from "../../output.ts";
 import { addVerb, word } from "../../verb.ts";
@@ -11,13 +11,17 @@ export function deviceShow(device: Command): void {
     example: "device show quiet-otter-17",
     async run(session, given) {
       const client = await session.client();
-      const shown = await client.call(api.getDevice, { params: { id: word(given, 0) } });
-      session.out.one(shown, () => describe(shown));
+      const params = { id: word(given, 0) };
+      const [shown, trust] = await Promise.all([
+        client.call(api.getDevice, { params }),
+        client.call(api.getDeviceTrust, { params }),
+      ]);
+      session.out.one({ ...shown, trust }, () => describe(shown, trust));
     },
   });
 }
 
-function describe(device: Device): string[] {
+function describe(device: Device, trust: DeviceTrust): string[] {
   const { connectivity, firmware, refusedInputs } = device;
   return facts({
     device: device.id,
@@ -30,7 +34,7 @@ function describe(device: Device): string[] {
     tags: Object.entries(device.tags)
       .map(([name, value]) => `${name}=${value}`)
       .join(" "),
-    "trust level": `${device.trustLevel} of 4`,
+    "trust level": `${trust.level} of 4: ${trust.because}${trust.next === undefined ? "" : ` ${trust.next}`}`,
     "refused inputs":
       refusedInputs.count === 0
         ? undefined
