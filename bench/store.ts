@@ -79,7 +79,7 @@ async function insertRounds(store: ChdbStore, { rounds, ticks, from }: { rounds:
   const times: number[] = [];
   for (const [round, batch] of batches.entries()) {
     const at = performance.now();
-    await insertPoints(store, batch, `bench-${from}-${round}`);
+    await insertPoints(store, batch, { token: `bench-${from}-${round}` });
     times.push(performance.now() - at);
   }
   const [seconds, own] = [(performance.now() - began) / 1_000, process.cpuUsage(ownBefore)];

@@ -28,8 +28,11 @@ export type Consumer<Value> = {
    * nothing twice: PostgreSQL by its keys, the store by the token. A 503 problem means "later"; any other error is narrowed down to the
    * message that causes it, which is put aside.
    */
-  apply(batch: Item<Value>[], context: { token: string }): Promise<void>;
+  apply(batch: Item<Value>[], context: Applying): Promise<void>;
 };
+
+/** `again`: these items may have been applied before under this token, in whole or in part, after a crash or a failure. */
+export type Applying = { token: string; again: boolean };
 
 export type RefusalNote = { device: string; scope: Scope; at: number; because: string; detail: string };
 
@@ -105,7 +108,7 @@ export function createIntake({ journal, putAside, onRefused, log, metrics, sift,
     }
   };
 
-  const apply = async ({ token, frames }: Batch): Promise<void> => {
+  const apply = async ({ token, frames, again }: Batch): Promise<void> => {
     const messages: UpMessage[] = [];
     for (const frame of frames) {
       const message = decodeFrame(frame);
@@ -115,7 +118,7 @@ export function createIntake({ journal, putAside, onRefused, log, metrics, sift,
     const byChannel = new Map<UpChannel, UpMessage[]>();
     for (const message of sift ? await sift(messages, token) : messages) listOf(byChannel, message.channel).push(message);
     const work = [...byChannel].flatMap(([channel, list]) =>
-      (channels.get(channel) ?? []).map((consumer) => hand(consumer, list, token)),
+      (channels.get(channel) ?? []).map((consumer) => hand(consumer, list, { token, again })),
     );
     // All are waited for, so that none is still at work when the batch is tried again.
     const failed = (await Promise.allSettled(work)).find((result) => result.status === "rejected");
@@ -123,7 +126,7 @@ export function createIntake({ journal, putAside, onRefused, log, metrics, sift,
     if (failed) throw failed.reason;
   };
 
-  const hand = async (consumer: Consumer<unknown>, list: UpMessage[], token: string): Promise<void> => {
+  const hand = async (consumer: Consumer<unknown>, list: UpMessage[], { token, again }: Applying): Promise<void> => {
     const items: Item<unknown>[] = [];
     const keep = async (message: UpMessage, because: string) => {
       aside.inc({ consumer: consumer.name });
@@ -139,7 +142,7 @@ export function createIntake({ journal, putAside, onRefused, log, metrics, sift,
     await applyIsolating({
       items,
       token: `${token}:${consumer.name}`,
-      apply: (part, partToken) => consumer.apply([...part], { token: partToken }),
+      apply: (part, partToken) => consumer.apply([...part], { token: partToken, again }),
       putAside: ({ message }, { because }) => keep(message, because),
     });
   };

@@ -1,9 +1,12 @@
 import type { Scope } from "@tenfold/base";
 import type { DeviceEvent, DeviceLogs } from "@tenfold/contracts";
-import { type Column, type ColumnStore, dictionaryColumn, type Parameters } from "../kernel/index.ts";
+import { type Column, type ColumnStore, dictionaryColumn, type Insert, type Parameters } from "../kernel/index.ts";
 import { eventTime, type TimeSource } from "./event-time.ts";
 import type { UpMessage } from "./message.ts";
 import type { MeasuredPoint } from "./point.ts";
+
+/** Names an insert, and says whether it may have been applied before. */
+type Applying = Pick<Insert, "token" | "again">;
 
 /** A row and the message that it came from. */
 export type PointRow = { message: UpMessage; point: MeasuredPoint };
@@ -12,7 +15,7 @@ export type LogRow = { message: UpMessage; line: DeviceLogs["lines"][number]; pl
 
 const sourceCode: Readonly<Record<TimeSource, number>> = { device: 0, received: 1 };
 
-export async function insertPoints(store: ColumnStore, rows: readonly PointRow[], token: string): Promise<void> {
+export async function insertPoints(store: ColumnStore, rows: readonly PointRow[], applying: Applying): Promise<void> {
   const n = rows.length;
   const [fleet, device, metric, unit] = [
     dictionaryColumn("fleet"),
@@ -44,10 +47,10 @@ export async function insertPoints(store: ColumnStore, rows: readonly PointRow[]
     { name: "time_source", type: "u8", values: source },
     { name: "delay_ms", type: "i64", values: delay },
   ];
-  await store.insert({ table: "tenfold.point", columns, token });
+  await store.insert({ table: "tenfold.point", columns, ...applying });
 }
 
-export async function insertEvents(store: ColumnStore, rows: readonly EventRow[], token: string): Promise<void> {
+export async function insertEvents(store: ColumnStore, rows: readonly EventRow[], applying: Applying): Promise<void> {
   const times = rows.map(({ message, event }) =>
     eventTime(event.at === undefined ? undefined : Date.parse(event.at), message.receivedAt),
   );
@@ -65,13 +68,13 @@ export async function insertEvents(store: ColumnStore, rows: readonly EventRow[]
       values: BigInt64Array.from(rows, ({ message }, row) => BigInt(Math.round(message.receivedAt) - (times[row]?.at ?? 0))),
     },
   ];
-  await store.insert({ table: "tenfold.device_event", columns, token });
+  await store.insert({ table: "tenfold.device_event", columns, ...applying });
 }
 
 export const logTime = ({ line, message }: LogRow): number =>
   eventTime(line.at === undefined ? undefined : Date.parse(line.at), message.receivedAt).at;
 
-export async function insertLogs(store: ColumnStore, rows: readonly LogRow[], token: string): Promise<void> {
+export async function insertLogs(store: ColumnStore, rows: readonly LogRow[], applying: Applying): Promise<void> {
   const columns: Column[] = [
     { name: "fleet", type: "utf8", values: rows.map(({ message }) => message.scope.fleet) },
     { name: "device", type: "utf8", values: rows.map(({ message }) => message.device) },
@@ -81,7 +84,7 @@ export async function insertLogs(store: ColumnStore, rows: readonly LogRow[], to
     { name: "level", type: "utf8", values: rows.map(({ line }) => line.level) },
     { name: "text", type: "utf8", values: rows.map(({ line }) => line.text) },
   ];
-  await store.insert({ table: "tenfold.device_log", columns, token });
+  await store.insert({ table: "tenfold.device_log", columns, ...applying });
 }
 
 /** One series in [from, to), milliseconds. */

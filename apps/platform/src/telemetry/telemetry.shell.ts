@@ -6,7 +6,7 @@ import { createAnnouncer } from "./announce.ts";
 import { createBudget } from "./budget.shell.ts";
 import { decodeEvent, decodeLogs, decodeTelemetry } from "./decode.ts";
 import { eventTime } from "./event-time.ts";
-import type { DeadLetter, Intake, Item, RefusalNote } from "./intake.shell.ts";
+import type { Applying, DeadLetter, Intake, Item, RefusalNote } from "./intake.shell.ts";
 import { type Lag, startLag } from "./lag.shell.ts";
 import { type LatestPoint, rememberLatest } from "./latest.ts";
 import { piecesOf } from "./pieces.ts";
@@ -81,21 +81,21 @@ export function createTelemetry(deps: TelemetryDeps): Telemetry {
     rows: readonly Row[],
     {
       token,
+      again,
       consumer,
       timeOf,
       insert,
-    }: {
-      token: string;
+    }: Applying & {
       consumer: string;
       timeOf: (row: Row) => number;
-      insert: (store: ColumnStore, rows: readonly Row[], token: string) => Promise<void>;
+      insert: (store: ColumnStore, rows: readonly Row[], applying: Applying) => Promise<void>;
     },
   ) => {
     for (const { rows: part, suffix } of piecesOf(rows, timeOf)) {
       await applyIsolating({
         items: part,
         token: `${token}/${suffix}`,
-        apply: (some, someToken) => insert(store, some, someToken),
+        apply: (some, someToken) => insert(store, some, { token: someToken, again }),
         putAside: ({ message }, failure) => putAside({ message, consumer, ...failure }),
       });
     }
@@ -104,7 +104,7 @@ export function createTelemetry(deps: TelemetryDeps): Telemetry {
   intake.consume<MeasuredPoint[]>("telemetry", {
     name: "points",
     decode: decodeTelemetry,
-    async apply(arrived, { token }) {
+    async apply(arrived, applying) {
       const batch = await budget.admit(arrived);
       const rows: PointRow[] = batch.flatMap(({ message, value }) => value.map((point) => ({ message, point })));
       const dues = duesOf(
@@ -112,7 +112,7 @@ export function createTelemetry(deps: TelemetryDeps): Telemetry {
         clock.now(),
       );
       await rollUps.storing(dues, () =>
-        inPieces(rows, { token, consumer: "points", timeOf: ({ point }) => point.at, insert: insertPoints }),
+        inPieces(rows, { ...applying, consumer: "points", timeOf: ({ point }) => point.at, insert: insertPoints }),
       );
       const visibleAt = clock.now();
       lag.record(
@@ -141,11 +141,11 @@ export function createTelemetry(deps: TelemetryDeps): Telemetry {
   intake.consume<DeviceEvent>("events", {
     name: "events",
     decode: decodeEvent,
-    async apply(batch, { token }) {
+    async apply(batch, applying) {
       const rows: EventRow[] = batch.map(({ message, value }) => ({ message, event: value }));
       const timeOf = ({ event, message }: EventRow) =>
         eventTime(event.at === undefined ? undefined : Date.parse(event.at), message.receivedAt).at;
-      await inPieces(rows, { token, consumer: "events", timeOf, insert: insertEvents });
+      await inPieces(rows, { ...applying, consumer: "events", timeOf, insert: insertEvents });
       for (const row of rows.slice(-20))
         bus.publish({
           type: "device.event",
@@ -158,9 +158,9 @@ export function createTelemetry(deps: TelemetryDeps): Telemetry {
   intake.consume<DeviceLogs>("logs", {
     name: "logs",
     decode: decodeLogs,
-    async apply(batch, { token }) {
+    async apply(batch, applying) {
       const rows: LogRow[] = batch.flatMap(({ message, value }) => value.lines.map((line, place) => ({ message, line, place })));
-      await inPieces(rows, { token, consumer: "logs", timeOf: logTime, insert: insertLogs });
+      await inPieces(rows, { ...applying, consumer: "logs", timeOf: logTime, insert: insertLogs });
     },
   });
 

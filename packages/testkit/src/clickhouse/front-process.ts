@@ -45,16 +45,20 @@ async function ask(session: Session, sql: string): Promise<string> {
   }
 }
 
-const insertPattern = /^INSERT INTO ([\w.]+) \(([\w, ]+)\) FORMAT RowBinary$/;
+/** With rows as they come, or chosen from them by a condition. */
+const insertPattern =
+  /^INSERT INTO ([\w.]+) \(([\w, ]+)\) (?:SELECT [\w, ]+ FROM input\('(?:[^'\\]|\\.)*'\) WHERE ([\s\S]+) )?FORMAT RowBinary$/;
 
 async function insert({
   table,
   names,
+  where,
   token,
   body,
 }: {
   table: string;
   names: string[];
+  where: string | undefined;
   token: string;
   body: Buffer;
 }): Promise<void> {
@@ -70,10 +74,12 @@ async function insert({
   const { columns: arrow, selects } = readRowBinary(body, columns);
   _arrowRegisterColumns(writer.connection, "body", arrow);
   try {
+    const rows = `SELECT ${selects.map((select, place) => `${select} AS ${names[place]}`).join(", ")} FROM arrowstream('body')`;
+    const chosen = where === undefined ? rows : `SELECT ${names.join(", ")} FROM (${rows}) WHERE ${where}`;
     const quoted = `'${token.replaceAll(/['\\]/g, "\\$&")}'`;
     await ask(
       writer,
-      `INSERT INTO ${table} (${names.join(", ")}) SELECT ${selects.join(", ")} FROM arrowstream('body') SETTINGS insert_deduplication_token = ${quoted}, async_insert = 0`,
+      `INSERT INTO ${table} (${names.join(", ")}) ${chosen} SETTINGS insert_deduplication_token = ${quoted}, async_insert = 0`,
     );
   } finally {
     _arrowUnregister(writer.connection, "body");
@@ -93,9 +99,9 @@ async function answer(request: IncomingMessage): Promise<string | Uint8Array> {
   const query = url.searchParams.get("query") ?? body.toString();
   const inserted = insertPattern.exec(query.trim());
   if (inserted?.[1] !== undefined && inserted[2] !== undefined) {
-    const [, table, names] = inserted;
+    const [, table, names, where] = inserted;
     await inTurn(writer, () =>
-      insert({ table, names: names.split(", "), token: url.searchParams.get("insert_deduplication_token") ?? "", body }),
+      insert({ table, names: names.split(", "), where, token: url.searchParams.get("insert_deduplication_token") ?? "", body }),
     );
     return "";
   }

@@ -60,7 +60,7 @@ export function startConsumer({ dir, id, writer, recovered, log }: ConsumerParts
     const readAt = performance.now();
     const next = await whileItPasses(cutNext);
     if (next === undefined) return;
-    await applyCut(next.cut, next.stretch);
+    await applyCut(next.cut, { ...next.stretch, again: false });
     oldestAt = readAt;
   };
 
@@ -79,7 +79,7 @@ export function startConsumer({ dir, id, writer, recovered, log }: ConsumerParts
   const replay = async (cut: Cut) => {
     const stretch = await whileItPasses(() => readAgain(cut));
     if (stretch === undefined) return;
-    await applyCut(cut, stretch);
+    await applyCut(cut, { ...stretch, again: true });
     replays.shift();
   };
 
@@ -109,8 +109,8 @@ export function startConsumer({ dir, id, writer, recovered, log }: ConsumerParts
     return stretch;
   };
 
-  const applyCut = async (cut: Cut, { frames }: Stretch) => {
-    await untilApplied(() => options.apply({ token: tokenOf(id, cut.from), frames }, signal));
+  const applyCut = async (cut: Cut, { frames, again }: Stretch & { again: boolean }) => {
+    await untilApplied((failures) => options.apply({ token: tokenOf(id, cut.from), frames, again: again || failures > 0 }, signal));
     if (signal.aborted) return;
     position = cut.to;
     waiting -= cut.frames;
@@ -127,10 +127,10 @@ export function startConsumer({ dir, id, writer, recovered, log }: ConsumerParts
     }
   };
 
-  const untilApplied = async (apply: () => Promise<void>) => {
+  const untilApplied = async (apply: (failures: number) => Promise<void>) => {
     for (let failures = 0; !signal.aborted; failures++) {
       try {
-        await apply();
+        await apply(failures);
         if (failures > 0) log.info("journal.applying_again", { failures });
         return;
       } catch (error) {

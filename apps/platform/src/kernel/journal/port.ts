@@ -24,6 +24,8 @@ export type Batch = {
   /** Names exactly these frames, for ever: the same batch has the same token when it is applied again after a crash. */
   token: string;
   frames: Buffer[];
+  /** Whether it may have been applied before, in whole or in part: it was fixed by an earlier process, or the attempt before this one failed. */
+  again: boolean;
 };
 
 export type ConsumeOptions = {

@@ -1,8 +1,10 @@
+import { randomUUID } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import chdb, { type Session as ChdbSession } from "chdb";
 import { type ArrowColumn, arrowColumns, selected } from "./arrow.ts";
-import { assertIdentifier, type Column } from "./column.ts";
-import { longWorkMs } from "./port.ts";
+import { assertIdentifier } from "./column.ts";
+import { onlyMissing } from "./missing.ts";
+import { type Insert, longWorkMs } from "./port.ts";
 import { quoted } from "./sql.ts";
 
 /** chdb's exports that its own types leave out (3.4.0, pinned): the only way in that is both safe for hostile bytes and fast. */
@@ -15,7 +17,7 @@ type ArrowEntry = {
 const { _arrowRegisterColumns, _arrowUnregister, Session } = chdb as unknown as ArrowEntry;
 
 export type Engine = {
-  insert(insert: { table: string; columns: readonly Column[]; token: string }): Promise<void>;
+  insert(insert: Insert): Promise<void>;
   query(sql: string): Promise<string>;
   command(sql: string): Promise<void>;
   /** Writes the answer of a SELECT into a new file. */
@@ -26,7 +28,8 @@ export type Engine = {
 const configFile = fileURLToPath(new URL("chdb-config.xml", import.meta.url));
 const reading =
   "max_threads = 1, max_memory_usage = 600000000, output_format_json_quote_64bit_integers = 0, max_query_size = 16777216, readonly = 1";
-const writing = "async_insert = 0, max_insert_block_size = 1048576, output_format_json_quote_64bit_integers = 0";
+const writing =
+  "async_insert = 0, max_insert_block_size = 1048576, max_query_size = 16777216, output_format_json_quote_64bit_integers = 0";
 
 const longWork = "max_threads = 1, max_memory_usage = 600000000, max_query_size = 16777216, mutations_sync = 1";
 
@@ -44,20 +47,14 @@ export async function openEngine({ path, queryMs }: { path: string; queryMs: num
   for (const reader of readers) await reader.run(`SET max_execution_time = ${queryMs / 1_000}, ${reading}`);
   let nextName = 0;
   return {
-    insert: ({ table, columns, token }) =>
+    insert: (rows) =>
       writer.exclusively(async (session) => {
         const name = `batch${nextName++}`;
-        const names = columns.map((column) => assertIdentifier(column.name)).join(", ");
-        _arrowRegisterColumns(session.connection, name, arrowColumns(columns));
-        try {
-          const from = `SELECT ${columns.map(selected).join(", ")} FROM arrowstream('${name}')`;
-          await ask(
-            session,
-            `INSERT INTO ${assertIdentifier(table)} (${names}) ${from} SETTINGS insert_deduplication_token = ${quoted(token)}, async_insert = 0`,
-          );
-        } finally {
-          _arrowUnregister(session.connection, name);
-        }
+        if (rows.again !== true) return insertRows(session, { name, rows });
+        // Under its own token first, for an engine that is still at work on the first attempt; then under one that nothing can remember.
+        const where = onlyMissing(rows, selected);
+        await insertRows(session, { name, rows, where });
+        await insertRows(session, { name, rows: { ...rows, token: `${rows.token}~${randomUUID()}` }, where });
       }),
     query: (sql) => readers.reduce((free, other) => (other.waiting() < free.waiting() ? other : free)).run(sql),
     command: async (sql) => void (await worker.run(sql)),
@@ -67,6 +64,22 @@ export async function openEngine({ path, queryMs }: { path: string; queryMs: num
       for (const each of [...readers, worker, filer, writer]) await each.exclusively(async (session) => session.close());
     },
   };
+}
+
+type Inserting = { name: string; rows: Insert; where?: string };
+
+async function insertRows(session: ChdbSession, { name, rows: { table, columns, token }, where }: Inserting): Promise<void> {
+  const names = columns.map((column) => assertIdentifier(column.name)).join(", ");
+  _arrowRegisterColumns(session.connection, name, arrowColumns(columns));
+  try {
+    const from = `SELECT ${columns.map(selected).join(", ")} FROM arrowstream('${name}')${where === undefined ? "" : ` WHERE ${where}`}`;
+    await ask(
+      session,
+      `INSERT INTO ${assertIdentifier(table)} (${names}) ${from} SETTINGS insert_deduplication_token = ${quoted(token)}, async_insert = 0`,
+    );
+  } finally {
+    _arrowUnregister(session.connection, name);
+  }
 }
 
 /** One session and its queue. */

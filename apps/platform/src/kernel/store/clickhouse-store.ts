@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { Readable } from "node:stream";
 import {
   type ClickHouseClient,
@@ -7,7 +8,8 @@ import {
   createClient,
 } from "@clickhouse/client";
 import type { Log } from "../log.ts";
-import { assertIdentifier, countRows } from "./column.ts";
+import { assertIdentifier, type Column, countRows } from "./column.ts";
+import { onlyMissing } from "./missing.ts";
 import {
   type ColumnStore,
   type Deadlines,
@@ -32,6 +34,28 @@ const reading: ClickHouseSettings = {
   max_query_size: String(16 << 20),
 };
 
+const inserting: ClickHouseSettings = {
+  async_insert: 0,
+  wait_end_of_query: 1,
+  max_insert_block_size: "1048576",
+  max_query_size: String(16 << 20),
+};
+
+const engineTypes: Readonly<Record<Column["type"], string>> = {
+  u8: "UInt8",
+  u32: "UInt32",
+  u64: "UInt64",
+  i64: "Int64",
+  f64: "Float64",
+  ms: "DateTime64(3, \\'UTC\\')",
+  utf8: "String",
+  dictionary: "String",
+};
+
+/** What `input(…)` is told of the rows that follow. */
+const structureOf = (columns: readonly Column[]): string =>
+  columns.map(({ name, type }) => `${name} ${engineTypes[type]}`).join(", ");
+
 /** A ClickHouse server or cluster over HTTP. Rejects with `store_unavailable` when it does not answer now. */
 export async function openClickHouseStore({ url, log, deadlines = usualDeadlines }: ClickHouseStoreOptions): Promise<ColumnStore> {
   const clientFor = (request_timeout: number) =>
@@ -52,22 +76,20 @@ export async function openClickHouseStore({ url, log, deadlines = usualDeadlines
     }
   };
   const store: ColumnStore = {
-    async insert({ table, columns, token }) {
+    async insert({ table, columns, token, again = false }) {
       if (countRows(columns) === 0) return;
       const names = columns.map(({ name }) => name).join(", ");
-      const settings: ClickHouseSettings = {
-        insert_deduplication_token: token,
-        async_insert: 0,
-        wait_end_of_query: 1,
-        max_insert_block_size: "1048576",
-      };
-      await asked("insert", () =>
-        sendRows(client, {
-          query: `INSERT INTO ${assertIdentifier(table)} (${names}) FORMAT RowBinary`,
-          rows: rowBinary(columns),
-          settings,
-        }),
-      );
+      const into = `INSERT INTO ${assertIdentifier(table)} (${names})`;
+      const rows = rowBinary(columns);
+      const send = (query: string, settings: ClickHouseSettings) =>
+        asked("insert", () =>
+          sendRows(client, { query: `${query} FORMAT RowBinary`, rows, settings: { ...inserting, ...settings } }),
+        );
+      if (!again) return send(into, { insert_deduplication_token: token });
+      const missing = `${into} SELECT ${names} FROM input('${structureOf(columns)}') WHERE ${onlyMissing({ table, columns }, ({ name }) => name)}`;
+      // Under its own token first, for a server that is still at work on the first attempt; then under one that nothing can remember.
+      await send(missing, { insert_deduplication_token: token });
+      await send(missing, { insert_deduplication_token: `${token}~${randomUUID()}` });
     },
     query: <Row>(sql: string, parameters = {}) => {
       const query = assertOneStatement(fillIn(sql, parameters));

@@ -2,5 +2,5 @@ export { type ChdbStore, openChdbStore } from "./chdb-store.ts";
 export { openClickHouseStore } from "./clickhouse-store.ts";
 export { type Column, dictionaryColumn } from "./column.ts";
 export { migrateStore } from "./migrations.ts";
-export type { ColumnStore, FileForm } from "./port.ts";
+export type { ColumnStore, FileForm, Insert } from "./port.ts";
 export type { Parameters } from "./sql.ts";

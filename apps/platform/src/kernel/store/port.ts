@@ -15,6 +15,12 @@ export type Insert = {
   columns: readonly Column[];
   /** The same token never stores twice, also after a crash, as long as it names exactly the same rows (10,000 tokens are remembered a table). */
   token: string;
+  /**
+   * Whether an earlier attempt with these rows may have been applied, in whole or in part, without an answer that was heard. Then the rows that the
+   * table holds already are left out, whatever became of the token: an engine that loses power may forget a token whose rows it kept, or keep
+   * one whose rows it lost.
+   */
+  again?: boolean;
 };
 
 /**

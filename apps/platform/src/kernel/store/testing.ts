@@ -102,6 +102,24 @@ const clauses: Record<string, (store: ColumnStore, table: string) => Promise<voi
     assert.equal(await countRows(store, `${table} WHERE k = 3`), 4);
   },
 
+  async "rows that may be there already are stored once, whatever became of their token"(store, table) {
+    const token = freshToken();
+    const columns = columnsOf([
+      { k: 6, share: Number.NaN, ts: t0 + 1, text: "it's", word: "a\\b" },
+      { k: 6, signed: -1n, ts: t0 + 2, text: "\n\n;", word: "'" },
+      { k: 7, ts: t0 + 3 },
+    ]);
+    const count = () => countRows(store, `${table} WHERE k IN (6, 7)`);
+    await store.insert({ table, token, columns, again: true });
+    assert.equal(await count(), 3, "nothing was there");
+    await store.insert({ table, token, columns, again: true });
+    await store.insert({ table, token: freshToken(), columns, again: true });
+    assert.equal(await count(), 3, "the token was forgotten, the rows were not");
+    await store.command(`ALTER TABLE ${table} DELETE WHERE k = 6`);
+    await store.insert({ table, token, columns, again: true });
+    assert.equal(await count(), 3, "the token was kept, some rows were lost");
+  },
+
   async "a batch without rows is nothing"(store, table) {
     await store.insert({ table, token: freshToken(), columns: columnsOf([]) });
   },

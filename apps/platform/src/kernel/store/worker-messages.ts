@@ -5,7 +5,7 @@ export type StoreCall =
   | { id: number; do: "query"; sql: string }
   | { id: number; do: "command"; sql: string }
   | { id: number; do: "file"; sql: string; path: string; format: string }
-  | { id: number; do: "insert"; table: string; columns: readonly Column[]; token: string }
+  | { id: number; do: "insert"; table: string; columns: readonly Column[]; token: string; again?: boolean }
   | { id: number; do: "close" };
 
 /** How a call ended. `code` is ClickHouse's error code where there is one. */
