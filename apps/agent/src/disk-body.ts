@@ -38,12 +38,8 @@ export function createDiskBody(
     loadBoot: disk.loadBoot,
     saveBoot: disk.saveBoot,
     slots: disk.slots,
-    async enroll(kind) {
-      const credentials = await enroll({ ...config, https: trust.server(config.https) }, { disk, kind });
-      // A certificate may come from an authority that this device does not know yet.
-      await trust.refresh("now");
-      return credentials;
-    },
+    enroll: (kind) => enroll({ ...config, https: trust.server(config.https) }, { disk, kind }),
+    refreshTrust: trust.refresh,
     async connect(events) {
       const identity = await currentCredentials(config, disk);
       const keepaliveS = Math.max(30, Math.ceil((2 * config.heartbeatMs) / 1_000));
@@ -58,7 +54,6 @@ export function createDiskBody(
       const now = Date.now();
       queue.push({ topic: name.telemetry, payload: senml(measureMachine(disk.folder), now) }, now);
       if (link) void queue.drain(link);
-      void trust.refresh("if_due");
     },
     selfTest: () => selfTest(config.selfTest),
     vitals() {

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { DatabaseSync } from "node:sqlite";
 import { Problem } from "@tenfold/base";
 import type { Link } from "@tenfold/device";
@@ -23,6 +24,11 @@ export function openQueue(path: string, maxRows: number): Queue {
   db.exec(
     "pragma journal_mode = wal; pragma synchronous = full; create table if not exists outgoing (id integer primary key autoincrement, at integer not null, topic text not null, payload text not null) strict",
   );
+  // The rows' ids are the count of T5: they only grow. They belong to this file, so its name is their boot.
+  db.exec("create table if not exists name (boot text not null) strict");
+  db.prepare("insert into name (boot) select ? where not exists (select 1 from name)").run(`queue-${randomUUID()}`);
+  // The table is strict, and has one row from here on.
+  const { boot } = db.prepare("select boot from name").get() as { boot: string };
   const insert = db.prepare("insert into outgoing (at, topic, payload) values (?, ?, ?)");
   const trim = db.prepare("delete from outgoing where id <= (select max(id) from outgoing) - ?");
   const oldest = db.prepare("select id, topic, payload from outgoing order by id limit ?");
@@ -34,7 +40,7 @@ export function openQueue(path: string, maxRows: number): Queue {
 
   const sendOne = async (link: Link, { id, topic, payload }: { id: number; topic: string; payload: string }) => {
     try {
-      await link.publish(topic, payload);
+      await link.publish(topic, payload, { seq: id, boot });
     } catch (error) {
       // What the platform will never take must not block what it would.
       if (!(error instanceof Problem && error.code === "publish_refused")) throw error;

@@ -6,10 +6,12 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import type { ReleaseStatement } from "@tenfold/contracts";
+import type { Link, MessageCount } from "@tenfold/device";
 import { artifactPath, generateSigningKey, readPrivateKey, readPublicKey, signRelease } from "@tenfold/ota";
 import { type PretendPlatform, startPretendPlatform } from "@tenfold/testkit";
 import type { AgentConfig } from "../src/config.ts";
 import { type Disk, openDisk } from "../src/disk.ts";
+import { openQueue } from "../src/queue.ts";
 import { bootLoader, runAgent } from "../src/supervisor.ts";
 
 const keys = generateSigningKey();
@@ -19,8 +21,8 @@ const patience = { retryBaseMs: 20, retryCapMs: 200, reportPatienceMs: 500, tria
 
 type Scene = AsyncDisposable & { platform: PretendPlatform; config: AgentConfig; state: string };
 
-async function scene(changes: Partial<AgentConfig> = {}): Promise<Scene> {
-  const platform = await startPretendPlatform();
+async function scene(changes: Partial<AgentConfig> = {}, platform?: PretendPlatform): Promise<Scene> {
+  platform ??= await startPretendPlatform();
   const state = await mkdtemp(join(tmpdir(), "tenfold-agent-"));
   platform.codes.set("box-1", "swordfish");
   const config: AgentConfig = {
@@ -225,6 +227,41 @@ test("power that fails before or after any write to the disk ends on firmware th
   }
   const honest = { "1.0.0": undefined, "2.0.0": sha256 } as Record<string, string | undefined>;
   for (const { firmware } of heartbeats(here.platform)) assert.equal(firmware.hash, honest[firmware.version]);
+});
+
+test("an agent that slept past the end of its certificate comes back with it, though its one-time code is spent", async () => {
+  await using here = await scene({}, await startPretendPlatform({ lifetime: 3_000 }));
+  await withAgent(here.config, () => until("it speaks", () => heartbeats(here.platform).length > 0));
+  here.platform.codes.clear();
+  const { notAfter } = JSON.parse(await readFile(join(here.state, "credentials.json"), "utf8")) as { notAfter: number };
+  await pause(Math.max(0, notAfter - Date.now() + 50));
+  const [spoken, issued] = [heartbeats(here.platform).length, here.platform.enrolled.length];
+  await withAgent(here.config, () => until("it speaks again", () => heartbeats(here.platform).length > spoken));
+  assert.ok(here.platform.enrolled.length > issued);
+});
+
+test("what waits on disk is sent with a number and a name that do not change with a restart, so that it is stored once", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "tenfold-queue-"));
+  const counts: (MessageCount | undefined)[] = [];
+  const link = (works: boolean): Link => ({
+    async publish(_topic, _payload, count) {
+      counts.push(count);
+      if (!works) throw new Error("the acknowledgement was lost");
+    },
+    close: async () => {},
+  });
+  for (const works of [false, true]) {
+    const queue = openQueue(join(folder, "queue.sqlite"), 100);
+    queue.push({ topic: "t", payload: works ? "second" : "first" }, 1);
+    await queue.drain(link(works));
+    queue.close();
+  }
+  await rm(folder, { recursive: true });
+  assert.deepEqual(
+    counts.map((count) => count?.seq),
+    [1, 1, 2],
+  );
+  assert.equal(new Set(counts.map((count) => count?.boot)).size, 1);
 });
 
 /** A disk that loses power at its n-th write: just before it where n is even, just after it where n is odd. Nothing returns from the dark. */

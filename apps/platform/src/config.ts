@@ -45,6 +45,7 @@ const shape = {
   "rollout.tick": { schema: duration, otherwise: "1s" },
   "certificate.lifetime": { schema: duration, otherwise: "30d" },
   "certificate.grace": { schema: duration, otherwise: "30d" },
+  "rotation.within": { schema: duration, otherwise: "6h" },
   "enrollment.linking": { schema: z.enum(["optional", "required"]), otherwise: "optional" },
   "enrollment.requests.per.minute": { schema: z.coerce.number().int().min(1), otherwise: 60 },
   "clone.on.fork": { schema: z.enum(["quarantine", "note"]), otherwise: "quarantine" },

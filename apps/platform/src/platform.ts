@@ -107,6 +107,8 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
     linking: config["enrollment.linking"],
     requestsPerMinute: config["enrollment.requests.per.minute"],
     clonePolicy: { onFork: config["clone.on.fork"], onSign: config["clone.on.sign"] },
+    rotationWithin: config["rotation.within"],
+    send: (device, message) => links.send(device, message),
     deviceUrl: () => config["device.public.url"] ?? devicesReach(hostnames, deviceHttp.server.address()),
   });
 
@@ -152,8 +154,10 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
     admit: (certificate, from) => enrollment.admit(certificate, from),
     pressure: () => intake.pressure(),
     receive: (message) => intake.receive(message),
-    downlink: async (device, scope, topic) =>
-      topic === "deployments/next" ? JSON.stringify(await rollouts.next(device, scope)) : commands.desired(device, scope),
+    downlink: async (device, scope, topic) => {
+      if (topic === "identity") return JSON.stringify(await enrollment.notice(scope, device));
+      return topic === "deployments/next" ? JSON.stringify(await rollouts.next(device, scope)) : commands.desired(device, scope);
+    },
     pending: (device, scope) => commands.pending(device, scope),
     delivered: (device, scope, { command, at }) => deliveries.add({ device, scope, command, at }),
     contact: (device, _scope, at) => contacts.add({ device, at }),

@@ -14,7 +14,7 @@ Flags of start and replay
   --state data/simulator     the devices' own memory; the same folder goes on with the same devices
   --prefix sim  --model sim-1  --firmware-version 1.0.0
   --heartbeat 5s  --telemetry 2s
-  --profile good|flaky-cellular
+  --profile good|flaky-cellular  --wrong-clocks 0%
   --jsonl                    one JSON object a line
   --speed 60                 replay: times faster than recorded (default: as fast as possible)
   --limit 1000               replay: at most this many rows

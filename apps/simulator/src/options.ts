@@ -21,6 +21,7 @@ export type FleetArguments = Where & {
   heartbeatMs: number;
   telemetryMs: number;
   profile: ProfileName;
+  wrongClocks: number;
   jsonl: boolean;
   /** `replay`: the recording, and how many times faster than it was recorded; undefined means as fast as possible. */
   file: string | undefined;
@@ -48,6 +49,7 @@ const flags = {
   heartbeat: or("5s"),
   telemetry: or("2s"),
   profile: or("good"),
+  "wrong-clocks": or("0%"),
   jsonl: { type: "boolean", default: false },
   speed: text,
   limit: text,
@@ -90,6 +92,7 @@ export function readFleetArguments(command: "start" | "replay", args: string[]):
     heartbeatMs: duration(values.heartbeat, "--heartbeat"),
     telemetryMs: duration(values.telemetry, "--telemetry"),
     profile,
+    wrongClocks: shareOf(values["wrong-clocks"], "--wrong-clocks"),
     jsonl: values.jsonl,
     file,
     speed: optional(values.speed, (value) => positive(value, "--speed")),

@@ -43,6 +43,7 @@ export async function runFleet(
     profile: args.profile,
     telemetry,
     rebootMs: 1_000,
+    wrongClocks: args.wrongClocks,
     trustedKeys: keys.current,
     onEvent: say,
   });

@@ -47,6 +47,7 @@ async function switchedOn({ devices, profile = "good" }: { devices: number; prof
       profile,
       telemetry: "signals",
       rebootMs: 50,
+      wrongClocks: 0,
       trustedKeys: () => trustedKeys,
       onEvent: (event) => events.push(event),
     });

@@ -5,10 +5,18 @@ import type { Running } from "./picture.ts";
 
 /** A live connection to the platform. It is used once: when it goes down, another is opened. */
 export type Link = {
-  /** Resolves when the platform has acknowledged, which means durable. Rejects with `publish_refused`, `publish_unanswered` or `link_lost`. */
-  publish(topic: string, payload: string): Promise<void>;
+  /**
+   * Resolves when the platform has acknowledged, which means durable. Rejects with `publish_refused`, `publish_unanswered` or `link_lost`. With
+   * `count` a message that is sent again is stored once [docs/protocol/telemetry.md T5].
+   */
+  publish(topic: string, payload: string, count?: MessageCount): Promise<void>;
+  /** [M23] Over how many seconds the platform asks devices to spread their next coming; absent where it does not say. */
+  readonly reconnectWithinS?: number | undefined;
   close(): Promise<void>;
 };
+
+/** `seq` grows by one with each message of a `boot`, from which it starts anew. */
+export type MessageCount = { readonly seq: number; readonly boot: string };
 
 export type LinkEvents = {
   onMessage(topic: string, payload: string): void;
@@ -45,6 +53,8 @@ export type Body = {
   /** Gets a certificate by EST and keeps it with its new key; `first` shows the manufacturer's identity or a one-time code. */
   enroll(kind: "first" | "renewal"): Promise<{ notBefore: number; notAfter: number }>;
   connect(events: LinkEvents): Promise<Link>;
+  /** Asks the platform which roots to believe and keeps them [D3]. `now` is the time as far as it is known. Rejects where nobody answers. */
+  refreshTrust(now: number): Promise<void>;
   /** The artifact's bytes from an offset on. Rejects with `download_failed` (try again) or `download_refused` (do not). */
   download(wanted: { path: string; from: number }): Promise<AsyncIterable<Uint8Array>>;
   /** Measures, and sends or keeps what was measured. Its failures are the body's own: they do not stop the brain. */

@@ -1,8 +1,10 @@
-import { commandDocument, desiredDocument, nextDeployment } from "@tenfold/contracts";
+import { hash32 } from "@tenfold/base";
+import { commandDocument, desiredDocument, identityNotice, nextDeployment } from "@tenfold/contracts";
 import { fullJitter } from "./backoff.ts";
 import type { Body, Link } from "./body.ts";
 import { hearCommand, hearDesired, settleCommands } from "./commands.ts";
 import { hear, settle } from "./deployments.ts";
+import { hearNotice, offsetTo, provenOffset, trustInterval } from "./identity.ts";
 import { freshMemory } from "./memory.ts";
 import { topics } from "./messages.ts";
 import type { Mind, Note } from "./mind.ts";
@@ -59,7 +61,8 @@ export async function createBrain(deps: BrainDeps): Promise<Brain> {
 
 async function awaken({ body, config, chance, onStir, note = () => {} }: BrainDeps): Promise<Mind> {
   const memory = (await body.loadMemory()) ?? freshMemory();
-  const session = freshSession(memory, body.clock.mono());
+  const session = freshSession(memory, { mono: body.clock.mono(), device: config.device });
+  session.clockOffset = provenOffset(memory.certificate, body.clock.now(), "kept");
   const mind: Mind = {
     body,
     config,
@@ -83,8 +86,10 @@ async function awaken({ body, config, chance, onStir, note = () => {} }: BrainDe
       await body.saveMemory(next);
       mind.memory = next;
     },
-    later(retry) {
-      retry.at = body.clock.mono() + fullJitter(retry.failures, chance(), { baseMs: config.retryBaseMs, capMs: config.retryCapMs });
+    later(retry, baseMs = 0) {
+      const { retryBaseMs, retryCapMs } = config;
+      const spread = { baseMs: Math.max(baseMs, retryBaseMs), capMs: Math.max(baseMs, retryCapMs) };
+      retry.at = body.clock.mono() + fullJitter(retry.failures, chance(), spread);
       retry.failures += 1;
     },
     openLink: () => openLink(mind, onStir ?? (() => {})),
@@ -105,7 +110,7 @@ async function openLink(mind: Mind, stir: () => void): Promise<void> {
       if (link === undefined || mind.link !== link) return;
       mind.link = undefined;
       session.link = "down";
-      mind.later(session.connecting);
+      mind.later(session.connecting, session.reconnectWithin);
       mind.note("link.down", { because });
       stir();
     },
@@ -115,6 +120,7 @@ async function openLink(mind: Mind, stir: () => void): Promise<void> {
   mind.link = link;
   session.link = "up";
   session.connecting = { failures: 0, at: session.connecting.at };
+  session.reconnectWithin = (link.reconnectWithinS ?? 0) * 1_000;
   // A new link begins with a sign of life: it tells the platform what runs here.
   session.heartbeatDueAt = mind.body.clock.mono();
   mind.note("link.up");
@@ -139,6 +145,10 @@ function take({ config, session, note }: Mind, topic: string, payload: string): 
     const read = desiredDocument.safeParse(document);
     if (!read.success) return unreadable("state.unreadable", read.error.issues[0]?.message);
     session.heardDesired = read.data;
+  } else if (topic === name.identity) {
+    const read = identityNotice.safeParse(document);
+    if (!read.success) return unreadable("identity.unreadable", read.error.issues[0]?.message);
+    session.heardNotice = read.data;
   } else if (topic.startsWith(name.command(""))) {
     const read = commandDocument.safeParse(document);
     if (!read.success) return unreadable("command.unreadable", read.error.issues[0]?.message);
@@ -170,6 +180,7 @@ async function takeIn(mind: Mind): Promise<void> {
     const end = settled.ended.at(-1)?.report;
     if (end?.state === "rolled_back" && !settled.update) mind.note("firmware.fell_back", { because: end.reason });
   }
+  await takeInNotice(mind);
   await takeInWishes(mind);
   const { heard } = mind.session;
   if (heard === undefined) return;
@@ -183,6 +194,24 @@ async function takeIn(mind: Mind): Promise<void> {
   // An offer that must wait for the end of a trial is kept; the platform says it again on every connection anyway.
   const held = heard.is === "offer" && mind.boot.trial !== undefined;
   if (!held && mind.session.heard === heard) mind.session.heard = undefined;
+}
+
+/** Whom to believe, when to renew, and what time it is. */
+async function takeInNotice(mind: Mind): Promise<void> {
+  const { session, body, config } = mind;
+  const { heardNotice: notice } = session;
+  if (notice === undefined) return;
+  const [clock, mono] = [body.clock.now(), body.clock.mono()];
+  session.clockOffset = offsetTo(Date.parse(notice.time), clock);
+  const { memory, refreshInMs } = hearNotice(mind.memory, notice, {
+    believed: body.vitals().trust?.roots ?? [],
+    now: clock + session.clockOffset,
+    chance: hash32(`${config.device}:${notice.trust.generation}`) / 2 ** 32,
+  });
+  if (memory !== mind.memory) await mind.remember(memory);
+  session.trustDueAt = mono + (refreshInMs ?? trustInterval(config.device));
+  session.notice = notice;
+  if (session.heardNotice === notice) session.heardNotice = undefined;
 }
 
 /** Commands and the desired state, in one save; what was begun before is answered for first. */

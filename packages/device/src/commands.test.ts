@@ -113,6 +113,7 @@ function pretendWorld(wishes: readonly Wish[], { cuts, dropsLink, repeats, seed 
       };
     },
     download: () => Promise.reject(new Error("nothing to download")),
+    refreshTrust: async () => {},
     takeSample: async () => {},
     // `seconds` says which command it is.
     identify: (seconds) => effect(() => void done.push(seconds)),
@@ -239,7 +240,7 @@ const pictureOf = (memory: Memory, now = 1_800_000_000_000): Picture => ({
   memory,
   boot: { good: "a" },
   running: { slot: "a", version: "1.0.0", bootId: "boot-1", bootedAt: 0 },
-  session: freshSession(memory, 0),
+  session: freshSession(memory, { mono: 0, device: "pump-1" }),
   now,
   mono: 0,
 });

@@ -2,13 +2,13 @@
 
 export { type ArtifactWish, fetchArtifact } from "./artifact.ts";
 export { fullJitter } from "./backoff.ts";
-export type { Body, Link, LinkEvents, Slots } from "./body.ts";
+export type { Body, Link, LinkEvents, MessageCount, Slots } from "./body.ts";
 export { armTrial, type BootChoice, type BootRecord, bootRecord, chooseSlot, otherSlot, type Slot, trialStarts } from "./boot.ts";
 export { type Brain, type BrainDeps, createBrain, type Rest } from "./brain.ts";
 export { type CertificateWish, type Credentials, fetchCaCerts, type Proof, requestCertificate } from "./enroll.ts";
 export { deviceProblems } from "./errors.ts";
 export type { DeviceServer, Identity } from "./https.ts";
-export { ackMs, connectLink, type LinkWish, refusedForGood, subscriptions } from "./link.ts";
+export { ackMs, connectLink, countOf, type LinkWish, reconnectAdvice, refusedForGood, subscriptions } from "./link.ts";
 export { freshMemory, type Memory, parseMemory, type Update } from "./memory.ts";
 export { heartbeatOf, type Sample, senml, topics } from "./messages.ts";
 export { failure, type Note } from "./mind.ts";

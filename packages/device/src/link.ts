@@ -1,7 +1,8 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { describeError } from "@tenfold/base";
 import mqtt, { ErrorWithReasonCode, type MqttClient } from "mqtt";
-import type { Link, LinkEvents } from "./body.ts";
+import type { UserProperties } from "mqtt-packet";
+import type { Link, LinkEvents, MessageCount } from "./body.ts";
 import { deviceProblems } from "./errors.ts";
 import type { DeviceServer, Identity } from "./https.ts";
 
@@ -27,6 +28,7 @@ export const subscriptions = (device: string) => [
   `devices/${device}/deployments/next`,
   `devices/${device}/state/desired`,
   `devices/${device}/commands/+`,
+  `devices/${device}/identity`,
 ];
 
 /**
@@ -47,9 +49,13 @@ export async function connectLink({ server, identity, device, keepaliveS, events
     resubscribe: false,
     properties: { receiveMaximum: 16, requestProblemInformation: true },
   });
+  let advised: number | undefined;
+  client.on("packetreceive", (packet) => {
+    if (packet.cmd === "connack") advised = reconnectAdvice(packet.properties?.userProperties);
+  });
   client.on("message", (topic, payload) => events.onMessage(topic, payload.toString("utf8")));
   try {
-    await opened(client, server.url);
+    await opened(client, { url: server.url, advised: () => advised });
     await client.subscribeAsync(subscriptions(device), { qos: 1 });
   } catch (error) {
     client.end(true);
@@ -57,7 +63,8 @@ export async function connectLink({ server, identity, device, keepaliveS, events
   }
   watch(client, events);
   return {
-    publish: (topic, payload) => publish(client, { topic, payload }),
+    ...(advised === undefined ? {} : { reconnectWithinS: advised }),
+    publish: (topic, payload, count) => publish(client, { topic, payload, count }),
     close: () =>
       client
         .endAsync(false)
@@ -66,14 +73,23 @@ export async function connectLink({ server, identity, device, keepaliveS, events
   };
 }
 
-function opened(client: MqttClient, url: string): Promise<void> {
+/** [M23] What a CONNACK says about the next coming, in seconds: a whole number up to a day, else nothing. */
+export function reconnectAdvice(properties: UserProperties | undefined): number | undefined {
+  const said = properties?.reconnectWithinS;
+  const text = Array.isArray(said) ? said[0] : said;
+  return text !== undefined && /^\d{1,5}$/.test(text) ? Math.min(Number(text), 86_400) : undefined;
+}
+
+function opened(client: MqttClient, { url, advised }: { url: string; advised: () => number | undefined }): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   client.once("connect", () => resolve());
   client.once("error", (cause) => {
     const refused = cause instanceof ErrorWithReasonCode;
+    const retryAfterS = refused ? advised() : undefined;
     reject(
       (refused ? deviceProblems.link_refused : deviceProblems.link_unreachable)(`No MQTT link to ${url}: ${describeError(cause)}`, {
         cause,
+        ...(retryAfterS === undefined ? {} : { retryAfterS }),
       }),
     );
   });
@@ -96,7 +112,12 @@ function watch(client: MqttClient, events: LinkEvents): void {
   });
 }
 
-async function publish(client: MqttClient, { topic, payload }: { topic: string; payload: string }): Promise<void> {
+/** [M24] */
+export const countOf = ({ seq, boot }: MessageCount): Record<string, string> => ({ seq: String(seq), boot });
+
+type Message = { topic: string; payload: string; count: MessageCount | undefined };
+
+async function publish(client: MqttClient, { topic, payload, count }: Message): Promise<void> {
   // MQTT.js would keep it and send it on a later connection; a later connection is another link.
   if (!client.connected) throw deviceProblems.link_lost("The link is down.");
   const given = new AbortController();
@@ -107,7 +128,11 @@ async function publish(client: MqttClient, { topic, payload }: { topic: string; 
   const onClose = () => lost.reject(deviceProblems.link_lost(`The link went down before ${topic} was acknowledged.`));
   client.once("close", onClose);
   try {
-    await Promise.race([client.publishAsync(topic, payload, { qos: 1 }), unanswered, lost.promise]);
+    await Promise.race([
+      client.publishAsync(topic, payload, { qos: 1, ...(count ? { properties: { userProperties: countOf(count) } } : {}) }),
+      unanswered,
+      lost.promise,
+    ]);
   } catch (cause) {
     if (!(cause instanceof ErrorWithReasonCode)) throw cause;
     const make = refusedForGood(cause.code) ? deviceProblems.publish_refused : deviceProblems.publish_unanswered;

@@ -54,6 +54,8 @@ export const memory = z.strictObject({
   /** Heartbeats below this number may have been sent: after a start the count goes on from here, and so never goes back. */
   seqReserved: z.int().min(0),
   certificate: z.strictObject({ notBefore: z.number(), notAfter: z.number(), renewAt: z.number() }).optional(),
+  /** The last generation of the platform's roots that this device was told of and believes. */
+  trustGeneration: z.int().min(1).optional(),
   update: update.optional(),
   /** The newest last, at most `rememberedEnds`. */
   ended: z.array(ended),

@@ -5,8 +5,12 @@ import type { Picture } from "./picture.ts";
 /** A lease of three intervals: two heartbeats may be lost before anybody worries. */
 const intervalsPerLease = 3;
 
-export function heartbeatOf({ config, running, boot, session, now, mono }: Picture, vitals: ReturnType<Body["vitals"]>): Heartbeat {
-  const { clock = "holdover", ...others } = vitals;
+export function heartbeatOf(
+  { config, memory, running, boot, session, now, mono }: Picture,
+  vitals: ReturnType<Body["vitals"]>,
+): Heartbeat {
+  const { clock = "holdover", trust, ...others } = vitals;
+  const generation = memory.trustGeneration === undefined ? {} : { generation: memory.trustGeneration };
   return {
     seq: session.seq,
     bootId: running.bootId,
@@ -23,6 +27,7 @@ export function heartbeatOf({ config, running, boot, session, now, mono }: Pictu
       slot: running.slot,
       state: boot.trial?.slot === running.slot ? "trial" : "confirmed",
     },
+    ...(trust ? { trust: { ...trust, ...generation } } : {}),
     ...others,
   };
 }
@@ -51,6 +56,7 @@ export const topics = (device: string) => ({
   command: (id: string) => topicOf(device, `commands/${id}`),
   result: (id: string) => topicOf(device, `commands/${id}/result`),
   desired: topicOf(device, "state/desired"),
+  identity: topicOf(device, "identity"),
   reported: topicOf(device, "state/reported"),
   deployment: (id: string) => topicOf(device, `deployments/${id}`),
 });

@@ -24,7 +24,8 @@ export type Mind = {
   artifact: Artifact | undefined;
   picture(): Picture;
   remember(memory: Memory): Promise<void>;
-  later(retry: Retry): void;
+  /** Puts the next try off, by chance; `baseMs` where the platform said over how long to spread it. */
+  later(retry: Retry, baseMs?: number): void;
   openLink(): Promise<void>;
 };
 

@@ -7,6 +7,7 @@ import type { Picture } from "./picture.ts";
 export type Step =
   | { do: "enroll" }
   | { do: "renew" }
+  | { do: "refresh_trust" }
   | { do: "connect" }
   | { do: "heartbeat" }
   | { do: "telemetry" }
@@ -33,6 +34,7 @@ export function nextStep(picture: Picture): Step {
   return (
     identityStep(picture) ??
     linkStep(picture) ??
+    trustStep(picture) ??
     armStep(picture) ??
     reportStep(picture) ??
     commandStep(picture) ??
@@ -43,14 +45,26 @@ export function nextStep(picture: Picture): Step {
 
 function identityStep({ memory, session, now, mono }: Picture): Step | undefined {
   const { certificate } = memory;
-  const maySpeak = session.enrolling.at <= mono;
-  if (certificate === undefined || now >= certificate.notAfter) return maySpeak ? { do: "enroll" } : undefined;
-  return now >= certificate.renewAt && maySpeak ? { do: "renew" } : undefined;
+  const time = now + session.clockOffset;
+  if (certificate && time < certificate.renewAt) return undefined;
+  if (session.enrolling.at > mono) return undefined;
+  // [docs/protocol/enrollment.md 3.7] A device that slept past the end recovers with what it has, before it begins anew.
+  const anew = certificate === undefined || (time >= certificate.notAfter && session.recovery === "refused");
+  return anew ? { do: "enroll" } : { do: "renew" };
 }
 
-function linkStep({ memory, session, mono }: Picture): Step | undefined {
-  if (session.link === "down") return memory.certificate && session.connecting.at <= mono ? { do: "connect" } : undefined;
+/** A certificate that has ended connects nowhere. */
+const mayConnect = ({ memory: { certificate }, session, now }: Picture): boolean =>
+  certificate !== undefined && now + session.clockOffset < certificate.notAfter;
+
+function linkStep(picture: Picture): Step | undefined {
+  const { session, mono } = picture;
+  if (session.link === "down") return mayConnect(picture) && session.connecting.at <= mono ? { do: "connect" } : undefined;
   return session.heartbeatDueAt <= mono ? { do: "heartbeat" } : undefined;
+}
+
+function trustStep({ memory, session, mono }: Picture): Step | undefined {
+  return memory.certificate && session.trustDueAt <= mono ? { do: "refresh_trust" } : undefined;
 }
 
 function reportStep({ memory, session, mono }: Picture): Step | undefined {
@@ -129,13 +143,15 @@ function telemetryStep({ session, mono }: Picture): Step | undefined {
 }
 
 /** The earliest moment at which the answer can change by itself. Events (link, offer) wake the device sooner. */
-function wakeAt({ memory, session, config, running, now, mono }: Picture): number {
+function wakeAt(picture: Picture): number {
+  const { memory, session, config, running, now, mono } = picture;
   const { certificate, update } = memory;
   const atWall = (wall: number) => mono + Math.max(0, wall - now);
-  const identityDue = Math.max(session.enrolling.at, certificate ? atWall(certificate.renewAt) : mono);
+  const identityDue = Math.max(session.enrolling.at, certificate ? atWall(certificate.renewAt - session.clockOffset) : mono);
   const times = [identityDue, session.telemetryDueAt];
+  if (certificate) times.push(session.trustDueAt);
   if (session.link === "up") times.push(session.heartbeatDueAt);
-  else if (certificate) times.push(session.connecting.at);
+  else if (mayConnect(picture)) times.push(session.connecting.at);
   if (update?.stage === "downloading") times.push(Math.max(session.downloading.at, mono), atWall(update.deadlineAt + 1));
   if (update?.stage === "rebooting") times.push(atWall(update.stageSince + config.reportPatienceMs));
   if (update?.stage === "validating" && !session.heardThisBoot) times.push(running.bootedAt + config.trialPatienceMs);

@@ -3,6 +3,7 @@ import type { CommandResult, DeploymentReason, DeploymentReport } from "@tenfold
 import { verifyRelease } from "@tenfold/ota";
 import { abandonTrial, armTrial, confirmTrial } from "./boot.ts";
 import { type Act as CommandAct, endCommand, judgeCommand, reportedOf, startCommand, toldCommand } from "./commands.ts";
+import { provenOffset, toGeneration, trustInterval } from "./identity.ts";
 import { endDeployment, type RememberedCommand, toStage, type Update } from "./memory.ts";
 import { heartbeatOf, topics } from "./messages.ts";
 import { type Artifact, failure, type Mind } from "./mind.ts";
@@ -13,6 +14,9 @@ const seqBlock = 64;
 /** Bytes between two saves of how far a download has come. */
 const sliceBytes = 256 * 1024;
 
+/** After a new certificate, how long a device waits for a word about the roots before it asks by itself. */
+const untoldMs = 60_000;
+
 type Act = Exclude<Step, { do: "wait" } | { do: "reboot" }>;
 
 /** Does one step. What fails and may be tried again is noted in the session; what ends an update is recorded in the memory. */
@@ -22,6 +26,8 @@ export function perform(mind: Mind, step: Act): Promise<void> {
       return enroll(mind, "first");
     case "renew":
       return enroll(mind, "renewal");
+    case "refresh_trust":
+      return refreshTrust(mind);
     case "connect":
       return connect(mind);
     case "heartbeat":
@@ -65,10 +71,16 @@ async function enroll(mind: Mind, kind: "first" | "renewal"): Promise<void> {
     const renewAt = notBefore + (notAfter - notBefore) * (2 / 3 - hash32(mind.config.device) / 2 ** 32 / 20);
     await mind.remember({ ...mind.memory, certificate: { notBefore, notAfter, renewAt: Math.floor(renewAt) } });
     session.enrolling = { failures: 0, at: body.clock.mono() };
+    session.recovery = "possible";
+    // A clock that lies outside the life of what was issued just now is wrong, and would ask for the next one at once.
+    session.clockOffset ||= provenOffset({ notBefore, notAfter }, body.clock.now(), "fresh");
+    // It may come from an authority that this device does not know yet. Who connects is told; this is for the case that nobody tells.
+    session.trustDueAt = Math.min(session.trustDueAt, body.clock.mono() + untoldMs);
     mind.note("certificate.issued", { kind, notAfter: new Date(notAfter).toISOString() });
   } catch (error) {
     mind.later(session.enrolling);
     mind.note("certificate.failed", { kind, ...failure(error) });
+    if (kind === "renewal" && error instanceof Problem && error.code === "enrollment_refused") session.recovery = "refused";
     return;
   }
   if (kind === "renewal") await replaceLink(mind);
@@ -82,11 +94,33 @@ async function replaceLink(mind: Mind): Promise<void> {
   await link?.close();
 }
 
+async function refreshTrust(mind: Mind): Promise<void> {
+  const { session, body, config, note, later } = mind;
+  const mono = body.clock.mono();
+  try {
+    await body.refreshTrust(body.clock.now() + session.clockOffset);
+    session.refreshing = { failures: 0, at: mono };
+    session.trustDueAt = body.clock.mono() + trustInterval(config.device);
+    const { notice } = session;
+    const followed = notice && toGeneration(mind.memory, { trust: notice.trust, believed: body.vitals().trust?.roots ?? [] });
+    if (followed && followed !== mind.memory) await mind.remember(followed);
+    // What is believed now stands in the next heartbeat: the platform may be waiting for it.
+    session.heartbeatDueAt = Math.min(session.heartbeatDueAt, body.clock.mono());
+  } catch (error) {
+    later(session.refreshing);
+    session.trustDueAt = session.refreshing.at + 1;
+    note("trust.not_refreshed", failure(error));
+  }
+}
+
 async function connect(mind: Mind): Promise<void> {
+  const { session } = mind;
   try {
     await mind.openLink();
   } catch (error) {
-    mind.later(mind.session.connecting);
+    // [M23] A refusal, too, says how long to stay away.
+    if (error instanceof Problem && error.retryAfterS !== undefined) session.reconnectWithin = error.retryAfterS * 1_000;
+    mind.later(session.connecting, session.reconnectWithin);
     mind.note("link.failed", failure(error));
   }
 }

@@ -1,6 +1,7 @@
-import type { CommandDocument, DesiredDocument, NextDeployment } from "@tenfold/contracts";
+import type { CommandDocument, DesiredDocument, IdentityNotice, NextDeployment } from "@tenfold/contracts";
 import type { PublicKey } from "@tenfold/ota";
 import type { BootRecord, Slot } from "./boot.ts";
+import { trustInterval } from "./identity.ts";
 import type { Memory } from "./memory.ts";
 
 /** What a device is told when it is made or set up. Lengths of time are milliseconds. */
@@ -58,7 +59,19 @@ export type Session = {
   heard: NextDeployment | undefined;
   heardCommands: CommandDocument[];
   heardDesired: DesiredDocument | undefined;
+  heardNotice: IdentityNotice | undefined;
+  /** The last one that was taken in. */
+  notice: IdentityNotice | undefined;
+  /** How far the device's clock is known to be behind the time, in milliseconds. Only decisions about certificates use it. */
+  clockOffset: number;
+  /** When to ask for the platform's roots again. */
+  trustDueAt: number;
+  /** Whether the platform refused to renew a certificate that has ended. */
+  recovery: "possible" | "refused";
+  /** Over how many milliseconds the platform asked devices to spread their coming back. */
+  reconnectWithin: number;
   connecting: Retry;
+  refreshing: Retry;
   enrolling: Retry;
   downloading: Retry;
   reporting: Retry;
@@ -75,7 +88,7 @@ export type Picture = {
   readonly mono: number;
 };
 
-export const freshSession = ({ seqReserved }: Memory, mono: number): Session => ({
+export const freshSession = ({ seqReserved }: Memory, { mono, device }: { mono: number; device: string }): Session => ({
   link: "down",
   seq: seqReserved,
   heartbeatDueAt: mono,
@@ -84,7 +97,15 @@ export const freshSession = ({ seqReserved }: Memory, mono: number): Session => 
   heard: undefined,
   heardCommands: [],
   heardDesired: undefined,
+  heardNotice: undefined,
+  notice: undefined,
+  clockOffset: 0,
+  // Whoever connects is told whether there is anything new.
+  trustDueAt: mono + trustInterval(device),
+  recovery: "possible",
+  reconnectWithin: 0,
   connecting: { failures: 0, at: mono },
+  refreshing: { failures: 0, at: mono },
   enrolling: { failures: 0, at: mono },
   downloading: { failures: 0, at: mono },
   reporting: { failures: 0, at: mono },

@@ -151,6 +151,7 @@ function pretendWorld(firmware: Firmware, { cuts, dropsLink, seed }: Weather) {
           }
         })();
       },
+      refreshTrust: async () => {},
       takeSample: async () => {},
       selfTest: async () =>
         firmware === "fails_self_test" && runs.version === "2.0.0"

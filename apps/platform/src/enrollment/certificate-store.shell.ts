@@ -219,6 +219,14 @@ export async function statusesOf(
   );
 }
 
+/** The key identifier of the CA that issued the newest certificate of each of these devices. */
+export async function issuersInUse(db: Queryable, devices: readonly string[]): Promise<Map<string, string>> {
+  const { rows } = await sql<{ device: string; issuer: string }>`
+    select distinct on (device) device, issuer from enrollment.certificate
+    where device = any(${devices}::text[]) order by device, generation desc`.execute(db);
+  return new Map(rows.map(({ device, issuer }) => [device, issuer]));
+}
+
 /** The devices that have a certificate in use which ends, or ended, after `since`. */
 export async function listHolders(db: Queryable, since: number): Promise<{ fleet: string; device: string }[]> {
   const { rows } = await sql<{ fleet: string; device: string }>`

@@ -54,6 +54,10 @@ export type EnrollmentDeps = {
   readonly renewalGrace?: number;
   /** What to do about an identity in two places; unless told otherwise a proven fork is quarantined, and signs are noted. */
   readonly clonePolicy?: ClonePolicy;
+  /** Over how long a rotation spreads devices that it asks for new trust or a new certificate, in milliseconds; six hours unless told otherwise. */
+  readonly rotationWithin?: number;
+  /** Sends to a device that is connected; false where it is not. It is told when it connects. */
+  readonly send?: (device: string, message: { topic: "identity"; payload: string }) => boolean;
   /** Requests that one identity may make in a minute; 60 unless told otherwise. */
   readonly requestsPerMinute?: number;
 };

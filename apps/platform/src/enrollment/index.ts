@@ -12,6 +12,7 @@ import { createCrl } from "./crl.shell.ts";
 import type { EnrollmentDeps } from "./deps.ts";
 import { deviceRoutes } from "./device-routes.ts";
 import { createEnroll, type Enroll } from "./enroll.shell.ts";
+import { createNotices, type Notices } from "./notice.shell.ts";
 import { createOcsp } from "./ocsp.shell.ts";
 import { createOperating, type Operating } from "./operate.shell.ts";
 import { createRateLimit } from "./rate.ts";
@@ -30,6 +31,8 @@ export type Enrollment = Revocations &
     readonly trustedCaPem: string;
     /** Asked at each connection, resumed TLS sessions too. The first admission of a certificate makes it active. */
     readonly admit: Admit;
+    /** What a device finds at `identity`: roots, renewal before its time, the time. */
+    readonly notice: Notices["of"];
     /** The staged replacement of issuing CA and root. */
     readonly rotations: Rotations;
     /** What heartbeats say about identity: the roots that are believed, and the boot id. Safe to repeat. */
@@ -68,6 +71,7 @@ export async function createEnrollment(deps: EnrollmentDeps): Promise<Enrollment
   const operating = createOperating(deps);
   const rotations = await createRotations({ ...deps, authority, activeDevices: (since) => activeHolders(deps, since) });
   const { authorities } = rotations;
+  const notices = createNotices({ ...deps, facts: rotations.noticeFacts, activeDevices: (since) => activeHolders(deps, since) });
   const issuers = () => authorities().answering;
   const clones = createCloneWatch({ ...deps, policy: deps.clonePolicy ?? { onFork: "quarantine", onSign: "note" } });
   const enroll = createEnroll({
@@ -79,6 +83,7 @@ export async function createEnrollment(deps: EnrollmentDeps): Promise<Enrollment
   const crl = createCrl({ db, clock, issuers });
   const server = await watchServerTls((at) => authority.serverTls(at, authorities().serving), clock.now());
   rotations.onChange(() => server.renew(clock.now()));
+  rotations.onChange(notices.tell);
   const leave = revokeRetired(deps, revocations);
   let loops: Loop[] = [];
   return {
@@ -91,6 +96,7 @@ export async function createEnrollment(deps: EnrollmentDeps): Promise<Enrollment
     },
     admit: createAdmit({ ...deps, authorities, refusals }),
     enroll,
+    notice: notices.of,
     rotations,
     timeline: clones.timeline,
     async observeHeartbeats(heard) {
@@ -116,7 +122,10 @@ export async function createEnrollment(deps: EnrollmentDeps): Promise<Enrollment
         name: "rotation",
         everyMs: seconds(10),
         log,
-        run: async () => void (await rotations.advance()),
+        run: async () => {
+          await rotations.advance();
+          await notices.tell();
+        },
       });
       const keeping = startLoop({
         name: "enrollment",

@@ -38,6 +38,12 @@ const fromRow = (row: Row): StoredRotation => ({
   endedBecause: row.ended_because ?? undefined,
 });
 
+/** What the generation of the roots is counted from. */
+export async function listTrustChanges(db: Queryable): Promise<{ kind: RotationKind; phase: RotationPhase }[]> {
+  const { rows } = await sql<{ kind: RotationKind; phase: RotationPhase }>`select kind, phase from identity.rotation`.execute(db);
+  return rows;
+}
+
 /** Newest first. */
 export async function listRotations(db: Queryable): Promise<StoredRotation[]> {
   const { rows } = await sql<Row>`select * from identity.rotation order by id desc limit 100`.execute(db);
@@ -152,9 +158,11 @@ export async function recordTrust(
   db: Queryable,
   reports: readonly { fleet: string; device: string; roots: readonly string[]; at: number }[],
 ): Promise<void> {
-  for (const { fleet, device, roots, at } of reports)
-    await sql`
-      insert into identity.device_trust (fleet, device, roots, at) values (${fleet}, ${device}, ${roots}::text[], ${new Date(at)})
-      on conflict (device) do update set roots = excluded.roots, fleet = excluded.fleet, at = excluded.at
-      where identity.device_trust.at < excluded.at`.execute(db);
+  const last = new Map(reports.map(({ at, ...one }) => [one.device, { ...one, at: new Date(at).toISOString() }]));
+  await sql`
+    insert into identity.device_trust (fleet, device, roots, at)
+    select fleet, device, array(select jsonb_array_elements_text(roots)), at
+    from jsonb_to_recordset(${JSON.stringify([...last.values()])}::jsonb) as given (fleet text, device text, roots jsonb, at timestamptz)
+    on conflict (device) do update set roots = excluded.roots, fleet = excluded.fleet, at = excluded.at
+    where identity.device_trust.at < excluded.at`.execute(db);
 }

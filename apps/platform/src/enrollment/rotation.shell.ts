@@ -16,6 +16,7 @@ import { type AuthorityPicture, issuerId, type Line, type OpenedRotation, openRo
 import { clockAllowance, type OwnAuthority } from "./authority.shell.ts";
 import type { EnrollmentDeps } from "./deps.ts";
 import { enrollmentProblems } from "./errors.ts";
+import { generationOf, type NoticeFacts } from "./notice.ts";
 import { judgeRotation, mayAbort, type RotationKind, type RotationPhase } from "./rotation.ts";
 import {
   countFacts,
@@ -23,6 +24,7 @@ import {
   insertAuthorities,
   insertRotation,
   listRotations,
+  listTrustChanges,
   loadRotations,
   lockRotation,
   recordTrust,
@@ -35,6 +37,8 @@ import {
 export type Rotations = {
   /** The authorities as they are now. */
   authorities(): AuthorityPicture;
+  /** What devices are told of it. */
+  noticeFacts(): Omit<NoticeFacts, "within">;
   /** Called after the picture changed: the endpoints' certificate may be another. */
   onChange(listener: () => Promise<void>): void;
   rotate(wish: { kind: RotationKind; share: number; actor: Actor }): Promise<Rotation>;
@@ -109,6 +113,7 @@ export async function createRotations(deps: RotationDeps): Promise<Rotations> {
 
   return {
     authorities: () => state.picture,
+    noticeFacts: () => factsForDevices(state),
     onChange: (listener) => void listeners.push(listener),
     list: async () => Promise.all((await listRotations(db)).map(shown)),
     async rotate({ kind, share, actor }) {
@@ -166,7 +171,13 @@ export async function createRotations(deps: RotationDeps): Promise<Rotations> {
 const alreadyOpen = () =>
   enrollmentProblems.rotation_open("Another rotation is under way.", { fix: "See it with `tenfold identity status`." });
 
-type State = { current: Line; open: OpenedRotation | undefined; picture: AuthorityPicture };
+type State = { current: Line; open: OpenedRotation | undefined; picture: AuthorityPicture; generation: number };
+
+const factsForDevices = ({ current, open, picture, generation }: State): Omit<NoticeFacts, "within"> => ({
+  generation,
+  roots: picture.roots.map(({ fingerprint }) => fingerprint),
+  leaving: open?.rotation.phase === "issue" ? issuerId(current.issuing) : undefined,
+});
 
 /** Rotations that are done lie on each other; the last one may still be under way. */
 async function load(db: Database, keys: KeyStore, { root, rootSigner, issuing }: OwnAuthority): Promise<State> {
@@ -182,7 +193,7 @@ async function load(db: Database, keys: KeyStore, { root, rootSigner, issuing }:
     retired.push(current.issuing);
     current = opened.line;
   }
-  return { current, open, picture: pictureOf(current, open, retired) };
+  return { current, open, picture: pictureOf(current, open, retired), generation: generationOf(await listTrustChanges(db)) };
 }
 
 type Making = { keys: KeyStore; before: Line; kind: RotationKind; id: string; now: number };

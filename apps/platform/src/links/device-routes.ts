@@ -1,5 +1,5 @@
 import { Problem } from "@tenfold/base";
-import type { UpChannel } from "@tenfold/contracts";
+import type { DocumentTopic, UpChannel } from "@tenfold/contracts";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { type DeviceHttp, tlsSocketOf } from "../kernel/index.ts";
 import { mostLines, readBatch } from "./batch.ts";
@@ -48,6 +48,7 @@ export function deviceRoutes(app: DeviceHttp, { endpoint, links }: Omit<Parts, "
     scope.get("/v1/deployments/next", (request, reply) => down(request, reply, { topic: "deployments/next", parts }));
     scope.get("/v1/commands", (request) => commandsOf(request, parts));
     scope.get("/v1/state", (request, reply) => down(request, reply, { topic: "state/desired", parts }));
+    scope.get("/v1/identity", (request, reply) => down(request, reply, { topic: "identity", parts }));
   });
 }
 
@@ -145,7 +146,7 @@ async function commandsOf(request: FastifyRequest, parts: Parts): Promise<{ comm
   return { commands: waiting.map(({ payload }) => JSON.parse(payload) as unknown) };
 }
 
-type Down = { topic: "deployments/next" | "state/desired"; parts: Parts };
+type Down = { topic: DocumentTopic; parts: Parts };
 
 async function down(request: FastifyRequest, reply: FastifyReply, { topic, parts }: Down): Promise<FastifyReply> {
   const { endpoint } = parts;

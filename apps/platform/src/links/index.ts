@@ -2,6 +2,7 @@ import type { X509Certificate } from "node:crypto";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import type { Scope } from "@tenfold/base";
+import type { DocumentTopic } from "@tenfold/contracts";
 import {
   type Bus,
   type Clock,
@@ -39,7 +40,7 @@ export type LinksParts = {
   /** `high` stops reading from every socket until it is `none` again. */
   pressure?(): "none" | "high";
   /** The current document for a topic below the device's own, or undefined where there is none. */
-  downlink(device: string, scope: Scope, topic: "deployments/next" | "state/desired"): Promise<string | undefined>;
+  downlink(device: string, scope: Scope, topic: DocumentTopic): Promise<string | undefined>;
   /** The commands that wait for a device: asked when it begins to listen for them, and when it asks over HTTPS. */
   pending?(device: string, scope: Scope): Promise<readonly { topic: `commands/${string}`; payload: string }[]>;
   /** Told that a device acknowledged (PUBACK) a command. */
@@ -58,7 +59,7 @@ export type LinksParts = {
   topics?: TopicRule;
 };
 
-export type DownTopic = "deployments/next" | "state/desired" | `commands/${string}`;
+export type DownTopic = DocumentTopic | `commands/${string}`;
 
 export type Links = {
   /** Opens the MQTT endpoint; says on which port. */
@@ -105,7 +106,7 @@ export function createLinks(parts: LinksParts): Links {
     reconnectWithinS: () => Math.max(limits.reconnectWithinS, Math.ceil(reports.openCount() / limits.reconnectsPerS)),
     receive: (message) => parts.receive(message),
     // The endpoint asks for the documents of its own closed list only.
-    downlink: (device, scope, topic) => parts.downlink(device, scope, topic as "deployments/next" | "state/desired"),
+    downlink: (device, scope, topic) => parts.downlink(device, scope, topic as DocumentTopic),
     pending: async (device, scope) => (await parts.pending?.(device, scope)) ?? [],
     delivered: ({ device, scope }, topic) => {
       const command = commandIn(endpoint.topics.address(device, ""), topic);

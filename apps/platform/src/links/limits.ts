@@ -79,7 +79,7 @@ export const defaultLimits: Limits = {
   unwelcomeMs: seconds(1),
   connectsPerS: 0.2,
   connectBurst: 20,
-  reconnectWithinS: 30,
+  reconnectWithinS: 5,
   reconnectsPerS: 300,
   maxConnections: 60_000,
   maxSubscriptions: 20,

@@ -1,6 +1,6 @@
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { BootRecord, Credentials, Identity, Memory, Slot } from "@tenfold/device";
+import type { BootRecord, Credentials, Identity, Memory, Slot, TrustBundle } from "@tenfold/device";
 import type { PretendImage } from "./pretend-slots.ts";
 
 /** All that a pretend device is, between two runs of the simulator. */
@@ -10,6 +10,8 @@ export type DeviceFile = {
   /** The manufacturer's identity (IDevID). */
   idevid: Identity;
   credentials?: Credentials;
+  /** The roots that it believes, and the ones that it was made with; absent until it was told of others. */
+  trust?: TrustBundle & { configured: string };
   memory?: Memory;
   boot: BootRecord;
   images: Partial<Record<Slot, PretendImage>>;

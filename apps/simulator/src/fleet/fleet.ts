@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { setMaxListeners } from "node:events";
-import { hash32, seededRandom } from "@tenfold/base";
+import { days, hash32, seededRandom } from "@tenfold/base";
 import {
   type Brain,
   chooseSlot,
@@ -10,6 +10,7 @@ import {
   type Link,
   type Rest,
   type Running,
+  takeTrust,
 } from "@tenfold/device";
 import type { PublicKey } from "@tenfold/ota";
 import { type Fate, fateOf, readBehaviour } from "../firmware.ts";
@@ -35,6 +36,8 @@ export type FleetOptions = {
   readonly telemetry: "signals" | "none";
   /** How long after a reboot a device is dark, at least, and at most twice as long; a real one takes a minute. */
   readonly rebootMs: number;
+  /** Share of devices whose clock is years off; half of them ahead. */
+  readonly wrongClocks: number;
   /** Asked whenever a release is judged: the factory may learn of a signing key late. */
   readonly trustedKeys: () => readonly PublicKey[];
   readonly onEvent: (event: FleetEvent) => void;
@@ -53,6 +56,8 @@ export type Fleet = {
   readonly tally: Tally;
   /** The live link of a device, if there is one. */
   link(device: string): Link | undefined;
+  /** Switches devices off for so many milliseconds. */
+  sleep(devices: readonly string[], forMs: number): void;
   stop(): Promise<void>;
 };
 
@@ -62,6 +67,8 @@ type Inhabitant = {
   readonly slots: PretendSlots;
   readonly chance: () => number;
   dueAt: number;
+  /** Switched off until then. */
+  darkUntil: number;
   brain: Brain | undefined;
   busy: boolean;
   stirred: boolean;
@@ -99,6 +106,7 @@ class FleetLife implements Fleet {
     setMaxListeners(0, this.stopping.signal);
     this.world = {
       ...options,
+      roots: takeTrust(options.ca, options.ca, Date.now()).roots,
       mono: () => performance.now(),
       enrolling: createGate(16),
       connecting: createGate(48),
@@ -119,6 +127,7 @@ class FleetLife implements Fleet {
       slots: createPretendSlots(file.images, trustedKeys),
       chance,
       dueAt: 0,
+      darkUntil: 0,
       brain: undefined,
       busy: false,
       stirred: false,
@@ -137,6 +146,18 @@ class FleetLife implements Fleet {
 
   link(device: string): Link | undefined {
     return this.inhabitants.get(device)?.brain?.link();
+  }
+
+  sleep(devices: readonly string[], forMs: number): void {
+    const until = this.world.mono() + forMs;
+    for (const one of devices.map((id) => this.inhabitants.get(id))) {
+      if (one === undefined) continue;
+      one.darkUntil = until;
+      // A brain that is in the middle of something ends its turn without a link, and then finds itself switched off.
+      void one.brain?.stop();
+      one.brain = undefined;
+      this.wheel.schedule(one, until);
+    }
   }
 
   async stop(): Promise<void> {
@@ -170,6 +191,7 @@ class FleetLife implements Fleet {
 
   private async turn(one: Inhabitant): Promise<void> {
     if (this.stopping.signal.aborted) return;
+    if (this.world.mono() < one.darkUntil) return this.wheel.schedule(one, one.darkUntil);
     one.brain ??= await this.switchOn(one);
     if (one.brain === undefined) return;
     const rest = await one.brain.wake();
@@ -178,6 +200,7 @@ class FleetLife implements Fleet {
 
   private async rest(one: Inhabitant, rest: Rest): Promise<void> {
     if (this.stopping.signal.aborted) return;
+    if (this.world.mono() < one.darkUntil) return this.wheel.schedule(one, one.darkUntil);
     if (rest.is === "wait") return this.wheel.schedule(one, one.stirred ? this.world.mono() : rest.untilMono);
     this.options.onEvent({ event: "rebooting", device: one.file.id });
     await one.brain?.stop();
@@ -226,7 +249,7 @@ class FleetLife implements Fleet {
         return trustedKeys();
       },
     };
-    const body = createPretendBody(this.world, { file, slots, running, fate, weather, chance });
+    const body = createPretendBody(this.world, { file, slots, running, fate, weather, chance, clockSkewMs: this.skewOf(file.id) });
     return createBrain({
       body,
       config,
@@ -234,6 +257,12 @@ class FleetLife implements Fleet {
       onStir: () => this.stir(one),
       note: (event, fields) => this.note(one, { event, fields }),
     });
+  }
+
+  private skewOf(device: string): number {
+    const drawn = hash32(`${this.options.seed}:${device}:clock`) / 2 ** 32;
+    if (drawn >= this.options.wrongClocks) return 0;
+    return (drawn < this.options.wrongClocks / 2 ? 1 : -1) * days(3 * 365);
   }
 
   private darkMs({ chance }: Inhabitant): number {

@@ -1,9 +1,19 @@
 import { connect as connectTls, type TLSSocket } from "node:tls";
-import { ackMs, deviceProblems, type Link, type LinkWish, refusedForGood, subscriptions } from "@tenfold/device";
+import {
+  ackMs,
+  countOf,
+  deviceProblems,
+  type Link,
+  type LinkWish,
+  reconnectAdvice,
+  refusedForGood,
+  subscriptions,
+} from "@tenfold/device";
 import mqttPacket, { type Packet } from "mqtt-packet";
 
 /** A link that the fleet's one sweep keeps an eye on, so that no link needs a timer of its own. */
 export type LeanLink = Link & {
+  readonly reconnectWithinS: number | undefined;
   /** Gives up what has waited too long, and the link itself once `breakAt` has come. `now` is monotonic. */
   sweep(now: number): void;
   readonly inFlight: number;
@@ -61,6 +71,7 @@ function createLink(
   const opening = Promise.withResolvers<void>();
   let state: "opening" | "open" | "closed" = "opening";
   let nextId = 1;
+  let advised: number | undefined;
 
   const send = (packet: Packet): void => {
     socket.write(mqttPacket.generate(packet, v5));
@@ -84,9 +95,11 @@ function createLink(
     if (reason < 0x80) one.resolve();
     else one.reject(refusal(reason)(`${one.topic} was not taken: reason ${reason}.`));
   };
-  const greeted = (reason: number): void => {
+  const greeted = ({ reasonCode: reason = 0, properties }: Extract<Packet, { cmd: "connack" }>): void => {
+    advised = reconnectAdvice(properties?.userProperties);
     if (reason >= 0x80) {
-      opening.reject(deviceProblems.link_refused(`${server.url} refused ${device} with reason ${reason}.`));
+      const retryAfterS = advised === undefined ? {} : { retryAfterS: advised };
+      opening.reject(deviceProblems.link_refused(`${server.url} refused ${device} with reason ${reason}.`, retryAfterS));
       down(`refused with reason ${reason}`);
     } else {
       subscribe();
@@ -107,7 +120,7 @@ function createLink(
   parser.on("packet", (packet) => {
     if (packet.cmd === "puback") settle(packet.messageId, packet.reasonCode ?? 0);
     else if (packet.cmd === "publish") hear(packet);
-    else if (packet.cmd === "connack") greeted(packet.reasonCode ?? 0);
+    else if (packet.cmd === "connack") greeted(packet);
     else if (packet.cmd === "suback") opened();
     else if (packet.cmd === "disconnect") down(`the platform ended it with reason ${packet.reasonCode ?? 0}`);
   });
@@ -120,16 +133,20 @@ function createLink(
   return {
     opened: opening.promise,
     send,
+    get reconnectWithinS() {
+      return advised;
+    },
     get inFlight() {
       return waiting.size;
     },
-    publish(topic, payload) {
+    publish(topic, payload, count) {
       if (state !== "open") return Promise.reject(deviceProblems.link_lost("The link is down."));
       const messageId = nextId;
       nextId = (nextId % 65_000) + 1;
       const { promise, resolve, reject } = Promise.withResolvers<void>();
       waiting.set(messageId, { resolve, reject, until: now() + ackMs, topic });
-      send({ cmd: "publish", topic, payload, qos: 1, messageId, dup: false, retain: false });
+      const properties = count ? { properties: { userProperties: countOf(count) } } : {};
+      send({ cmd: "publish", topic, payload, qos: 1, messageId, dup: false, retain: false, ...properties });
       return promise;
     },
     sweep(at) {

@@ -6,6 +6,7 @@ import {
   freshMemory,
   type Link,
   type Running,
+  refreshTrust,
   requestCertificate,
   senml,
   topics,
@@ -23,7 +24,9 @@ import { breaksAt, type Weather } from "./weather.ts";
 export type World = {
   readonly httpsUrl: string;
   readonly mqttUrl: string;
+  /** The roots that the devices were made with: PEM, and the SHA-256 of each. */
   readonly ca: string;
+  readonly roots: readonly string[];
   readonly heartbeatMs: number;
   readonly mono: () => number;
   readonly enrolling: Gate;
@@ -44,6 +47,8 @@ export type Embodied = {
   fate: Fate;
   weather: Weather;
   chance: () => number;
+  /** How far its clock is ahead, in milliseconds; below nothing it is behind. */
+  clockSkewMs: number;
 };
 
 /** Samples of one device that may wait for their acknowledgement; more are dropped and counted. */
@@ -54,13 +59,17 @@ const enrollPatienceMs = 60_000;
 export function createPretendBody(world: World, embodied: Embodied): Body {
   const { file, slots, running, weather, chance } = embodied;
   const { tally } = world;
-  const server = { url: world.httpsUrl, ca: world.ca };
+  const now = () => Date.now() + embodied.clockSkewMs;
+  // As in the agent, what was learned counts only as long as the device is given the same file.
+  const ca = () => (file.trust?.configured === world.ca ? file.trust.ca : world.ca);
+  const https = () => ({ url: world.httpsUrl, ca: ca() });
   let reconnects = -1;
   let greeted = false;
+  let samples = 0;
 
   return {
     running,
-    clock: { now: Date.now, mono: world.mono },
+    clock: { now, mono: world.mono },
     // Files of an earlier version of this program lack what the memory has learned since.
     loadMemory: async () => file.memory && { ...freshMemory(), ...file.memory },
     async saveMemory(memory) {
@@ -77,13 +86,13 @@ export function createPretendBody(world: World, embodied: Embodied): Body {
     async enroll(kind) {
       const renewal = kind === "renewal" && file.credentials !== undefined;
       // A device whose files survived a run goes on with the certificate that it has.
-      if (kind === "first" && file.credentials && file.credentials.notAfter > Date.now()) return file.credentials;
+      if (kind === "first" && file.credentials && file.credentials.notAfter > now()) return file.credentials;
       const leave = await world.enrolling.enter();
       try {
         const identity = renewal ? (file.credentials ?? file.idevid) : file.idevid;
         const operation = renewal ? "simplereenroll" : "simpleenroll";
         const wish = {
-          server,
+          server: https(),
           device: file.id,
           proof: { is: "certificate", identity } as const,
           operation,
@@ -94,6 +103,17 @@ export function createPretendBody(world: World, embodied: Embodied): Body {
         world.touched(file);
         tally.enrolled(file.id, kind);
         return file.credentials;
+      } finally {
+        leave();
+      }
+    },
+    async refreshTrust(at) {
+      const leave = await world.enrolling.enter();
+      try {
+        const next = await refreshTrust(https(), { now: at, signal: world.stopping });
+        if (next.ca === ca()) return;
+        file.trust = { configured: world.ca, ...next };
+        world.touched(file);
       } finally {
         leave();
       }
@@ -112,7 +132,7 @@ export function createPretendBody(world: World, embodied: Embodied): Body {
           events.onDown(because);
         };
         const wish = {
-          server: { url: world.mqttUrl, ca: world.ca },
+          server: { url: world.mqttUrl, ca: ca() },
           identity: credentials,
           device: file.id,
           keepaliveS,
@@ -138,7 +158,7 @@ export function createPretendBody(world: World, embodied: Embodied): Body {
       if (leave === undefined) throw deviceProblems.download_failed("Too many devices download at once; this one waits.");
       try {
         const identity = file.credentials ?? file.idevid;
-        const pieces = await fetchArtifact({ server, identity, path, from, signal: world.stopping });
+        const pieces = await fetchArtifact({ server: https(), identity, path, from, signal: world.stopping });
         return overBadNetwork(pieces, { breaks: chance() < weather.brokenDownloads, chance, leave });
       } catch (error) {
         leave();
@@ -163,7 +183,8 @@ export function createPretendBody(world: World, embodied: Embodied): Body {
     identify: async () => {},
     selfTest: async () => (embodied.fate === "fallsBack" ? { is: "fail", detail: "The pump does not turn." } : { is: "pass" }),
     vitals: () => ({
-      clock: "synced",
+      clock: embodied.clockSkewMs === 0 ? "synced" : "suspect",
+      trust: { roots: [...(file.trust?.configured === world.ca ? file.trust.roots : world.roots)] },
       power: { source: "battery", level: Number(batteryLevel(file.id, Date.now()).toFixed(3)) },
       net: { bearer: weather.linkLifeMs > 0 ? "cellular" : "ethernet", reconnects: Math.max(0, reconnects) },
     }),
@@ -176,7 +197,7 @@ export function createPretendBody(world: World, embodied: Embodied): Body {
     }
     tally.sampleOut(file.id, 1);
     // Counted by the link; a sample that is lost is lost, as on a device without storage.
-    link.publish(topic, payload).then(
+    link.publish(topic, payload, { seq: samples++, boot: running.bootId }).then(
       () => tally.sampleOut(file.id, -1),
       () => tally.sampleOut(file.id, -1),
     );
@@ -188,11 +209,14 @@ type Counting = { weather: Weather; chance: () => number; tally: Tally; forget: 
 /** A link that is counted, and slowed down by the weather. */
 function counted(link: LeanLink, { weather, chance, tally, forget, id }: Counting): Link {
   return {
-    async publish(topic, payload) {
+    get reconnectWithinS() {
+      return link.reconnectWithinS;
+    },
+    async publish(topic, payload, count) {
       tally.sent();
       if (weather.latencyMs > 0) await new Promise((resolve) => setTimeout(resolve, chance() * weather.latencyMs));
       try {
-        await link.publish(topic, payload);
+        await link.publish(topic, payload, count);
       } catch (error) {
         tally.failed(error instanceof Problem ? error.code : "unknown");
         throw error;

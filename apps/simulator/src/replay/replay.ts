@@ -1,5 +1,6 @@
+import { randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
-import { type Link, senml, topics } from "@tenfold/device";
+import { type Link, type MessageCount, senml, topics } from "@tenfold/device";
 import { createGate } from "../fleet/gate.ts";
 import { messagesOf, type ReplayPlan } from "./plan.ts";
 
@@ -33,6 +34,9 @@ export async function replay({ plan, link, speed, signal }: ReplayOptions): Prom
   ]) => {
     const mine = createGate(perDevice);
     const under = new Set<Promise<void>>();
+    // [docs/protocol/telemetry.md T5] What is sent again is stored once.
+    const boot = `replay-${randomUUID()}`;
+    let next = 0;
     // At a pace each row goes alone, when its time has come.
     for (const { at, samples } of messagesOf(rows, speed === undefined ? maxPoints : 1)) {
       if (signal.aborted) break;
@@ -40,7 +44,10 @@ export async function replay({ plan, link, speed, signal }: ReplayOptions): Prom
       const leaves = [await mine.enter(), await everywhere.enter()];
       result.messages += 1;
       result.pointsSent += samples.length;
+      const count = { seq: next, boot };
+      next += 1;
       const sent = deliver(() => link(device), {
+        count,
         topic: topics(device).telemetry,
         payload: senml(samples, at),
         signal,
@@ -65,15 +72,15 @@ export async function replay({ plan, link, speed, signal }: ReplayOptions): Prom
   return result;
 }
 
-type Delivery = { topic: string; payload: string; signal: AbortSignal; onRetry: () => void };
+type Delivery = { count: MessageCount; topic: string; payload: string; signal: AbortSignal; onRetry: () => void };
 
-async function deliver(link: () => Link | undefined, { topic, payload, signal, onRetry }: Delivery): Promise<void> {
+async function deliver(link: () => Link | undefined, { topic, payload, count, signal, onRetry }: Delivery): Promise<void> {
   const until = performance.now() + patienceMs;
   for (let tries = 0; ; tries++) {
     const open = link();
     try {
       if (open === undefined) throw new Error("the device has no link");
-      return await open.publish(topic, payload);
+      return await open.publish(topic, payload, count);
     } catch (error) {
       const refused = error instanceof Error && "code" in error && error.code === "publish_refused";
       if (refused || signal.aborted || performance.now() > until) throw error;

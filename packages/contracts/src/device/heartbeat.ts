@@ -51,7 +51,13 @@ export const heartbeat = z.object({
     .optional(),
   queue: z.strictObject({ depth: z.int().min(0), oldestAgeS: z.number().min(0) }).optional(),
   /** The roots that the device believes: SHA-256 of each certificate, lower-case hex. Rotation waits for the new one. */
-  trust: z.strictObject({ roots: z.array(z.string().regex(/^[0-9a-f]{64}$/)).max(8) }).optional(),
+  trust: z
+    .strictObject({
+      roots: z.array(z.string().regex(/^[0-9a-f]{64}$/)).max(8),
+      /** The last generation of the roots that the device was told of and followed. */
+      generation: z.int().min(1).optional(),
+    })
+    .optional(),
   counters: z.record(z.string().max(64), z.number()).optional(),
 });
 export type Heartbeat = z.infer<typeof heartbeat>;

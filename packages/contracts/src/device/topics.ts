@@ -1,6 +1,7 @@
 /** The topics of a device, all below `devices/{id}/` (docs/protocol/mqtt.md). */
 export const upTopics = ["telemetry", "heartbeat", "events", "logs", "state/reported"] as const;
-export const downTopics = ["deployments/next", "state/desired"] as const;
+export const downTopics = ["deployments/next", "state/desired", "identity"] as const;
+export type DocumentTopic = (typeof downTopics)[number];
 
 /** What kind of message came up. `deployment` and `command` carry the id that stood in the topic. */
 export type UpChannel = "telemetry" | "heartbeat" | "events" | "logs" | "state" | "deployment" | "command";

@@ -1,4 +1,5 @@
 import { describeError } from "@tenfold/base";
+import { type DocumentTopic, downTopics } from "@tenfold/contracts";
 import type { Endpoint, Pending } from "../endpoint.ts";
 import { farewells } from "../farewells.ts";
 import { ticksOf } from "../limits.ts";
@@ -24,9 +25,8 @@ export type SessionParts = {
   broke(error: unknown): void;
 };
 
-/** What a device is sent as soon as it listens, beside the commands that wait for it. */
-const documents = ["deployments/next", "state/desired"] as const;
-type Document = (typeof documents)[number] | "commands";
+/** What a device is sent as soon as it listens: the documents, and the commands that wait for it. */
+type Document = DocumentTopic | "commands";
 
 /** An accepted connection: what each packet of the device brings about. It ends with its connection. */
 export class Session {
@@ -119,7 +119,7 @@ export class Session {
     const granted = this.#downlink.subscribe(packet, { device, version: this.peer.version, topics });
     this.#parts.send(writeSuback(this.peer, packet.packetId, granted));
     const heard = packet.filters.filter((_, i) => (granted[i] ?? refused) < refused);
-    for (const rest of documents)
+    for (const rest of downTopics)
       if (heard.some(({ filter }) => matches(filter, topics.address(device, rest)))) this.#pull(rest).catch(this.#parts.broke);
     const commands = topics.address(device, "commands/");
     if (heard.some(({ filter }) => filter.startsWith(commands) || matches(filter, `${commands}any`)))
