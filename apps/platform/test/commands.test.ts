@@ -122,7 +122,7 @@ describe("commands and desired states at a running platform", () => {
     });
     const later = await connect(world, device(0));
     const again = await hearing(later, `devices/${id}/#`);
-    assert.deepEqual(JSON.parse(await again.next((payload) => payload.includes("generation"))), {
+    assert.deepEqual(JSON.parse(await again.next((payload) => payload.includes("state"))), {
       generation: 2,
       state: { flow: 4 },
     });
