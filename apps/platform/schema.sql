@@ -442,6 +442,7 @@ create table registry.device (
   refused_count bigint not null default 0,
   refused_at timestamp with time zone,
   refused_reason text,
+  hardware_revision text,
   constraint device_pkey PRIMARY KEY (id),
   constraint device_lifecycle_check CHECK ((lifecycle = ANY (ARRAY['expected'::text, 'pending'::text, 'active'::text, 'suspended'::text, 'quarantined'::text, 'retired'::text]))),
   constraint device_trust_level_check CHECK (((trust_level >= 0) AND (trust_level <= 4)))
@@ -494,6 +495,49 @@ create table releases.artifact (
   constraint artifact_sha256_check CHECK ((sha256 ~ '^[0-9a-f]{64}$'::text)),
   constraint artifact_size_check CHECK ((size >= 0))
 );
+create table releases.attachment (
+  fleet text not null,
+  id text not null,
+  release text not null,
+  kind text not null,
+  sha256 text not null,
+  size bigint not null,
+  format text not null,
+  summary jsonb not null,
+  verified_by text[] not null,
+  created_by text not null,
+  created_at timestamp with time zone not null,
+  constraint attachment_pkey PRIMARY KEY (fleet, id),
+  constraint attachment_fleet_release_fkey FOREIGN KEY (fleet, release) REFERENCES releases.release(fleet, id),
+  constraint attachment_fleet_release_kind_sha256_key UNIQUE (fleet, release, kind, sha256),
+  constraint attachment_kind_check CHECK ((kind = ANY (ARRAY['sbom'::text, 'provenance'::text]))),
+  constraint attachment_sha256_check CHECK ((sha256 ~ '^[0-9a-f]{64}$'::text))
+);
+create table releases.component (
+  fleet text not null,
+  attachment text not null,
+  seq integer not null,
+  release text not null,
+  name text not null,
+  name_key text not null,
+  version text,
+  version_key text,
+  purl text,
+  type text not null,
+  licences text[] not null,
+  constraint component_pkey PRIMARY KEY (fleet, attachment, seq),
+  constraint component_fleet_attachment_fkey FOREIGN KEY (fleet, attachment) REFERENCES releases.attachment(fleet, id) ON DELETE CASCADE
+);
+create table releases.provenance_key (
+  fleet text not null,
+  keyid text not null,
+  name text not null,
+  public_key_pem text not null,
+  created_at timestamp with time zone not null,
+  revoked_at timestamp with time zone,
+  constraint provenance_key_pkey PRIMARY KEY (fleet, keyid),
+  constraint provenance_key_keyid_check CHECK ((keyid ~ '^[0-9a-f]{64}$'::text))
+);
 create table releases.release (
   fleet text not null,
   id text not null,
@@ -507,7 +551,12 @@ create table releases.release (
   notes text not null,
   created_at timestamp with time zone not null,
   retired_at timestamp with time zone,
+  channel text not null default 'stable'::text,
+  used_at timestamp with time zone,
+  retired_by text,
+  retired_because text,
   constraint release_pkey PRIMARY KEY (fleet, id),
+  constraint release_channel_check CHECK ((channel = ANY (ARRAY['stable'::text, 'beta'::text, 'dev'::text]))),
   constraint release_fleet_name_version_key UNIQUE (fleet, name, version),
   constraint release_fleet_sha256_fkey FOREIGN KEY (fleet, sha256) REFERENCES releases.artifact(fleet, sha256)
 );
@@ -520,6 +569,32 @@ create table releases.signing_key (
   revoked_at timestamp with time zone,
   constraint signing_key_pkey PRIMARY KEY (fleet, keyid),
   constraint signing_key_keyid_check CHECK ((keyid ~ '^[0-9a-f]{64}$'::text))
+);
+create table releases.upload (
+  fleet text not null,
+  id text not null,
+  actor text not null,
+  sha256 text not null,
+  size bigint not null,
+  received bigint not null default 0,
+  created_at timestamp with time zone not null,
+  expires_at timestamp with time zone not null,
+  completed_at timestamp with time zone,
+  constraint upload_pkey PRIMARY KEY (id),
+  constraint upload_check CHECK (((received >= 0) AND (received <= size))),
+  constraint upload_sha256_check CHECK ((sha256 ~ '^[0-9a-f]{64}$'::text)),
+  constraint upload_size_check CHECK ((size > 0))
+);
+create table releases.upload_part (
+  upload text not null,
+  at bigint not null,
+  sha256 text not null,
+  size bigint not null,
+  stored_at timestamp with time zone,
+  constraint upload_part_pkey PRIMARY KEY (upload, at, sha256),
+  constraint upload_part_sha256_check CHECK ((sha256 ~ '^[0-9a-f]{64}$'::text)),
+  constraint upload_part_size_check CHECK ((size > 0)),
+  constraint upload_part_upload_fkey FOREIGN KEY (upload) REFERENCES releases.upload(id) ON DELETE CASCADE
 );
 create table rollouts.ddi_action (
   fleet text not null,
@@ -807,8 +882,14 @@ CREATE INDEX device_page ON registry.device USING btree (fleet, id);
 CREATE INDEX device_tags ON registry.device USING gin (tags jsonb_path_ops) WITH (fastupdate=off);
 CREATE INDEX group_member_device ON registry.group_member USING btree (device);
 CREATE INDEX lifecycle_change_device ON registry.lifecycle_change USING btree (device, at, seq);
+CREATE INDEX component_by_name ON releases.component USING btree (fleet, name_key, version_key);
+CREATE INDEX component_by_purl ON releases.component USING btree (fleet, purl text_pattern_ops) WHERE (purl IS NOT NULL);
+CREATE UNIQUE INDEX one_open_upload ON releases.upload USING btree (fleet, actor, sha256) WHERE (completed_at IS NULL);
 CREATE INDEX release_by_artifact ON releases.release USING btree (fleet, sha256);
+CREATE INDEX release_by_channel ON releases.release USING btree (fleet, channel, id);
 CREATE INDEX release_by_version ON releases.release USING btree (fleet, version);
+CREATE INDEX upload_expiry ON releases.upload USING btree (expires_at);
+CREATE INDEX upload_part_by_hash ON releases.upload_part USING btree (sha256);
 CREATE INDEX ddi_action_of_device ON rollouts.ddi_action USING btree (fleet, device, action DESC);
 CREATE INDEX deployment_deadline ON rollouts.deployment USING btree (fleet, rollout, deadline_at) WHERE in_flight;
 CREATE INDEX deployment_of_device ON rollouts.deployment USING btree (fleet, device, id);

@@ -10,6 +10,7 @@ export type FilterSubject = {
   tags: Readonly<Record<string, string>>;
   groups: readonly string[];
   model?: string | undefined;
+  hardwareRevision?: string | undefined;
   firmwareVersion?: string | undefined;
   /** ms since 1970. */
   lastContactAt?: number | undefined;
@@ -40,6 +41,8 @@ export function evaluate(filter: Filter, device: FilterSubject, now: number): bo
       return device.firmwareVersion !== undefined && holds(filter.compare, compareVersions(device.firmwareVersion, filter.version));
     case "model":
       return device.model === filter.model;
+    case "hw":
+      return device.hardwareRevision === filter.revision;
     case "lastSeen":
       return device.lastContactAt !== undefined && holds(filter.compare, now - device.lastContactAt - filter.age);
     case "group":

@@ -26,6 +26,8 @@ export function printFilter(filter: Filter): string {
       return `fw:${filter.compare === "=" ? "" : filter.compare}${quote(filter.version)}`;
     case "model":
       return `model:${quote(filter.model)}`;
+    case "hw":
+      return `hw:${quote(filter.revision)}`;
     case "lastSeen":
       return `lastSeen:${filter.compare}${formatDuration(filter.age)}`;
     case "group":

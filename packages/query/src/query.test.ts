@@ -23,6 +23,7 @@ const pump: FilterSubject = {
   tags: { site: "berlin", line: "" },
   groups: ["lab"],
   model: "P 1",
+  hardwareRevision: "B2",
   firmwareVersion: "1.3.9",
   lastContactAt: now - 3 * 3_600_000,
 };
@@ -40,6 +41,7 @@ test("terms side by side must all hold, OR binds weaker, minus negates", () => {
     "tag:line",
     'tag:line=""',
     'model:"P 1"',
+    "hw:B2",
     "id:Pump-17",
     "--pump",
     "fleet:main",
@@ -56,6 +58,7 @@ test("terms side by side must all hold, OR binds weaker, minus negates", () => {
     "-group:lab",
     "pump nothing OR nothing",
     "id:pump-17",
+    "hw:b2",
     "tag:constructor",
     "-(pump OR nothing)",
   ]) {
@@ -64,8 +67,8 @@ test("terms side by side must all hold, OR binds weaker, minus negates", () => {
 });
 
 test("what is unknown about a device matches no term, so only its negation does", () => {
-  const { model: _, firmwareVersion: __, lastContactAt: ___, ...unknown } = pump;
-  for (const text of ["fw:<9", "fw:>0", "lastSeen:>1s", "lastSeen:<1d", "model:x"])
+  const { model: _, firmwareVersion: __, lastContactAt: ___, hardwareRevision: ____, ...unknown } = pump;
+  for (const text of ["fw:<9", "fw:>0", "lastSeen:>1s", "lastSeen:<1d", "model:x", "hw:B2"])
     assert.deepEqual([lets(text, unknown), lets(`-${text}`, unknown)], [false, true], text);
 });
 

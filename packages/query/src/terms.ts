@@ -27,6 +27,7 @@ export function readTerm(token: TermToken): Term {
 const readers: Record<TermName, (token: TermToken) => Term | undefined> = {
   id: ({ value }) => (value === "" ? undefined : { is: "id", id: value }),
   model: ({ value }) => (value === "" ? undefined : { is: "model", model: value }),
+  hw: ({ value }) => (value === "" ? undefined : { is: "hw", revision: value }),
   group: ({ value }) => (value === "" ? undefined : { is: "group", name: value }),
   fleet: ({ value }) => (value === "" ? undefined : { is: "fleet", fleet: value }),
   tag: ({ value }) => {
@@ -57,6 +58,7 @@ const readers: Record<TermName, (token: TermToken) => Term | undefined> = {
 const expected: Record<TermName, string> = {
   id: "a device id",
   model: "a model",
+  hw: "a hardware revision",
   group: "the name of a group",
   fleet: "the name of a fleet",
   tag: "key or key=value (key: a-z, 0-9, `_`, `.`, `-`)",

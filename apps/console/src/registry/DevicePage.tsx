@@ -61,6 +61,7 @@ function Summary({ device }: { device: Device }) {
           ["Connectivity", <Badge key="is" look={connectivityLook[device.connectivity.is]} />],
           ["Lifecycle", <Badge key="lifecycle" look={lifecycleLook[device.lifecycle]} />],
           ["Model", device.model ?? "not told yet"],
+          ["Hardware revision", device.hardwareRevision ?? "not told"],
           ["Firmware", firmware ? <FirmwareWords key="fw" firmware={firmware} /> : "not told yet"],
           ["Last contact", device.lastContactAt ? <When key="contact" at={device.lastContactAt} /> : "never"],
           ["Expected to speak", device.leaseUntil ? <When key="lease" at={device.leaseUntil} past="was due" /> : "–"],

@@ -21,6 +21,7 @@ export type ContactRecord = {
   bootId: string | null;
   uptimeS: number | null;
   model: string | null;
+  hardwareRevision: string | null;
   version: string | null;
   versionKey: string | null;
   hash: string | null;
@@ -75,7 +76,7 @@ function reach({ record, closed }: Heard, lease: Span): void {
 
 function hearHeartbeat({ record, firmwareChanges }: Heard, at: number, heartbeat: Heartbeat): void {
   if (record.heartbeatAt !== null && at <= record.heartbeatAt) return;
-  const { firmware, bootId, uptimeS, model } = heartbeat;
+  const { firmware, bootId, uptimeS, model, hardwareRevision } = heartbeat;
   const [version, hash] = [storable(firmware.version), firmware.hash ?? null];
   const otherImage = hash !== null && record.hash !== null && hash !== record.hash;
   const otherVersion = version !== record.version;
@@ -94,6 +95,7 @@ function hearHeartbeat({ record, firmwareChanges }: Heard, at: number, heartbeat
     slot: firmware.slot === undefined ? null : storable(firmware.slot),
     state: firmware.state,
     ...(model !== undefined && { model: storable(model) }),
+    ...(hardwareRevision !== undefined && { hardwareRevision: storable(hardwareRevision) }),
   } satisfies Partial<ContactRecord>);
 }
 

@@ -7,6 +7,7 @@ export type DeviceRow = {
   fleet: string;
   lifecycle: Lifecycle;
   model: string | null;
+  hardware_revision: string | null;
   tags: Record<string, string>;
   trust_level: number;
   created_at: Date;
@@ -30,6 +31,7 @@ export type DeviceRow = {
 export type DevicePicture = {
   id: string;
   model?: string;
+  hardwareRevision?: string;
   tags: Record<string, string>;
   firmware?: { version: string; hash?: string; state: string };
   bootId?: string;
@@ -53,6 +55,7 @@ export function pictureOf(row: DeviceRow, now: number): DevicePicture {
     connectivity: connectivityOf(facts, now),
     ...(facts && { lastContactAt: facts.lastContactAt }),
     ...(row.model !== null && { model: row.model }),
+    ...(row.hardware_revision !== null && { hardwareRevision: row.hardware_revision }),
     ...(row.boot_id !== null && { bootId: row.boot_id }),
     ...(row.fw_version !== null && {
       firmware: { version: row.fw_version, state: row.fw_state ?? "confirmed", ...(row.fw_hash !== null && { hash: row.fw_hash }) },
@@ -77,6 +80,7 @@ export function deviceOf(row: DeviceRow, now: number): Device {
     },
     ...(facts && { lastContactAt: iso(facts.lastContactAt), leaseUntil: iso(facts.lastContactAt + facts.leaseMs) }),
     ...(row.model !== null && { model: row.model }),
+    ...(row.hardware_revision !== null && { hardwareRevision: row.hardware_revision }),
     ...(row.boot_id !== null && { bootId: row.boot_id }),
     ...(row.uptime_s !== null && { uptimeS: row.uptime_s }),
     ...firmwareOf(row),

@@ -40,6 +40,8 @@ export function conditionOf(filter: Filter, now: number): Condition {
       return sql`((d.fw_key ${signs[filter.compare]} ${versionKey(filter.version)}) is true)`;
     case "model":
       return sql`((d.model = ${filter.model}) is true)`;
+    case "hw":
+      return sql`((d.hardware_revision = ${filter.revision}) is true)`;
     case "lastSeen":
       return sql`((d.last_contact_at ${opposite[filter.compare]} ${new Date(now - filter.age)}::timestamptz) is true)`;
     case "group":

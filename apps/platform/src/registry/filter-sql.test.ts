@@ -9,6 +9,7 @@ import { heartbeatOf, registryWorld, start } from "./testing.ts";
 const sites = ["berlin", "", 'new "york"', "ÉÉ", "100%"];
 const versions = ["1.4.0", "v1.4", "1.4.0-rc.1", "1.10.0", "2", "1.4.0-rc.10", "nightly", "1.4.0+b7", "é", "0.9.9"];
 const models = ["P1", "P 2", "x%"];
+const revisions = ["A", "a", "B%"];
 
 function draws(seed: string) {
   const random = seededRandom(seed);
@@ -20,7 +21,7 @@ function draws(seed: string) {
 type Draws = ReturnType<typeof draws>;
 
 function drawFilter(draw: Draws, depth: number): Filter {
-  const kind = draw.below(depth > 3 ? 9 : 12);
+  const kind = draw.below(depth > 3 ? 10 : 13);
   const terms: (() => Filter)[] = [
     () => ({ is: "text", contains: draw.of(["1", "DEV-", "dev_1", "%", "É", "v-2", "K"]) }),
     () => ({ is: "id", id: `Dev-${draw.below(60)}` }),
@@ -29,6 +30,7 @@ function drawFilter(draw: Draws, depth: number): Filter {
     () => ({ is: "lifecycle", lifecycle: draw.of(lifecycles) }),
     () => ({ is: "fw", compare: draw.of(["<", "<=", "=", ">=", ">"] as const), version: draw.of(versions) }),
     () => ({ is: "model", model: draw.of(models) }),
+    () => ({ is: "hw", revision: draw.of(revisions) }),
     () => ({
       is: "lastSeen",
       compare: draw.of(["<", "<=", ">=", ">"] as const),
@@ -37,9 +39,9 @@ function drawFilter(draw: Draws, depth: number): Filter {
     () => ({ is: "group", name: draw.of(["lab", "none"]) }),
   ];
   const parts = () => Array.from({ length: 2 + draw.below(2) }, () => drawFilter(draw, depth + 1));
-  if (kind === 9) return { is: "and", of: parts() };
-  if (kind === 10) return { is: "or", of: parts() };
-  if (kind === 11) return { is: "not", of: drawFilter(draw, depth + 1) };
+  if (kind === 10) return { is: "and", of: parts() };
+  if (kind === 11) return { is: "or", of: parts() };
+  if (kind === 12) return { is: "not", of: drawFilter(draw, depth + 1) };
   return terms[kind]?.() ?? { is: "all" };
 }
 
@@ -73,7 +75,12 @@ async function addDevice(w: World, draw: Draws, id: string) {
 /** One in five says nothing, one in five only that it lives. */
 async function letItSpeak(w: World, { draw, id, now }: { draw: Draws; id: string; now: number }) {
   const at = now - draw.of([0, 1_000, 30_000, 59_999, 60_000, 60_001, 119_999, 120_000, 600_000]);
-  const heartbeat = heartbeatOf({ leaseS: draw.of([1, 30, 60]), version: draw.of(versions), model: draw.of(models) });
+  const heartbeat = heartbeatOf({
+    leaseS: draw.of([1, 30, 60]),
+    version: draw.of(versions),
+    model: draw.of(models),
+    hardwareRevision: draw.of(revisions),
+  });
   const statusOf = (leaseMs: number) => connectivityOf({ lastContactAt: at, leaseMs, reachFrom: at }, now).is;
   const kind = draw.below(5);
   if (kind === 0) return { status: "never_seen" as const };
@@ -83,6 +90,7 @@ async function letItSpeak(w: World, { draw, id, now }: { draw: Draws; id: string
     status: statusOf(heartbeat.leaseS * 1_000),
     lastContactAt: at,
     model: heartbeat.model,
+    hardwareRevision: heartbeat.hardwareRevision,
     firmwareVersion: heartbeat.firmware.version,
   };
 }

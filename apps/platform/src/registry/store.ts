@@ -17,7 +17,7 @@ export type NewDevice = {
   trustLevel?: number;
 };
 
-const columns = sql`d.id, d.fleet, d.lifecycle, d.model, d.tags, d.trust_level, d.created_at, d.updated_at, d.last_contact_at, d.lease_ms,
+const columns = sql`d.id, d.fleet, d.lifecycle, d.model, d.hardware_revision, d.tags, d.trust_level, d.created_at, d.updated_at, d.last_contact_at, d.lease_ms,
   d.reach_from, d.boot_id, d.uptime_s, d.fw_version, d.fw_hash, d.fw_slot, d.fw_state, d.fw_since, d.refused_count, d.refused_at, d.refused_reason`;
 
 export async function readDevice(db: Queryable, scope: Scope, id: string): Promise<DeviceRow | undefined> {

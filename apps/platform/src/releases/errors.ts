@@ -8,6 +8,8 @@ export const releaseProblems = defineProblems({
   release_unknown: 404,
   release_ambiguous: 409,
   release_exists: 409,
+  release_in_use: 409,
+  release_stone_unknown: 422,
   release_untrusted: 422,
   signing_key_exists: 409,
   signing_key_unknown: 404,

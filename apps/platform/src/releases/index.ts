@@ -1,13 +1,13 @@
 /** Releases: artifacts by content, signing keys (public halves), signed releases, and their bytes for devices. */
 import type { Scope } from "@tenfold/base";
 import type { FastifyReply } from "fastify";
-import type { DeviceHttp, Http, Queryable } from "../kernel/index.ts";
+import type { DeviceHttp, Http, Queryable, Transaction } from "../kernel/index.ts";
 import { type Exchange, sendArtifact } from "./artifacts.shell.ts";
 import type { ReleasesDeps } from "./deps.ts";
 import { deviceRoutes } from "./device-routes.ts";
 import { type RunningFirmware, releaseRunning, type StoredRelease, type Usability, usabilityOf } from "./release.ts";
 import { routes } from "./routes.ts";
-import { listKeys, releasesLike } from "./store.ts";
+import { listKeys, markUsed, releasesLike } from "./store.ts";
 import { findRelease } from "./writes.shell.ts";
 
 export type { ReleasesDeps } from "./deps.ts";
@@ -18,6 +18,8 @@ export type Releases = {
   get(on: Queryable, scope: Scope, named: string): Promise<StoredRelease | undefined>;
   /** Whether a rollout may hand it out now: not retired, and still signed by a key that counts. */
   usability(on: Queryable, scope: Scope, release: StoredRelease): Promise<Usability>;
+  /** A rollout takes it: from now on what was said about it stands. */
+  markUsed(tx: Transaction, scope: Scope, used: { id: string; at: number }): Promise<void>;
   /** Which release each of these firmwares is, in the same order. */
   running(on: Queryable, scope: Scope, firmware: readonly RunningFirmware[]): Promise<(StoredRelease | undefined)[]>;
   /** Answers a request for an artifact's bytes, in parts if asked; for those who have a path of their own for them. */
@@ -32,6 +34,7 @@ export function createReleases(deps: ReleasesDeps): Releases {
     async usability(on, scope, release) {
       return usabilityOf(release, await listKeys(on, scope));
     },
+    markUsed,
     async running(on, scope, firmware) {
       const candidates = await releasesLike(on, scope, firmware);
       return firmware.map((one) => releaseRunning(one, candidates));

@@ -1,5 +1,5 @@
 import { canonicalJson } from "@tenfold/base";
-import type { Release, SignedRelease, SigningKey } from "@tenfold/contracts";
+import type { Release, ReleaseChannel, ReleaseStatement, SignedRelease, SigningKey } from "@tenfold/contracts";
 import { type PublicKey, readPublicKey, verifyRelease } from "@tenfold/ota";
 
 /** A release as it is stored. Times are milliseconds since 1970. */
@@ -12,9 +12,14 @@ export type StoredRelease = {
   envelope: SignedRelease;
   signedBy: string[];
   notes: string;
-  retired: boolean;
+  channel: ReleaseChannel;
+  /** When a rollout first took it. */
+  usedAt?: number;
+  retired?: Retirement;
   createdAt: number;
 };
+
+export type Retirement = { at: number; by: string; because: string };
 
 export type StoredKey = { keyid: string; name: string; publicKeyPem: string; createdAt: number; revokedAt?: number };
 
@@ -24,7 +29,12 @@ export type Usability = { is: "usable" } | { is: "unusable"; because: "retired" 
 /** Fails closed: what was trusted when it was made must still be trusted by a key that is not revoked. */
 export function usabilityOf(release: StoredRelease, keys: readonly StoredKey[]): Usability {
   const name = `Release ${release.name} ${release.version}`;
-  if (release.retired) return { is: "unusable", because: "retired", detail: `${name} is retired.` };
+  if (release.retired)
+    return {
+      is: "unusable",
+      because: "retired",
+      detail: `${name} is retired: ${release.retired.because || "no reason was given"}.`,
+    };
   const verdict = verifyRelease(release.envelope, { trustedKeys: trustedAmong(keys) });
   return verdict.is === "trusted"
     ? { is: "usable" }
@@ -50,12 +60,34 @@ export function releaseRunning(firmware: RunningFirmware, releases: readonly Sto
 export const runs = ({ version, hash }: RunningFirmware, release: { version: string; sha256: string }): boolean =>
   hash === undefined ? version === release.version : hash === release.sha256;
 
-/** True when both envelopes say the same, so that registering one twice is no conflict. */
-export const saysTheSame = (a: SignedRelease, b: SignedRelease): boolean => canonicalJson(a.signed) === canonicalJson(b.signed);
+/**
+ * What a second statement under a name and version says otherwise; undefined where registering it again is no conflict. When it was signed
+ * does not count: a pipeline that runs again signs again.
+ */
+export function differenceOf(known: ReleaseStatement, other: ReleaseStatement): string | undefined {
+  if (known.artifact.sha256 !== other.artifact.sha256)
+    return `other bytes: sha256 ${known.artifact.sha256}, and this one has ${other.artifact.sha256}`;
+  const rest = ({ signedAt: _, ...said }: ReleaseStatement) => canonicalJson(said);
+  return rest(known) === rest(other)
+    ? undefined
+    : "the same bytes and another statement (models, hardware, minimum version or stepping stones)";
+}
 
 export function releaseView(release: StoredRelease, devices: number): Release {
-  const { artifact, createdAt, ...rest } = release;
-  return { ...rest, artifact: { ...artifact, createdAt: iso(artifact.createdAt) }, devices, createdAt: iso(createdAt) };
+  const { artifact, createdAt, usedAt, retired, ...rest } = release;
+  const { hardwareRevisions, minimumVersion, mustPassThrough } = release.envelope.signed;
+  return {
+    ...rest,
+    ...(hardwareRevisions ? { hardwareRevisions } : {}),
+    ...(minimumVersion ? { minimumVersion } : {}),
+    ...(mustPassThrough ? { mustPassThrough } : {}),
+    artifact: { ...artifact, createdAt: iso(artifact.createdAt) },
+    devices,
+    retired: retired !== undefined,
+    ...(retired ? { retirement: { ...retired, at: iso(retired.at) } } : {}),
+    ...(usedAt === undefined ? {} : { usedAt: iso(usedAt) }),
+    createdAt: iso(createdAt),
+  };
 }
 
 export function keyView({ revokedAt, createdAt, ...key }: StoredKey): SigningKey {

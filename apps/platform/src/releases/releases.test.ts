@@ -7,6 +7,7 @@ import { test } from "node:test";
 import { defaultScope } from "@tenfold/base";
 import { addSignature, generateSigningKey, readPrivateKey, signRelease } from "@tenfold/ota";
 import fastify from "fastify";
+import { sql } from "kysely";
 import { createAccess, systemActor } from "../access/index.ts";
 import { answerProblem, createHttp, type DeviceHttp, httpProblems, openBlobs, silentLog } from "../kernel/index.ts";
 import { testDatabase } from "../kernel/testing.ts";
@@ -56,7 +57,7 @@ async function releasesWorld() {
   device.setErrorHandler(answerProblem(silentLog));
   // Everything but TLS is the device endpoint's.
   releases.deviceRoutes(device as unknown as DeviceHttp);
-  const call = async (method: "GET" | "POST" | "PUT" | "HEAD", url: string, body?: unknown, as = "manager") => {
+  const call = async (method: "GET" | "POST" | "PUT" | "HEAD" | "PATCH", url: string, body?: unknown, as = "manager") => {
     const payload =
       body === undefined
         ? {}
@@ -77,6 +78,11 @@ async function releasesWorld() {
     releases,
     download: (headers: Record<string, string> = {}, method: "GET" | "HEAD" = "GET") =>
       device.inject({ method, url: `/v1/artifacts/${sha256}`, headers: { "x-device": "pump-1", ...headers } }),
+    /** What the audit trail says was done to something, oldest first. */
+    actions: async (subject: string) =>
+      (
+        await sql<{ action: string }>`select action from access.audit_entry where subject_id = ${subject} order by seq`.execute(db)
+      ).rows.map(({ action }) => action),
     upload: (content = bytes, as?: string) => call("PUT", `/artifacts/${sha256}`, content, as),
     async [Symbol.asyncDispose]() {
       await app.close();
@@ -130,7 +136,11 @@ test("a release is made by a signature that a registered key gave, and by nothin
   const made = await create("1.0.0");
   assert.deepEqual([made.status, made.body.devices, made.body.signedBy], [201, 7, [signer.keyid]]);
   assert.equal((await create("1.0.0")).body.id, made.body.id, "the same again is the same release");
-  assert.equal((await create("1.0.0", { models: ["pump-3"] })).body.code, "release_exists");
+  const signedLater = await create("1.0.0", { signedAt: "2026-05-01T00:00:00Z" });
+  assert.equal(signedLater.body.id, made.body.id, "a pipeline that runs again signs again, and that is no other release");
+  assert.deepEqual(signedLater.body.envelope, made.body.envelope, "what was registered first stands");
+  const other = await create("1.0.0", { models: ["pump-3"] });
+  assert.deepEqual([other.status, other.body.code], [409, "release_exists"]);
   const { envelope } = made.body;
   const forged = { ...envelope, signed: { ...envelope.signed, version: "6.6.6" } };
   assert.equal((await w.call("POST", "/releases", { envelope: forged })).body.code, "release_untrusted");
@@ -166,10 +176,61 @@ test("releases are found by id, version and name@version; a retired one cannot b
   await w.call("POST", "/releases", { envelope: signed("1.0.0", { name: "valve" }) });
   assert.equal((await w.call("GET", "/releases/1.0.0")).body.code, "release_ambiguous");
   assert.equal((await w.call("GET", "/releases/2.0.0")).body.code, "release_unknown");
-  assert.equal((await w.call("POST", `/releases/${id}/retire`)).body.retired, true);
+  const retired = (await w.call("POST", `/releases/${id}/retire`, { reason: "eats batteries" })).body;
+  assert.deepEqual([retired.retired, retired.retirement.because], [true, "eats batteries"]);
+  const stored = await w.releases.get(w.db, scope, id);
+  assert.match(
+    stored ? ((await w.releases.usability(w.db, scope, stored)) as { detail: string }).detail : "",
+    /retired: eats batteries/,
+  );
   const page = (await w.call("GET", "/releases?limit=1")).body;
   const rest = (await w.call("GET", `/releases?limit=1&cursor=${page.nextCursor}`)).body;
   assert.deepEqual([page.items[0].name, rest.items[0].name, rest.nextCursor], ["valve", "pump", undefined]);
+});
+
+test("a stepping stone must be registered before a release may name it", async () => {
+  await using w = await releasesWorld();
+  await w.upload();
+  await w.call("POST", "/signing-keys", { name: "ci", publicKeyPem: signer.publicKeyPem });
+  const stepped = { envelope: signed("3.0.0", { mustPassThrough: ["2.0.0"], hardwareRevisions: ["B"], minimumVersion: "1.5.0" }) };
+  const refused = await w.call("POST", "/releases", stepped);
+  assert.deepEqual([refused.body.code, refused.body.field], ["release_stone_unknown", "envelope.signed.mustPassThrough.0"]);
+  await w.call("POST", "/releases", { envelope: signed("2.0.0") });
+  const made = await w.call("POST", "/releases", stepped);
+  assert.deepEqual(
+    [made.status, made.body.mustPassThrough, made.body.hardwareRevisions, made.body.minimumVersion],
+    [201, ["2.0.0"], ["B"], "1.5.0"],
+  );
+});
+
+test("a release moves between channels at any time; its notes stand from its first rollout on", async () => {
+  await using w = await releasesWorld();
+  await w.upload();
+  await w.call("POST", "/signing-keys", { name: "ci", publicKeyPem: signer.publicKeyPem });
+  const { id } = (await w.call("POST", "/releases", { envelope: signed("1.0.0"), channel: "beta", notes: "one" })).body;
+  await w.call("POST", "/releases", { envelope: signed("1.1.0") });
+  const listed = async (query: string) =>
+    (await w.call("GET", `/releases?${query}`)).body.items.map(({ version }: { version: string }) => version);
+  assert.deepEqual([await listed("channel=beta"), await listed("channel=stable")], [["1.0.0"], ["1.1.0"]]);
+  assert.deepEqual([await listed("name=pump&version=1.1.0"), await listed("retired=true")], [["1.1.0"], []]);
+  const patch = (body: object) => w.call("PATCH", `/releases/${id}`, body);
+  assert.equal((await patch({ notes: "two" })).body.notes, "two");
+  await w.db.transaction().execute((tx) => w.releases.markUsed(tx, scope, { id, at: Date.UTC(2026, 4, 1) }));
+  const refused = await patch({ notes: "three" });
+  assert.deepEqual([refused.status, refused.body.code], [409, "release_in_use"]);
+  const promoted = await patch({ channel: "stable", notes: "two" });
+  assert.deepEqual([promoted.status, promoted.body.channel, promoted.body.usedAt], [200, "stable", "2026-05-01T00:00:00.000Z"]);
+  await w.call("POST", `/releases/${id}/retire`, { reason: "by mistake" });
+  assert.deepEqual(await listed("retired=true"), ["1.0.0"]);
+  assert.equal((await w.call("POST", `/releases/${id}/reinstate`, { reason: "it was" })).body.retired, false);
+  assert.equal((await w.call("POST", `/releases/${id}/retire`, {})).status, 422, "a retirement has a reason");
+  assert.deepEqual(await w.actions(id), [
+    "release.created",
+    "release.changed",
+    "release.changed",
+    "release.retired",
+    "release.reinstated",
+  ]);
 });
 
 test("firmware is told apart by its bytes; by its version only where a device reports no hash", async () => {

@@ -3,11 +3,12 @@ import { api } from "@tenfold/contracts";
 import type { FastifyRequest } from "fastify";
 import { guarded, type Http, serve } from "../kernel/index.ts";
 import { sendArtifact, sha256From, storeArtifact } from "./artifacts.shell.ts";
+import { changeRelease, reinstateRelease, retireRelease } from "./changes.shell.ts";
 import type { ReleasesDeps } from "./deps.ts";
 import { etagOf } from "./range.ts";
 import { keyView, releaseView, runs, type StoredRelease } from "./release.ts";
 import { insertArtifact, listKeys, pageOfReleases } from "./store.ts";
-import { createRelease, createSigningKey, needRelease, retireRelease, revokeSigningKey } from "./writes.shell.ts";
+import { createRelease, createSigningKey, needRelease, revokeSigningKey } from "./writes.shell.ts";
 
 export function routes(app: Http, deps: ReleasesDeps): void {
   releaseRoutes(app, deps);
@@ -18,8 +19,9 @@ export function routes(app: Http, deps: ReleasesDeps): void {
 function releaseRoutes(app: Http, deps: ReleasesDeps): void {
   const { db, firmwareInUse } = deps;
   serve(app, api.listReleases, async ({ query, scope }) => {
-    const found = await pageOfReleases(db, scope, { limit: query.limit + 1, before: query.cursor });
-    const [page, inUse] = [found.slice(0, query.limit), await firmwareInUse(scope)];
+    const { limit, cursor, ...wanted } = query;
+    const found = await pageOfReleases(db, scope, { ...wanted, limit: limit + 1, before: cursor });
+    const [page, inUse] = [found.slice(0, limit), await firmwareInUse(scope)];
     const last = page.at(-1);
     return {
       items: page.map((release) => releaseView(release, countRunning(release, inUse))),
@@ -34,8 +36,16 @@ function releaseRoutes(app: Http, deps: ReleasesDeps): void {
     const release = await createRelease(deps, { scope, actor }, body);
     return releaseView(release, countRunning(release, await firmwareInUse(scope)));
   });
-  serve(app, api.retireRelease, async ({ params, scope, actor }) => {
-    const release = await retireRelease(deps, { scope, actor }, params.id);
+  serve(app, api.changeRelease, async ({ params, body, scope, actor }) => {
+    const release = await changeRelease(deps, { scope, actor }, { named: params.id, ...body });
+    return releaseView(release, countRunning(release, await firmwareInUse(scope)));
+  });
+  serve(app, api.retireRelease, async ({ params, body, scope, actor }) => {
+    const release = await retireRelease(deps, { scope, actor }, { named: params.id, reason: body.reason });
+    return releaseView(release, countRunning(release, await firmwareInUse(scope)));
+  });
+  serve(app, api.reinstateRelease, async ({ params, body, scope, actor }) => {
+    const release = await reinstateRelease(deps, { scope, actor }, { named: params.id, reason: body.reason });
     return releaseView(release, countRunning(release, await firmwareInUse(scope)));
   });
 }

@@ -1,8 +1,8 @@
 import type { Scope } from "@tenfold/base";
-import type { SignedRelease } from "@tenfold/contracts";
+import type { ReleaseChannel, SignedRelease } from "@tenfold/contracts";
 import { sql } from "kysely";
 import type { Queryable, Transaction } from "../kernel/index.ts";
-import type { RunningFirmware, StoredKey, StoredRelease } from "./release.ts";
+import type { Retirement, RunningFirmware, StoredKey, StoredRelease } from "./release.ts";
 
 type ReleaseRow = {
   id: string;
@@ -14,13 +14,17 @@ type ReleaseRow = {
   envelope: SignedRelease;
   signed_by: string[];
   notes: string;
+  channel: ReleaseChannel;
   created_at: Date;
+  used_at: Date | null;
   retired_at: Date | null;
+  retired_by: string | null;
+  retired_because: string | null;
   artifact_created_at: Date;
 };
 
 const columns = sql.raw(
-  `r.id, r.name, r.version, r.models, r.sha256, r.size, r.envelope, r.signed_by, r.notes, r.created_at, r.retired_at, a.created_at as artifact_created_at
+  `r.id, r.name, r.version, r.models, r.sha256, r.size, r.envelope, r.signed_by, r.notes, r.channel, r.created_at, r.used_at, r.retired_at, r.retired_by, r.retired_because, a.created_at as artifact_created_at
    from releases.release r join releases.artifact a on a.fleet = r.fleet and a.sha256 = r.sha256`,
 );
 
@@ -33,18 +37,34 @@ const releaseOf = (row: ReleaseRow): StoredRelease => ({
   envelope: row.envelope,
   signedBy: row.signed_by,
   notes: row.notes,
-  retired: row.retired_at !== null,
+  channel: row.channel,
+  ...(row.used_at === null ? {} : { usedAt: row.used_at.getTime() }),
+  ...(row.retired_at === null
+    ? {}
+    : { retired: { at: row.retired_at.getTime(), by: row.retired_by ?? "", because: row.retired_because ?? "" } }),
   createdAt: row.created_at.getTime(),
 });
 
-/** Newest first, below `before` (an id; ids sort by age). */
+export type Wanted = {
+  limit: number;
+  before?: string | undefined;
+  channel?: ReleaseChannel | undefined;
+  name?: string | undefined;
+  version?: string | undefined;
+  retired?: "true" | "false" | undefined;
+};
+
+/** Newest first, below `before` (an id; ids sort by age). What is not asked for does not limit. */
 export async function pageOfReleases(
   on: Queryable,
   scope: Scope,
-  { limit, before }: { limit: number; before?: string | undefined },
+  { limit, before, channel, name, version, retired }: Wanted,
 ): Promise<StoredRelease[]> {
   const { rows } = await sql<ReleaseRow>`
     select ${columns} where r.fleet = ${scope.fleet} and (${before ?? null}::text is null or r.id < ${before ?? null})
+      and (${channel ?? null}::text is null or r.channel = ${channel ?? null}) and (${name ?? null}::text is null or r.name = ${name ?? null})
+      and (${version ?? null}::text is null or r.version = ${version ?? null})
+      and (${retired ?? null}::bool is null or (r.retired_at is not null) = ${retired ?? null}::bool)
     order by r.id desc limit ${limit}`.execute(on);
   return rows.map(releaseOf);
 }
@@ -69,23 +89,59 @@ export async function releasesLike(on: Queryable, scope: Scope, firmware: readon
 }
 
 /** False when a release of this name and version is already there. */
-export async function insertRelease(tx: Transaction, scope: Scope, release: Omit<StoredRelease, "retired">): Promise<boolean> {
-  const { id, name, version, models, artifact, envelope, signedBy, notes, createdAt } = release;
+export async function insertRelease(tx: Transaction, scope: Scope, release: StoredRelease): Promise<boolean> {
+  const { id, name, version, models, artifact, envelope, signedBy, notes, channel, createdAt } = release;
   const { rows } = await sql`
-    insert into releases.release (fleet, id, name, version, models, sha256, size, envelope, signed_by, notes, created_at)
+    insert into releases.release (fleet, id, name, version, models, sha256, size, envelope, signed_by, notes, channel, created_at)
     values (${scope.fleet}, ${id}, ${name}, ${version}, ${models}::text[], ${artifact.sha256}, ${artifact.size}, ${JSON.stringify(envelope)}::json,
-            ${signedBy}::text[], ${notes}, ${new Date(createdAt)})
+            ${signedBy}::text[], ${notes}, ${channel}, ${new Date(createdAt)})
     on conflict (fleet, name, version) do nothing returning id`.execute(tx);
   return rows.length > 0;
 }
 
 /** True when this call retired it. */
-export async function markRetired(tx: Transaction, scope: Scope, { id, at }: { id: string; at: number }): Promise<boolean> {
+export async function markRetired(
+  tx: Transaction,
+  scope: Scope,
+  { id, retirement: { at, by, because } }: { id: string; retirement: Retirement },
+): Promise<boolean> {
   const { rows } = await sql`
-    update releases.release set retired_at = ${new Date(at)} where fleet = ${scope.fleet} and id = ${id} and retired_at is null returning id`.execute(
+    update releases.release set retired_at = ${new Date(at)}, retired_by = ${by}, retired_because = ${because}
+    where fleet = ${scope.fleet} and id = ${id} and retired_at is null returning id`.execute(tx);
+  return rows.length > 0;
+}
+
+/** True when this call took the retirement back. */
+export async function clearRetirement(tx: Transaction, scope: Scope, id: string): Promise<boolean> {
+  const { rows } = await sql`
+    update releases.release set retired_at = null, retired_by = null, retired_because = null
+    where fleet = ${scope.fleet} and id = ${id} and retired_at is not null returning id`.execute(tx);
+  return rows.length > 0;
+}
+
+/** From now on what was said about it stands. The first time counts. */
+export async function markUsed(tx: Transaction, scope: Scope, { id, at }: { id: string; at: number }): Promise<void> {
+  await sql`update releases.release set used_at = ${new Date(at)} where fleet = ${scope.fleet} and id = ${id} and used_at is null`.execute(
     tx,
   );
-  return rows.length > 0;
+}
+
+/** The release, locked for this transaction, so that its first use and a change of what it says cannot cross. */
+export async function lockRelease(tx: Transaction, scope: Scope, id: string): Promise<StoredRelease | undefined> {
+  const { rows } = await sql<ReleaseRow>`select ${columns} where r.fleet = ${scope.fleet} and r.id = ${id} for update of r`.execute(
+    tx,
+  );
+  return rows[0] && releaseOf(rows[0]);
+}
+
+export async function writeDetails(
+  tx: Transaction,
+  scope: Scope,
+  { id, channel, notes }: { id: string; channel: ReleaseChannel; notes: string },
+): Promise<void> {
+  await sql`update releases.release set channel = ${channel}, notes = ${notes} where fleet = ${scope.fleet} and id = ${id}`.execute(
+    tx,
+  );
 }
 
 export type StoredArtifact = { sha256: string; size: number; createdAt: number };

@@ -1,11 +1,11 @@
 import { newId, type Scope } from "@tenfold/base";
-import type { Actor, SignedRelease } from "@tenfold/contracts";
+import type { Actor, ReleaseChannel, ReleaseStatement, SignedRelease } from "@tenfold/contracts";
 import { readPublicKey, verifyRelease } from "@tenfold/ota";
-import type { Queryable } from "../kernel/index.ts";
+import type { Queryable, Transaction } from "../kernel/index.ts";
 import type { ReleasesDeps } from "./deps.ts";
 import { releaseProblems } from "./errors.ts";
-import { type StoredKey, type StoredRelease, saysTheSame, trustedAmong } from "./release.ts";
-import { findArtifact, insertKey, insertRelease, listKeys, markKeyRevoked, markRetired, releasesNamed } from "./store.ts";
+import { differenceOf, type StoredKey, type StoredRelease, trustedAmong } from "./release.ts";
+import { findArtifact, insertKey, insertRelease, listKeys, markKeyRevoked, releasesNamed } from "./store.ts";
 
 type Who = { scope: Scope; actor: Actor };
 type Changing = Pick<ReleasesDeps, "db" | "audit" | "clock">;
@@ -33,7 +33,7 @@ export async function needRelease(on: Queryable, scope: Scope, named: string): P
 export async function createRelease(
   { db, audit, clock }: Changing,
   { scope, actor }: Who,
-  { envelope, notes }: { envelope: SignedRelease; notes: string },
+  { envelope, notes, channel = "stable" }: { envelope: SignedRelease; notes: string; channel?: ReleaseChannel },
 ): Promise<StoredRelease> {
   const { signed } = envelope;
   return db.transaction().execute(async (tx) => {
@@ -55,6 +55,7 @@ export async function createRelease(
         `The artifact has ${artifact.size} bytes; the statement says ${signed.artifact.size}.`,
         { field: "envelope.signed.artifact.size" },
       );
+    await needStones(tx, scope, signed);
     const createdAt = clock.now();
     const release = {
       id: newId("rel", createdAt),
@@ -65,6 +66,7 @@ export async function createRelease(
       envelope,
       signedBy: verdict.signedBy,
       notes,
+      channel,
       createdAt,
     };
     if (!(await insertRelease(tx, scope, release)))
@@ -73,34 +75,30 @@ export async function createRelease(
       actor,
       action: "release.created",
       subject: { kind: "release", id: release.id },
-      detail: { name: release.name, version: release.version, sha256: artifact.sha256, signedBy: verdict.signedBy },
+      detail: { name: release.name, version: release.version, sha256: artifact.sha256, channel, signedBy: verdict.signedBy },
     });
-    return { ...release, retired: false };
+    return release;
   });
+}
+
+/** A stepping stone that is not here would leave older devices behind for ever, and nobody would have said so. */
+async function needStones(tx: Transaction, scope: Scope, { name, version, mustPassThrough = [] }: ReleaseStatement): Promise<void> {
+  for (const [i, stone] of mustPassThrough.entries()) {
+    if ((await releasesNamed(tx, scope, `${name}@${stone}`)).length > 0) continue;
+    throw releaseProblems.release_stone_unknown(
+      `${name} ${version} must pass through ${stone}, and there is no release ${name} ${stone}.`,
+      { field: `envelope.signed.mustPassThrough.${i}`, fix: `Register ${name} ${stone} first.` },
+    );
+  }
 }
 
 function sameOrRefused(existing: StoredRelease, envelope: SignedRelease): StoredRelease {
-  if (saysTheSame(existing.envelope, envelope)) return existing;
+  const difference = differenceOf(existing.envelope.signed, envelope.signed);
+  if (difference === undefined) return existing;
   throw releaseProblems.release_exists(
-    `Release ${existing.name} ${existing.version} exists and says something else. Releases never change.`,
-    { fix: "Give the new one its own version." },
+    `Release ${existing.name} ${existing.version} exists since ${new Date(existing.createdAt).toISOString()} with ${difference}. Releases never change.`,
+    { field: "envelope.signed", fix: "Give the new one its own version." },
   );
-}
-
-/** No rollout may use it any more. Retiring twice is no error. */
-export async function retireRelease({ db, audit, clock }: Changing, { scope, actor }: Who, named: string): Promise<StoredRelease> {
-  return db.transaction().execute(async (tx) => {
-    const release = await needRelease(tx, scope, named);
-    if (await markRetired(tx, scope, { id: release.id, at: clock.now() })) {
-      await audit(tx, scope, {
-        actor,
-        action: "release.retired",
-        subject: { kind: "release", id: release.id },
-        detail: { name: release.name, version: release.version },
-      });
-    }
-    return { ...release, retired: true };
-  });
 }
 
 export async function createSigningKey(

@@ -10,6 +10,8 @@ export type DevicePicture = {
   id: string;
   lifecycle: string;
   model?: string | undefined;
+  hardwareRevision?: string | undefined;
+  tags: Readonly<Record<string, string>>;
   firmware?: { version: string; hash?: string | undefined; state?: string | undefined } | undefined;
   bootId?: string | undefined;
   connectivity: { is: string };
@@ -22,7 +24,7 @@ export type RolloutsDeps = {
   /** Where rollouts are written down: `postgresBook`. */
   book: Book;
   registry: Pick<Registry, "select" | "pictures">;
-  releases: Pick<Releases, "get" | "usability" | "running">;
+  releases: Pick<Releases, "get" | "usability" | "running" | "markUsed">;
   /** Gives a device its document if it is connected here. What is not sent is asked for: `next` answers from the tables. */
   send: Send;
   audit: Audit;

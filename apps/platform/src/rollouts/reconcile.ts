@@ -1,5 +1,6 @@
 import { type Scope, seconds } from "@tenfold/base";
 import type { Transaction } from "../kernel/index.ts";
+import type { StoredRelease } from "../releases/index.ts";
 import { firmwareOf, type RolloutsDeps } from "./deps.ts";
 import { nextLookAt, type Picture, planRollout, type Step, type Target, type Unrestored, type Waiting } from "./plan.ts";
 import { type InLine, recordSteps } from "./record.shell.ts";
@@ -91,7 +92,7 @@ async function pictureRollout(
   return {
     ...tallies,
     overdue: await book.overdueDeployments(tx, scope, { rollout: id, at: now, limit: batch }),
-    waiting: line.filter(({ deployment }) => waiting.has(deployment)).map((one) => waitingOf(one, rollout)),
+    waiting: line.filter(({ deployment }) => waiting.has(deployment)).map((one) => waitingOf(one, rollout, release)),
     unrestored: phase === "rolling_back" ? await unrestoredWithWays({ book, releases }, tx, scope, id) : [],
     ...(usability?.is === "unusable" ? { releaseUnusable: usability.detail } : {}),
   };
@@ -116,10 +117,15 @@ async function unrestoredWithWays(
   });
 }
 
-function waitingOf({ deployment, device, version, sha256, picture }: InLine, { phase, release }: StoredRollout): Waiting {
+function waitingOf(
+  { deployment, device, version, sha256, picture }: InLine,
+  { phase, release }: StoredRollout,
+  offered: StoredRelease | undefined,
+): Waiting {
   const pointless = pointlessOffer(picture, {
     target: { version, sha256 },
     ...(phase === "rolling_back" ? { undoes: release } : {}),
+    ...(offered ? { fits: offered.envelope.signed } : {}),
   });
   return { deployment, device, online: picture?.connectivity.is === "online", ...(pointless ? { pointless } : {}) };
 }

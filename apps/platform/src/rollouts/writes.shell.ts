@@ -35,7 +35,7 @@ export async function prepare({ db, book, registry, releases }: RolloutsDeps, sc
   const usability = await releases.usability(db, scope, release);
   if (usability.is === "unusable") throw rolloutProblems.rollout_release_unusable(usability.detail, { field: "release" });
   const choice = chooseTargets(await registry.select(scope, plan.filter), {
-    release: { ...release, sha256: release.artifact.sha256 },
+    release: { ...release, sha256: release.artifact.sha256, fits: release.envelope.signed },
     busy: await book.busyDevices(db, scope),
   });
   const sizes =
@@ -79,7 +79,7 @@ export async function startRollout(
   { scope, actor }: Who,
   { plan, idempotencyKey, id: wanted }: Start,
 ): Promise<StoredRollout> {
-  const { db, book, audit, clock, bus } = deps;
+  const { db, book, releases, audit, clock, bus } = deps;
   const id = await db.transaction().execute(async (tx) => {
     await book.lockStarts(tx, scope);
     const repeated = idempotencyKey === undefined ? undefined : await book.findByIdempotencyKey(tx, scope, idempotencyKey);
@@ -97,6 +97,7 @@ export async function startRollout(
       targets,
       plan.stages.map(({ share }) => share),
     ).map((place) => ({ ...place, id: newId("dep", at) }));
+    await releases.markUsed(tx, scope, { id: release.id, at });
     const because = `${actor.name} started it for ${places.length} devices.`;
     await book.insertRollout(tx, scope, {
       rollout: {

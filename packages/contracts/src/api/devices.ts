@@ -25,6 +25,7 @@ export const device = z.object({
   fleet: z.string(),
   lifecycle,
   model: z.string().optional(),
+  hardwareRevision: z.string().optional(),
   tags,
   connectivity,
   lastContactAt: timestamp.optional(),

@@ -24,6 +24,7 @@ export const api = {
 
 export * from "./access.ts";
 export * from "./alerts.ts";
+export * from "./channels.ts";
 export * from "./client.ts";
 export * from "./commands.ts";
 export * from "./common.ts";

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { signedRelease } from "../device/deployment.ts";
+import { releaseChannel } from "./channels.ts";
 import { pageOf, pageQuery, timestamp } from "./common.ts";
 import { operation } from "./operation.ts";
 
@@ -10,13 +11,22 @@ export const release = z.object({
   id: z.string(),
   name: z.string(),
   version: z.string(),
+  /** As the statement says: where it fits. */
   models: z.array(z.string()),
+  hardwareRevisions: z.array(z.string()).optional(),
+  minimumVersion: z.string().optional(),
+  mustPassThrough: z.array(z.string()).optional(),
   artifact,
   notes: z.string(),
+  channel: releaseChannel,
   /** What the devices verify: statement and signatures, exactly as they were uploaded. */
   envelope: signedRelease,
   signedBy: z.array(z.string()),
+  /** When a rollout first took it. From then on its notes and what is attached to it stay as they are. */
+  usedAt: timestamp.optional(),
   retired: z.boolean(),
+  retirement: z.object({ at: timestamp, by: z.string(), because: z.string() }).optional(),
+  /** How many devices run it now. */
   devices: z.int(),
   createdAt: timestamp,
 });
@@ -32,6 +42,8 @@ export const signingKey = z.object({
 export type SigningKey = z.infer<typeof signingKey>;
 
 const byId = z.object({ id: z.string() });
+const why = z.strictObject({ reason: z.string().min(1).max(500) });
+const notes = z.string().max(10_000);
 
 export const releaseOperations = {
   listReleases: operation({
@@ -40,7 +52,12 @@ export const releaseOperations = {
     path: "/releases",
     summary: "Releases, newest first.",
     permission: "releases.read",
-    query: pageQuery,
+    query: pageQuery.extend({
+      channel: releaseChannel.optional(),
+      name: z.string().max(64).optional(),
+      version: z.string().max(64).optional(),
+      retired: z.enum(["true", "false"]).optional(),
+    }),
     response: pageOf(release),
   }),
   getRelease: operation({
@@ -58,17 +75,38 @@ export const releaseOperations = {
     path: "/releases",
     summary: "Registers a signed release whose artifact was uploaded (PUT /api/v1/artifacts/{sha256}).",
     permission: "releases.write",
-    body: z.strictObject({ envelope: signedRelease, notes: z.string().max(10_000).default("") }),
+    body: z.strictObject({ envelope: signedRelease, notes: notes.default(""), channel: releaseChannel.default("stable") }),
     response: release,
     status: 201,
+  }),
+  changeRelease: operation({
+    name: "changeRelease",
+    method: "PATCH",
+    path: "/releases/:id",
+    summary: "Moves a release to another channel, or says its notes anew as long as no rollout has used it.",
+    permission: "releases.write",
+    params: byId,
+    body: z.strictObject({ channel: releaseChannel.optional(), notes: notes.optional() }),
+    response: release,
   }),
   retireRelease: operation({
     name: "retireRelease",
     method: "POST",
     path: "/releases/:id/retire",
-    summary: "No rollout may use it any more.",
+    summary: "No rollout may use it any more; one that is under way pauses.",
     permission: "releases.write",
     params: byId,
+    body: why,
+    response: release,
+  }),
+  reinstateRelease: operation({
+    name: "reinstateRelease",
+    method: "POST",
+    path: "/releases/:id/reinstate",
+    summary: "Takes a retirement back.",
+    permission: "releases.write",
+    params: byId,
+    body: why,
     response: release,
   }),
   listSigningKeys: operation({
@@ -96,7 +134,7 @@ export const releaseOperations = {
     summary: "Its signatures make no release any more; releases signed by it alone can no longer be rolled out.",
     permission: "releases.write",
     params: byId,
-    body: z.strictObject({ reason: z.string().min(1).max(500) }),
+    body: why,
     response: signingKey,
   }),
 };

@@ -1,10 +1,30 @@
 import { readFile } from "node:fs/promises";
-import { api, signedRelease } from "@tenfold/contracts";
+import { api, type ReleaseChannel, releaseChannels, signedRelease } from "@tenfold/contracts";
 import type { Command } from "commander";
 import { pushArtifact } from "../../artifact.ts";
+import { cliProblems } from "../../exit.ts";
 import { ago, facts } from "../../output.ts";
-import { addVerb, text, word } from "../../verb.ts";
+import { addVerb, type Flags, text, word } from "../../verb.ts";
 import { signFile, signingFlags } from "../artifact/sign.ts";
+
+const reasonFlag = (done: string): [string, string, string] => [
+  "--reason <text>",
+  "why, for the audit trail",
+  `${done} on the command line`,
+];
+
+function channelOf(flags: Flags): ReleaseChannel | undefined {
+  const given = text(flags, "channel");
+  const channel = releaseChannels.find((one) => one === given);
+  if (given !== undefined && channel === undefined)
+    throw cliProblems.usage(`--channel: "${given}" is not a channel.`, { fix: `One of: ${releaseChannels.join(", ")}.` });
+  return channel;
+}
+
+async function notesOf(flags: Flags): Promise<string> {
+  const file = text(flags, "notesFile");
+  return file === undefined ? (text(flags, "notes") ?? "") : readFile(file, "utf8");
+}
 
 export function releaseCommands(program: Command): void {
   const release = program.command("release").description("Signed releases");
@@ -15,6 +35,8 @@ export function releaseCommands(program: Command): void {
       ...signingFlags,
       ["--envelope <file>", "a release that was signed elsewhere (artifact sign); then no key is needed"],
       ["--notes <text>", "what changed", ""],
+      ["--notes-file <file>", "what changed, from a file (Markdown)"],
+      ["--channel <channel>", releaseChannels.join(", "), "stable"],
     ],
     example: "release create app-2.0.0.bin --key release-key.pem --version 2.0.0",
     async run(session, given) {
@@ -24,12 +46,15 @@ export function releaseCommands(program: Command): void {
         from === undefined ? await signFile(path, given.flags) : signedRelease.parse(JSON.parse(await readFile(from, "utf8")));
       const client = await session.client();
       await pushArtifact(client, path);
-      const made = await client.call(api.createRelease, { body: { envelope, notes: text(given.flags, "notes") ?? "" } });
+      const made = await client.call(api.createRelease, {
+        body: { envelope, notes: await notesOf(given.flags), channel: channelOf(given.flags) ?? "stable" },
+      });
       session.out.one(made, () =>
         facts({
           release: made.id,
           name: made.name,
           version: made.version,
+          channel: made.channel,
           artifact: made.artifact.sha256,
           next: `tenfold rollout start ${made.version}`,
         }),
@@ -39,13 +64,20 @@ export function releaseCommands(program: Command): void {
   addVerb(release, {
     usage: "list",
     summary: "Releases, newest first",
-    flags: [["--limit <n>", "at most this many", "50"]],
+    flags: [
+      ["--channel <channel>", `only those in ${releaseChannels.join(", ")}`],
+      ["--name <name>", "only those of this name"],
+      ["--limit <n>", "at most this many", "50"],
+    ],
     async run(session, { flags }) {
-      const { items } = await (await session.client()).call(api.listReleases, { query: { limit: Number(flags.limit) } });
+      const [channel, name] = [channelOf(flags), text(flags, "name")];
+      const query = { limit: Number(flags.limit), ...(channel ? { channel } : {}), ...(name ? { name } : {}) };
+      const { items } = await (await session.client()).call(api.listReleases, { query });
       session.out.list(items, (one) => ({
         id: one.id,
         name: one.name,
         version: one.version,
+        channel: one.channel,
         models: one.models.join(",") || "any",
         devices: one.devices,
         retired: one.retired ? "yes" : "",
@@ -63,11 +95,17 @@ export function releaseCommands(program: Command): void {
           release: one.id,
           name: one.name,
           version: one.version,
+          channel: one.channel,
           models: one.models.join(", ") || "any",
+          hardware: one.hardwareRevisions?.join(", ") ?? "any",
+          "minimum version": one.minimumVersion,
+          "must pass through": one.mustPassThrough?.join(", "),
           artifact: one.artifact.sha256,
           bytes: one.artifact.size,
           "signed by": one.signedBy.join(", "),
           devices: one.devices,
+          used: one.usedAt ? `first rollout ${ago(one.usedAt)}` : "no rollout yet",
+          retired: one.retirement && `${ago(one.retirement.at)} by ${one.retirement.by}: ${one.retirement.because}`,
           notes: one.notes,
         }),
       );
@@ -75,10 +113,42 @@ export function releaseCommands(program: Command): void {
   });
   addVerb(release, {
     usage: "retire <release>",
-    summary: "No rollout may use it any more",
+    summary: "No rollout may use it any more; one that is under way pauses",
+    flags: [reasonFlag("retired")],
     async run(session, given) {
-      const one = await (await session.client()).call(api.retireRelease, { params: { id: word(given, 0) } });
-      session.out.one(one, () => [`${one.name} ${one.version} is retired.`]);
+      const client = await session.client();
+      const found = await client.call(api.getRelease, { params: { id: word(given, 0) } });
+      if (session.options.dryRun)
+        return session.out.one({ dryRun: true, release: found.id }, () => [`Would retire ${found.name} ${found.version}.`]);
+      await session.confirm(`Retire ${found.name} ${found.version}, which ${found.devices} devices run?`);
+      const body = { reason: text(given.flags, "reason") ?? "" };
+      const one = await client.call(api.retireRelease, { params: { id: found.id }, body });
+      session.out.one(one, () => [
+        `${one.name} ${one.version} is retired. Take it back with: tenfold release reinstate ${one.name}@${one.version}`,
+      ]);
+    },
+  });
+  addVerb(release, {
+    usage: "reinstate <release>",
+    summary: "Takes a retirement back",
+    flags: [reasonFlag("reinstated")],
+    async run(session, given) {
+      const one = await (await session.client()).call(api.reinstateRelease, {
+        params: { id: word(given, 0) },
+        body: { reason: text(given.flags, "reason") ?? "" },
+      });
+      session.out.one(one, () => [`${one.name} ${one.version} can be rolled out again.`]);
+    },
+  });
+  addVerb(release, {
+    usage: "promote <release>",
+    summary: "Moves a release to another channel",
+    flags: [["--channel <channel>", releaseChannels.join(", "), "stable"]],
+    example: "release promote 2.0.0 --channel stable",
+    async run(session, given) {
+      const channel = channelOf(given.flags) ?? "stable";
+      const one = await (await session.client()).call(api.changeRelease, { params: { id: word(given, 0) }, body: { channel } });
+      session.out.one(one, () => [`${one.name} ${one.version} is in the channel ${one.channel}.`]);
     },
   });
   addVerb(release, {

@@ -54,20 +54,21 @@ export const patchOf = (before: Attributes, after: Attributes): Record<string, s
 });
 
 /** What a client says about what runs now. */
-export type Told = { version?: string; bootId?: string; model?: string };
+export type Told = { version?: string; bootId?: string; model?: string; hardwareRevision?: string };
 
 /** [DDI 7.2] The names under which clients tell it, best first. */
 const names = {
   version: ["firmware_version", "fw_version", "sw_version", "version"],
   bootId: ["boot_id"],
   model: ["model", "device_model"],
+  hardwareRevision: ["hardware_revision", "hw_revision", "hw_version"],
 } as const;
 
 /** Only what stands in this configData: what was told before says nothing about now. */
 export function toldIn({ mode, data }: ConfigData): Told {
   const told: Told = {};
   if (mode === "remove") return told;
-  for (const key of ["version", "bootId", "model"] as const) {
+  for (const key of ["version", "bootId", "model", "hardwareRevision"] as const) {
     const name = names[key].find((one) => (data[one]?.trim() ?? "") !== "");
     if (name !== undefined) told[key] = (data[name] ?? "").trim().slice(0, 64).toWellFormed();
   }

@@ -158,7 +158,7 @@ export async function takeAttributes(deps: DdiDeps, of: Device, told: ConfigData
   });
   await registry.recordReported([{ device: of.device, at, patch: { attributes: patchOf(before.attributes, after) } }]);
   if (said.version !== undefined && (await isJudgedByAttributes(deps, of, { before: bootNameOf(before), said })))
-    await observeBoot(deps, of, { version: said.version, boot, at, ...(said.model === undefined ? {} : { model: said.model }) });
+    await observeBoot(deps, of, { ...said, version: said.version, boot, at });
 }
 
 /** [DDI 8.4] A device that sends heartbeats of its own is judged by those, unless its attributes name the boot as well. */
@@ -172,10 +172,10 @@ async function isJudgedByAttributes(
   return picture?.bootId === undefined || picture.bootId === before;
 }
 
-type Boot = { version: string; boot: string; at: number; model?: string };
+type Boot = Pick<Told, "model" | "hardwareRevision"> & { version: string; boot: string; at: number };
 
 /** What runs, as the registry and the rollouts know it from heartbeats. The only way to success. */
-async function observeBoot(deps: DdiDeps, of: Device, { version, boot, at, model }: Boot): Promise<void> {
+async function observeBoot(deps: DdiDeps, of: Device, { version, boot, at, model, hardwareRevision }: Boot): Promise<void> {
   const { registry, rollouts, db, pollMs } = deps;
   const { device, scope } = of;
   const heartbeat = {
@@ -187,6 +187,7 @@ async function observeBoot(deps: DdiDeps, of: Device, { version, boot, at, model
     clock: "none" as const,
     firmware: { version, state: "confirmed" as const },
     ...(model === undefined ? {} : { model }),
+    ...(hardwareRevision === undefined ? {} : { hardwareRevision }),
   };
   await registry.recordContacts([{ device, at, heartbeat }]);
   await rollouts.observeHeartbeats([{ device, scope, heartbeat, at }]);
