@@ -1,4 +1,4 @@
-import { createHash, type KeyObject } from "node:crypto";
+import { createHash, KeyObject } from "node:crypto";
 import { type Der, expectTag, readDer, readOctetsOfBits, readOid, readSmallInteger } from "./der-read.ts";
 import { bitString, context, integer, oid, sequence, setOf, tags, utf8String } from "./der-write.ts";
 import { pkiProblems } from "./errors.ts";
@@ -8,6 +8,7 @@ import {
   readPublicKey,
   readSignatureAlgorithm,
   type SignatureAlgorithm,
+  type Signer,
   signerOf,
   verifySignature,
   writeAlgorithm,
@@ -84,7 +85,8 @@ function linkingOf(attributes: readonly { oid: string; values: readonly Der[] }[
 }
 
 export type CsrWish = {
-  key: KeyObject;
+  /** A private key of this process, or one that signs elsewhere. */
+  key: KeyObject | Signer;
   subject: readonly NameAttribute[];
   alternativeNames?: readonly AlternativeName[];
   challengePassword?: string;
@@ -92,9 +94,9 @@ export type CsrWish = {
   estIdentityLinking?: string;
 };
 
-/** Makes a request for the device's side: DER, signed by `key` (a private key). */
+/** Makes a request for the device's side: DER, signed by `key`. */
 export async function createCsr({ key, subject, alternativeNames = [], ...linking }: CsrWish): Promise<Buffer> {
-  const signer = signerOf(key);
+  const signer = key instanceof KeyObject ? signerOf(key) : key;
   const attributes: Buffer[] = [];
   if (alternativeNames.length > 0) {
     const wish = sequence(writeExtension(oids.subjectAltName, writeAlternativeNames(alternativeNames)));

@@ -20,4 +20,16 @@ export const pkiProblems = defineProblems({
   ocsp_malformed: 400,
   /** A key file is missing, readable by others, or not a key. */
   key_file_unusable: 500,
+  /** A `pkcs11:` or `tpm:` URI that cannot be read, or asks for what is not offered. */
+  key_uri_invalid: 422,
+  /** The token, the TPM or the helper before it gives no answer. */
+  key_store_unreachable: 503,
+  /** The token or the TPM said no: a wrong PIN, no room, another TPM's key. */
+  key_store_refused: 500,
+  /** The name or the handle stands for no key. */
+  key_missing: 500,
+  /** Keys are never written over. */
+  key_exists: 409,
+  /** Not a structure of the TPM 2.0 Library Specification, or of a kind that is not used here. */
+  tpm_malformed: 400,
 });

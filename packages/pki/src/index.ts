@@ -37,8 +37,9 @@ export {
   readPrivateKey,
 } from "./idevid.ts";
 export { type CertificateWish, type Issuer, issueCertificate, keyIdentifier, randomSerial } from "./issue.ts";
+export { type KeyUriKind, kindOfKeyUri, openHardwareKey, openKey, openKeyStore } from "./key-uri.ts";
 export { type PublicKey, publicKeyOf, type Signer, signerOf } from "./keys.ts";
-export { fileKeyStore, type KeyStore } from "./keystore.ts";
+export { fileKeyStore, type HardwareSigner, type KeyStore } from "./keystore.ts";
 export {
   entryHashOf,
   type LogHead,

@@ -125,7 +125,7 @@ export function verifySignature(
 }
 
 /**
- * Something that signs: a key file today, a PKCS#11 token later. `publicKey` is a SubjectPublicKeyInfo; `sign` answers the
+ * Something that signs: a key file, a PKCS#11 token, a TPM. `publicKey` is a SubjectPublicKeyInfo; `sign` answers the
  * signature over the bytes with `algorithm`.
  */
 export type Signer = {
@@ -137,7 +137,7 @@ export type Signer = {
 /** A signer over a private key that this process holds. */
 export function signerOf(privateKey: KeyObject): Signer {
   const publicKey = publicKeyOf(privateKey);
-  const algorithm = algorithmFor(publicKey.kind);
+  const algorithm = algorithmOf(publicKey.kind);
   return { publicKey, algorithm, sign: async (bytes) => signBytes(algorithm.hash, bytes, privateKey) };
 }
 
@@ -148,7 +148,7 @@ export function publicKeyOf(key: KeyObject): PublicKey {
 }
 
 /** The signature algorithm that we use with a kind of key. */
-function algorithmFor(kind: KeyKind): SignatureAlgorithm {
+export function algorithmOf(kind: KeyKind): SignatureAlgorithm {
   const wanted = { p256: oids.ecdsaWithSha256, p384: oids.ecdsaWithSha384, ed25519: oids.ed25519, rsa: oids.rsaWithSha256 }[kind];
   const algorithm = signatureAlgorithms.find((known) => known.oid === wanted);
   if (algorithm === undefined) throw refused(`There is no signature algorithm for ${kind}.`);

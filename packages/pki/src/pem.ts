@@ -1,6 +1,6 @@
 import { pkiProblems } from "./errors.ts";
 
-export type PemLabel = "CERTIFICATE" | "CERTIFICATE REQUEST" | "PRIVATE KEY" | "X509 CRL";
+export type PemLabel = "CERTIFICATE" | "CERTIFICATE REQUEST" | "PRIVATE KEY" | "TSS2 PRIVATE KEY" | "X509 CRL";
 
 /** PEM (RFC 7468) with a final line break, so that files can be joined. */
 export function toPem(label: PemLabel, der: Uint8Array): string {

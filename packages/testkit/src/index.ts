@@ -1,3 +1,12 @@
 export { type ClickHouseFront, clickHouseFront } from "./clickhouse/front.ts";
 export { makeSimFirmware, type SimFirmware } from "./firmware.ts";
+export {
+  makeSoftToken,
+  makeSoftwareTpm,
+  type SoftToken,
+  type SoftwareTpm,
+  withoutKeyEngine,
+  withoutSoftHsm,
+  withoutSoftwareTpm,
+} from "./hardware.ts";
 export { type Heard, type PretendPlatform, startPretendPlatform } from "./pretend-platform.ts";
