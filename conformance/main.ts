@@ -1,5 +1,9 @@
-/** `npm run conformance -- mqtt` (`ddi`): third-party test data and rules against our endpoints; the last line is JSON with the counts. */
-const suites = { mqtt: () => import("./mqtt/index.ts"), ddi: () => import("./ddi/index.ts") } as const;
+/** `npm run conformance -- mqtt` (`ddi`, `tuf`): third-party test data and rules against our endpoints; the last line is JSON with the counts. */
+const suites = {
+  mqtt: () => import("./mqtt/index.ts"),
+  ddi: () => import("./ddi/index.ts"),
+  tuf: () => import("./tuf/index.ts"),
+} as const;
 
 const name = process.argv[2] ?? "mqtt";
 if (!(name in suites)) {

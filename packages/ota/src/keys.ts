@@ -1,7 +1,7 @@
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
 import { otaProblems } from "./errors.ts";
 
-/** A public ed25519 key that was read and named by us. `keyid` is never taken from anybody's word. */
+/** A public key, ed25519 or ECDSA on P-256, that was read and named by us. `keyid` is never taken from anybody's word. */
 export type PublicKey = { readonly keyid: string; readonly pem: string; readonly key: KeyObject };
 export type PrivateKey = { readonly keyid: string; readonly key: KeyObject };
 
@@ -22,9 +22,17 @@ export function readPublicKey(pem: string): PublicKey {
       fix: "Keep it where releases are signed, and make the public half with `openssl pkey -in key.pem -pubout`.",
     });
   }
-  const key = supported(readable(() => createPublicKey(pem)));
+  return publicKeyOf(readable(() => createPublicKey(pem)));
+}
+
+/** Names a public key that is there already. Throws `signing_key_unsupported`. */
+export function publicKeyOf(given: KeyObject): PublicKey {
+  const key = supported(given);
   return { keyid: keyidOf(key), pem: key.export({ type: "spki", format: "pem" }).toString(), key };
 }
+
+/** What node:crypto hashes with before it signs or verifies: ed25519 hashes by itself. */
+export const hashFor = ({ asymmetricKeyType }: KeyObject): "sha256" | null => (asymmetricKeyType === "ed25519" ? null : "sha256");
 
 /** Reads a private key in PEM (PKCS#8, not encrypted). */
 export function readPrivateKey(pem: string): PrivateKey {
@@ -54,9 +62,9 @@ function readable(read: () => KeyObject): KeyObject {
 }
 
 function supported(key: KeyObject): KeyObject {
-  if (key.asymmetricKeyType === "ed25519") return key;
+  if (key.asymmetricKeyType === "ed25519" || key.asymmetricKeyDetails?.namedCurve === "prime256v1") return key;
   throw otaProblems.signing_key_unsupported(
-    `Releases are signed with ed25519; this key is ${key.asymmetricKeyType ?? "of another kind"}.`,
+    `Releases are signed with ed25519 or ECDSA on P-256; this key is ${key.asymmetricKeyType ?? "of another kind"}.`,
     {
       fix: "Make one with `openssl genpkey -algorithm ed25519 -out key.pem`.",
     },

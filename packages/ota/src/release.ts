@@ -2,7 +2,7 @@ import { sign, verify } from "node:crypto";
 import { canonicalJson } from "@tenfold/base";
 import { type ReleaseStatement, releaseStatement, type SignedRelease, signedRelease } from "@tenfold/contracts";
 import { otaProblems } from "./errors.ts";
-import type { PrivateKey, PublicKey } from "./keys.ts";
+import { hashFor, type PrivateKey, type PublicKey } from "./keys.ts";
 
 /** Why an envelope is not believed. Closed. */
 export type RefusedRelease = "envelope_malformed" | "no_trusted_keys" | "signer_unknown" | "signature_invalid" | "too_few_signers";
@@ -19,6 +19,29 @@ export type Trust = {
 
 /** Signs what a release says about itself. Throws `release_statement_invalid` when it says something that the contract does not know. */
 export function signRelease(statement: ReleaseStatement, privateKey: PrivateKey): SignedRelease {
+  const signed = checkedStatement(statement);
+  return { signed, signatures: [signatureOf(signed, privateKey)] };
+}
+
+/** The same with signers that may be tokens: each signs, a second time in the place of its first. */
+export async function signReleaseWith(
+  release: ReleaseStatement | SignedRelease,
+  signers: readonly ReleaseSigner[],
+): Promise<SignedRelease> {
+  const before = "signatures" in release ? release : { signed: checkedStatement(release), signatures: [] };
+  const bytes = bytesToSign(before.signed);
+  const signatures = [...before.signatures];
+  for (const { publicKey, sign: signBytes } of signers) {
+    const sig = Buffer.from(await signBytes(bytes)).toString("hex");
+    const at = signatures.findIndex(({ keyid }) => keyid === publicKey.keyid);
+    signatures.splice(at < 0 ? signatures.length : at, 1, { keyid: publicKey.keyid, sig });
+  }
+  return { signed: before.signed, signatures };
+}
+
+export type ReleaseSigner = { readonly publicKey: PublicKey; sign(bytes: Uint8Array): Uint8Array | Promise<Uint8Array> };
+
+function checkedStatement(statement: ReleaseStatement): ReleaseStatement {
   const parsed = releaseStatement.safeParse(statement);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
@@ -29,7 +52,7 @@ export function signRelease(statement: ReleaseStatement, privateKey: PrivateKey)
       },
     );
   }
-  return { signed: parsed.data, signatures: [signatureOf(parsed.data, privateKey)] };
+  return parsed.data;
 }
 
 /** Adds one more signer, for keys of which several must agree. A second signature by the same key replaces its first. */
@@ -77,12 +100,15 @@ const bytesToSign = (statement: ReleaseStatement): Buffer => Buffer.from(canonic
 const signatureOf = (statement: ReleaseStatement, { keyid, key }: PrivateKey) => ({
   keyid,
   // Hex, as in TUF metadata.
-  sig: sign(null, bytesToSign(statement), key).toString("hex"),
+  sig: sign(hashFor(key), bytesToSign(statement), key).toString("hex"),
 });
 
 // One spelling only: Node's decoder would stop at the first bad digit and take the rest for granted.
-const holds = (bytes: Buffer, { key }: PublicKey, sig: string): boolean =>
-  /^[0-9a-f]{128}$/.test(sig) && verify(null, bytes, key, Buffer.from(sig, "hex"));
+const holds = (bytes: Buffer, { key }: PublicKey, sig: string): boolean => {
+  const hash = hashFor(key);
+  const digits = hash === null ? /^[0-9a-f]{128}$/ : /^(?:[0-9a-f]{2}){8,72}$/;
+  return digits.test(sig) && verify(hash, bytes, key, Buffer.from(sig, "hex"));
+};
 
 const refuse = (because: RefusedRelease, detail: string): ReleaseVerdict => ({ is: "refuse", because, detail });
 

@@ -10,3 +10,4 @@ export {
   withoutSoftwareTpm,
 } from "./hardware.ts";
 export { type Heard, type PretendPlatform, startPretendPlatform } from "./pretend-platform.ts";
+export { createPretendRepository, newMetadataSigner, type PretendRepository } from "./pretend-repository.ts";

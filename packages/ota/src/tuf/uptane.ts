@@ -1,0 +1,141 @@
+import { createHash } from "node:crypto";
+import { canonicalJson, compareVersions } from "@tenfold/base";
+import type { ReleaseStatement } from "@tenfold/contracts";
+import { type PublicKey, publicKeyOf } from "../keys.ts";
+import type { Envelope, TargetFile, Targets } from "./metadata.ts";
+import { integer, listOf, type Members, optional, record, text, truth } from "./read.ts";
+import { attempt, type MetadataRefusal, refuse } from "./refusal.ts";
+import { type Delegation, type Trusted, verifiersOf } from "./trusted.ts";
+import type { FoundTarget } from "./updater.ts";
+
+/** What the image repository says of an image beside length and hash. Signed by keys that no server holds. */
+export type ImageCustom = {
+  /** Models that may run it; empty means any. */
+  readonly hardwareIds: readonly string[];
+  /** Grows with every release of a name (Uptane's release counter). */
+  readonly releaseCounter: number;
+  /** SHA-256 over the canonical JSON of the release statement that the artifact was signed with. */
+  readonly statement: string;
+  /** From now on no device goes below this version of the same name. */
+  readonly securityFloor?: string;
+};
+
+/** What the director says to one device about one image. */
+export type DirectorCustom = {
+  readonly ecuIdentifier: string;
+  readonly hardwareId?: string;
+  readonly releaseCounter: number;
+  readonly deployment: string;
+  readonly rollback: boolean;
+};
+
+/** Where a release stands among the targets: `{name}/{version}`. */
+export const targetPath = ({ name, version }: { name: string; version: string }): string => `${name}/${version}`;
+/** Names and versions that are safe in a path, in an address and in a file's name. */
+export const targetNamePattern = /^[A-Za-z0-9](?:[A-Za-z0-9._+~-]*[A-Za-z0-9])?$/;
+const nameOf = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf("/")));
+
+export const statementHash = (statement: ReleaseStatement): string =>
+  createHash("sha256").update(canonicalJson(statement)).digest("hex");
+
+export function readImageCustom(custom: Members | undefined): ImageCustom {
+  const members = record(custom, "targets.custom");
+  return {
+    hardwareIds: listOf(members.hardwareIds, "custom.hardwareIds", 64).map((id) => text(id, "custom.hardwareIds")),
+    releaseCounter: integer(members.releaseCounter, "custom.releaseCounter", 0),
+    statement: text(members.statement, "custom.statement"),
+    ...optional("securityFloor", members.securityFloor, (floor) => text(floor, "custom.securityFloor")),
+  };
+}
+
+function readDirectorCustom(custom: Members | undefined): DirectorCustom {
+  const members = record(custom, "targets.custom");
+  return {
+    ecuIdentifier: text(members.ecuIdentifier, "custom.ecuIdentifier"),
+    releaseCounter: integer(members.releaseCounter, "custom.releaseCounter", 0),
+    deployment: text(members.deployment, "custom.deployment"),
+    rollback: truth(members.rollback, "custom.rollback"),
+    ...optional("hardwareId", members.hardwareId, (id) => text(id, "custom.hardwareId")),
+  };
+}
+
+/** What the director wants installed: one image, for this device, in one deployment. */
+export type Direction = DirectorCustom & { readonly path: string; readonly file: TargetFile };
+
+/**
+ * [Uptane 5.4.4.4, director's targets] Reads what the director says to `device`: nothing, or one image. Refused are delegations, another
+ * device's metadata (also when it says nothing: an empty answer can be replayed like any other) and more than one image for one device.
+ */
+export function readDirection(
+  trusted: Trusted,
+  device: string,
+): { is: "directed"; direction: Direction | undefined } | MetadataRefusal {
+  return attempt(() => {
+    const targets = (trusted.targets.get("targets") ?? refuse("metadata_missing", "The director's targets are not trusted yet."))
+      .signed;
+    if (targets.delegations) refuse("metadata_malformed", "A director delegates to nobody.");
+    if (targets.members.deviceId !== device)
+      refuse("metadata_wrong_device", `The director's metadata is for ${String(targets.members.deviceId)}; this is ${device}.`);
+    const directions = [...targets.targets].map(([path, file]): Direction => ({ path, file, ...readDirectorCustom(file.custom) }));
+    const stranger = directions.find(({ ecuIdentifier }) => ecuIdentifier !== device);
+    if (stranger) refuse("metadata_wrong_device", `${stranger.path} is directed to ${stranger.ecuIdentifier}; this is ${device}.`);
+    if (directions.length > 1) refuse("metadata_malformed", `The director names ${directions.length} images for one device.`);
+    return { is: "directed" as const, direction: directions[0] };
+  });
+}
+
+/**
+ * [Uptane 5.4.4.6, 5.4.4.7] Both repositories must say the same of an image: length, hashes, release counter, hardware. The director
+ * alone, with every key that is online, can only choose among what offline keys have signed.
+ */
+export function agreed(direction: Direction, image: FoundTarget): { is: "agreed"; custom: ImageCustom } | MetadataRefusal {
+  return attempt(() => {
+    const custom = readImageCustom(image.file.custom);
+    const differ = (what: string): never =>
+      refuse(
+        "metadata_repositories_disagree",
+        `The director and the image repository differ about the ${what} of ${direction.path}.`,
+      );
+    if (direction.file.length !== image.file.length) differ("length");
+    if (!sameHashes(direction.file.hashes, image.file.hashes)) differ("hash");
+    if (direction.releaseCounter !== custom.releaseCounter) differ("release counter");
+    const { hardwareId } = direction;
+    if (hardwareId !== undefined && custom.hardwareIds.length > 0 && !custom.hardwareIds.includes(hardwareId)) differ("hardware");
+    return { is: "agreed" as const, custom };
+  });
+}
+
+function sameHashes(a: TargetFile["hashes"], b: TargetFile["hashes"]): boolean {
+  const algorithms = ["sha256", "sha512"].filter((algorithm) => a[algorithm] !== undefined && b[algorithm] !== undefined);
+  return algorithms.length > 0 && algorithms.every((algorithm) => a[algorithm] === b[algorithm]);
+}
+
+/** The lowest version of each name, as the listed images ask for it; `known` is what was learned before and never sinks. */
+export function raiseFloors(
+  known: Readonly<Record<string, string>>,
+  targets: Envelope<Targets> | undefined,
+  covers: (path: string) => boolean = () => true,
+): Readonly<Record<string, string>> {
+  const floors = new Map(Object.entries(known));
+  for (const [path, { custom }] of targets?.signed.targets ?? []) {
+    const floor = custom?.securityFloor;
+    if (typeof floor !== "string" || !covers(path)) continue;
+    const name = nameOf(path);
+    const before = floors.get(name);
+    if (before === undefined || compareVersions(floor, before) > 0) floors.set(name, floor);
+  }
+  return Object.fromEntries(floors);
+}
+
+/** The release counter of an image that is listed with this hash, if one is. */
+export function counterOf(sha256: string, targets: Envelope<Targets> | undefined): number | undefined {
+  for (const { hashes, custom } of targets?.signed.targets.values() ?? [])
+    if (hashes.sha256 === sha256 && typeof custom?.releaseCounter === "number") return custom.releaseCounter;
+  return undefined;
+}
+
+/** Whose signature an image's release needs: the keys of the role that lists it. */
+export function releaseTrustOf({ role, keys }: Delegation): { trustedKeys: PublicKey[]; threshold: number } {
+  const usable = [...verifiersOf(role, keys).values()].filter(({ key }) => key.asymmetricKeyType !== "rsa");
+  return { trustedKeys: usable.map(({ key }) => publicKeyOf(key)), threshold: role.threshold };
+}
