@@ -25,12 +25,27 @@ export async function run(): Promise<Counts> {
   try {
     const client = join(folder, "client");
     const cache = join(folder, "cache");
-    writeFileSync(client, `#!/bin/sh\nNODE_COMPILE_CACHE=${cache} exec ${process.execPath} ${resolve("conformance/tuf/client.ts")} "$@"\n`);
+    writeFileSync(
+      client,
+      `#!/bin/sh\nNODE_COMPILE_CACHE=${cache} exec ${process.execPath} ${resolve("conformance/tuf/client.ts")} "$@"\n`,
+    );
     chmodSync(client, 0o755);
     const report = join(folder, "report.xml");
-    const words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", `--junitxml=${report}`, "tuf_conformance", "--entrypoint", client];
+    const words = [
+      "-m",
+      "pytest",
+      "-q",
+      "-p",
+      "no:cacheprovider",
+      `--junitxml=${report}`,
+      "tuf_conformance",
+      "--entrypoint",
+      client,
+    ];
     const { status } = spawnSync(found.python, words, { cwd: suite, stdio: "inherit", timeout: longestMs });
-    return status === null ? { passed: 0, failed: 1, skipped: 0, because: "it did not end in time" } : countsIn(readFileSync(report, "utf8"));
+    return status === null
+      ? { passed: 0, failed: 1, skipped: 0, because: "it did not end in time" }
+      : countsIn(readFileSync(report, "utf8"));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

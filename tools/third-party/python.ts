@@ -23,7 +23,9 @@ export function providePython(name: string, packages: readonly string[]): { pyth
     execFileSync("python3", ["-m", "venv", folder], { stdio: "ignore", timeout: 120_000 });
     execFileSync(python, ["-m", "pip", "install", "-q", ...packages], { stdio: "ignore", timeout: 600_000 });
   } catch (error) {
-    return { missing: `python3 could not install ${packages.join(", ")}: ${error instanceof Error ? error.message.split("\n")[0] : error}` };
+    return {
+      missing: `python3 could not install ${packages.join(", ")}: ${error instanceof Error ? error.message.split("\n")[0] : error}`,
+    };
   }
   return { python };
 }

@@ -34,7 +34,6 @@ function encodeNested(value: object): string {
     .join(",")}}`;
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are just what is looked for.
 const plain = /^[^"\\\ud800-\udfff]*$/;
 
 function encodeString(text: string): string {

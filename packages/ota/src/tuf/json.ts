@@ -2,6 +2,8 @@ import { refuse } from "./refusal.ts";
 
 const quote = 0x22;
 const backslash = 0x5c;
+const colon = 0x3a;
+const [openBrace, closeBrace, openBracket, closeBracket] = [0x7b, 0x7d, 0x5b, 0x5d];
 
 /** Deeper than any role's format; far below what would exhaust the stack of a reader. */
 const mostDepth = 32;
@@ -9,7 +11,7 @@ const mostDepth = 32;
 export type Read = {
   value: unknown;
   text: string;
-  /** The bytes of a top-level member as they were sent, when its value is an object. */
+  /** The bytes of a top-level member as they were sent, when its value is an object or a list. */
   span: (name: string) => Uint8Array | undefined;
 };
 
@@ -46,33 +48,60 @@ type Survey = {
 
 /** Looks over the text before a parser recurses into it, and refuses what is too deep. Strings are passed over, never read. */
 function survey(bytes: Uint8Array): Survey {
-  const found: Survey = { members: 0, ascending: true, spans: [] };
-  // Of each open object: where its last name began and ended.
-  const last = new Int32Array(2 * (mostDepth + 2));
-  let [depth, from, to] = [0, 0, 0];
+  const look = new Look(bytes);
   for (let i = 0; i < bytes.length; i++) {
     const byte = bytes[i];
-    if (byte === quote) {
-      from = i + 1;
-      i = to = endOfString(bytes, i);
-    } else if (byte === 0x3a) {
-      found.members += 1;
-      const [before, end] = [last[2 * depth] ?? 0, last[2 * depth + 1] ?? 0];
-      if (found.ascending && !isAfter(bytes, { before, end, from, to })) found.ascending = false;
-      last[2 * depth] = from;
-      last[2 * depth + 1] = to;
-    } else if (byte === 0x7b || byte === 0x5b) {
-      depth += 1;
-      if (depth > mostDepth) refuse("metadata_malformed", `The metadata is nested more than ${mostDepth} deep.`);
-      last[2 * depth] = last[2 * depth + 1] = 0;
-      if (depth === 2 && byte === 0x7b) found.spans.push([last[2] ?? 0, last[3] ?? 0, i, i]);
-    } else if (byte === 0x7d || byte === 0x5d) {
-      const span = found.spans.at(-1);
-      if (depth === 2 && byte === 0x7d && span) span[3] = i + 1;
-      depth = Math.max(0, depth - 1);
-    }
+    if (byte === quote) i = look.text(i);
+    else if (byte === colon) look.member();
+    else if (byte === openBrace || byte === openBracket) look.open(i);
+    else if (byte === closeBrace || byte === closeBracket) look.close(i);
   }
-  return found;
+  return look;
+}
+
+class Look implements Survey {
+  members = 0;
+  ascending = true;
+  readonly spans: Span[] = [];
+  private readonly bytes: Uint8Array;
+  /** Of each open object: where its last name began and ended. */
+  private readonly last = new Int32Array(2 * (mostDepth + 2));
+  private depth = 0;
+  private from = 0;
+  private to = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+  }
+
+  text(start: number): number {
+    this.from = start + 1;
+    this.to = endOfString(this.bytes, start);
+    return this.to;
+  }
+
+  member(): void {
+    const { last, depth, from, to } = this;
+    this.members += 1;
+    const [before, end] = [last[2 * depth] ?? 0, last[2 * depth + 1] ?? 0];
+    if (this.ascending && !isAfter(this.bytes, { before, end, from, to })) this.ascending = false;
+    last[2 * depth] = from;
+    last[2 * depth + 1] = to;
+  }
+
+  open(at: number): void {
+    this.depth += 1;
+    const { last, depth } = this;
+    if (depth > mostDepth) refuse("metadata_malformed", `The metadata is nested more than ${mostDepth} deep.`);
+    last[2 * depth] = last[2 * depth + 1] = 0;
+    if (depth === 2) this.spans.push([last[2] ?? 0, last[3] ?? 0, at, at]);
+  }
+
+  close(at: number): void {
+    const span = this.spans.at(-1);
+    if (this.depth === 2 && span) span[3] = at + 1;
+    this.depth = Math.max(0, this.depth - 1);
+  }
 }
 
 /** Whether the name at `from` is greater than the one at `before` (none: 0), byte by byte, and free of escapes. */
