@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { chmod, mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Config } from "./config.ts";
@@ -6,16 +7,21 @@ import {
   type Blobs,
   type ColumnStore,
   type Database,
+  demandDurable,
   type Journal,
   type Log,
   migrate,
   migrateStore,
+  type Nats,
   openBlobs,
   openChdbStore,
   openClickHouseStore,
   openDatabase,
   openJournal,
+  openNats,
+  openStreamJournal,
   startEmbedded,
+  withLeftover,
 } from "./kernel/index.ts";
 
 /** What the platform stands on. */
@@ -24,6 +30,8 @@ export type Engines = {
   db: Database;
   store: ColumnStore;
   journal: Journal;
+  /** Where the configuration names a server. */
+  nats: Nats | undefined;
   blobs: Blobs;
   /** Which kind each is, for `/api/v1/version`. */
   kinds: Record<string, string>;
@@ -52,21 +60,18 @@ export async function startEngines({ config, log, ending, onBroken }: EngineOpti
   if (database.status === "fulfilled") ending.add("postgresql", stopMs, database.value.stop);
   if (store.status === "rejected") throw store.reason;
   if (database.status === "rejected") throw database.reason;
-  const journal = await openJournal({
-    dir: join(dataDir, "journal"),
-    log: log.child({ part: "journal" }),
-    limits: { quotaBytes: config["journal.max.bytes"] },
-    onBroken,
-  });
+  const nats = await startNats({ config, log });
+  if (nats !== undefined) ending.add("nats", stopMs, () => nats.close());
+  const journal = await startJournal({ config, dataDir, log, nats, onBroken });
   ending.add("journal", stopMs, () => journal.close());
   const blobs = await openBlobs(join(dataDir, "blobs"));
   const kinds = {
     postgresql: config["database.url"] === undefined ? "embedded" : "external",
     clickhouse: config["clickhouse.url"] === undefined ? "embedded (chdb)" : "external",
-    journal: "file",
+    journal: nats === undefined ? "file" : "NATS JetStream",
     artifacts: "file",
   };
-  return { dataDir, db: database.value.db, store: store.value, journal, blobs, kinds };
+  return { dataDir, db: database.value.db, store: store.value, journal, nats, blobs, kinds };
 }
 
 /** For each engine; what is not down by then is stopped by its own watchdog when the process ends. */
@@ -94,6 +99,47 @@ async function startDatabase({ config, dataDir, log }: Start): Promise<{ db: Dat
     await stop();
     throw error;
   }
+}
+
+async function startNats({ config, log }: Omit<Start, "dataDir">): Promise<Nats | undefined> {
+  const url = config["nats.url"];
+  if (url === undefined) return undefined;
+  const part = log.child({ part: "nats" });
+  const { "nats.credentials": credentials, "nats.ca": ca } = config;
+  const nats = await openNats({ url, ...(credentials && { credentials }), ...(ca && { ca }), log: part });
+  try {
+    await demandDurable({ sync: config["nats.sync"], monitors: config["nats.monitor.url"], log: part });
+    return nats;
+  } catch (error) {
+    await nats.close();
+    throw error;
+  }
+}
+
+type StartJournal = Start & { nats: Nats | undefined; onBroken: EngineOptions["onBroken"] };
+
+/** The journal in files, or the stream; then with what an earlier process without NATS has left in files. */
+async function startJournal({ config, dataDir, log, nats, onBroken }: StartJournal): Promise<Journal> {
+  const part = log.child({ part: "journal" });
+  const dir = join(dataDir, "journal");
+  const limits = { quotaBytes: config["journal.max.bytes"] };
+  if (nats === undefined) return openJournal({ dir, log: part, limits, onBroken });
+  const stream = await openStreamJournal({
+    nats,
+    prefix: config["nats.prefix"],
+    replicas: config["nats.replicas"],
+    log: part,
+    limits,
+  });
+  if (!existsSync(dir)) return stream;
+  const files = await openJournal({ dir, log: part, limits, onBroken });
+  const { frames } = files.backlog();
+  if (frames > 0) {
+    part.warn("journal.files_left", { frames, meaning: "acknowledged before NATS was configured; they are applied now" });
+    return withLeftover(stream, files);
+  }
+  await files.close();
+  return stream;
 }
 
 async function startStore({ config, dataDir, log }: Start): Promise<ColumnStore> {

@@ -9,5 +9,6 @@ export {
   withoutSoftHsm,
   withoutSoftwareTpm,
 } from "./hardware.ts";
+export { canSyncAlways, findNatsServer, type NatsServer, startNatsServer } from "./nats-server.ts";
 export { type Heard, type PretendPlatform, startPretendPlatform } from "./pretend-platform.ts";
 export { createPretendRepository, newMetadataSigner, type PretendRepository } from "./pretend-repository.ts";

@@ -10,5 +10,6 @@ export { createLog, type Log, type LogFields, type LogLevel, silentLog } from ".
 export { humanLine } from "./log-line.ts";
 export { type Loop, type LoopOptions, startLoop } from "./loop.ts";
 export { createMetrics, type Metrics } from "./metrics.ts";
+export * from "./nats/index.ts";
 export * from "./postgres/index.ts";
 export * from "./store/index.ts";

@@ -1,3 +1,5 @@
 export { applyIsolating } from "./isolate.ts";
 export { openJournal } from "./journal.ts";
+export { withLeftover } from "./leftover.ts";
 export { type Batch, type Consumption, type Journal, usualBatches } from "./port.ts";
+export { openStreamJournal } from "./stream/journal.ts";

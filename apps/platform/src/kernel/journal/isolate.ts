@@ -7,6 +7,7 @@ const passing: ReadonlySet<string> = new Set([
   "database_unavailable",
   "journal_full",
   "journal_busy",
+  "journal_unavailable",
 ]);
 
 export const isPassing = (error: unknown): boolean =>
