@@ -53,6 +53,33 @@ AS $function$
   select coalesce(sum(date_part('epoch', upper(r) - lower(r))), 0) from unnest(stretches) r
 $function$
 ;
+CREATE OR REPLACE FUNCTION rollouts.count_moved()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  insert into rollouts.tally as t (fleet, rollout, rollback, stage, stratum, state, devices, last_verified_at)
+  select fleet, rollout, rollback, stage, stratum, state, sum(n), max(verified_at) from (
+    select fleet, rollout, rollback, stage, stratum, state, 1 as n, verified_at from new_rows where not retried
+    union all select fleet, rollout, rollback, stage, stratum, state, -1, null from old_rows where not retried) moved
+  group by 1, 2, 3, 4, 5, 6 having sum(n) <> 0 order by 1, 2, 3, 4, 5, 6
+  on conflict (fleet, rollout, rollback, stage, stratum, state) do update set devices = t.devices + excluded.devices,
+    last_verified_at = greatest(t.last_verified_at, excluded.last_verified_at);
+  return null;
+end $function$
+;
+CREATE OR REPLACE FUNCTION rollouts.count_new()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  insert into rollouts.tally as t (fleet, rollout, rollback, stage, stratum, state, devices, last_verified_at)
+  select fleet, rollout, rollback, stage, stratum, state, count(*), max(verified_at) from new_rows where not retried group by 1, 2, 3, 4, 5, 6 order by 1, 2, 3, 4, 5, 6
+  on conflict (fleet, rollout, rollback, stage, stratum, state) do update set devices = t.devices + excluded.devices,
+    last_verified_at = greatest(t.last_verified_at, excluded.last_verified_at);
+  return null;
+end $function$
+;
 CREATE OR REPLACE FUNCTION telemetry.add_buckets(a jsonb, b jsonb)
  RETURNS jsonb
  LANGUAGE sql
@@ -443,6 +470,10 @@ create table registry.device (
   refused_at timestamp with time zone,
   refused_reason text,
   hardware_revision text,
+  power_source text,
+  power_level double precision,
+  net_bearer text,
+  net_metered boolean,
   constraint device_pkey PRIMARY KEY (id),
   constraint device_lifecycle_check CHECK ((lifecycle = ANY (ARRAY['expected'::text, 'pending'::text, 'active'::text, 'suspended'::text, 'quarantined'::text, 'retired'::text]))),
   constraint device_trust_level_check CHECK (((trust_level >= 0) AND (trust_level <= 4)))
@@ -596,6 +627,16 @@ create table releases.upload_part (
   constraint upload_part_size_check CHECK ((size > 0)),
   constraint upload_part_upload_fkey FOREIGN KEY (upload) REFERENCES releases.upload(id) ON DELETE CASCADE
 );
+create table rollouts.approval (
+  fleet text not null,
+  rollout text not null,
+  actor text not null,
+  actor_name text not null,
+  plan_hash text not null,
+  at timestamp with time zone not null,
+  comment text,
+  constraint approval_pkey PRIMARY KEY (fleet, rollout, actor, plan_hash)
+);
 create table rollouts.ddi_action (
   fleet text not null,
   device text not null,
@@ -676,10 +717,58 @@ create table rollouts.deployment (
   updated_at timestamp with time zone not null,
   in_flight boolean not null generated always as ((state = ANY (ARRAY['offered'::text, 'downloading'::text, 'downloaded'::text, 'verified'::text, 'installing'::text, 'rebooting'::text, 'validating'::text]))) stored,
   watched boolean not null generated always as (((state = ANY (ARRAY['offered'::text, 'downloading'::text, 'downloaded'::text, 'verified'::text, 'installing'::text, 'rebooting'::text, 'validating'::text])) OR (((state = 'unresponsive'::text) OR ((state = 'skipped'::text) AND (COALESCE(reason, ''::text) = 'silent_after_offer'::text))) AND (returned_at IS NULL)))) stored,
+  stratum text not null default ''::text,
+  delay_ms integer not null default 0,
+  retried boolean not null default false,
+  look_again_at timestamp with time zone not null default '1970-01-01 00:00:00+00'::timestamp with time zone,
+  blocked text,
+  blocked_because text,
+  blocked_until timestamp with time zone,
   constraint deployment_pkey PRIMARY KEY (fleet, id),
   constraint deployment_fleet_rollout_device_rollback_attempt_key UNIQUE (fleet, rollout, device, rollback, attempt),
   constraint deployment_returned_with_check CHECK ((returned_with = ANY (ARRAY['new'::text, 'old'::text]))),
   constraint deployment_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'offered'::text, 'downloading'::text, 'downloaded'::text, 'verified'::text, 'installing'::text, 'rebooting'::text, 'validating'::text, 'succeeded'::text, 'failed'::text, 'rolled_back'::text, 'unresponsive'::text, 'skipped'::text, 'cancelled'::text])))
+);
+create table rollouts."freeze" (
+  fleet text not null,
+  id text not null,
+  from_at timestamp with time zone not null,
+  to_at timestamp with time zone not null,
+  reason text not null,
+  created_by text not null,
+  created_at timestamp with time zone not null,
+  removed_at timestamp with time zone,
+  constraint freeze_pkey PRIMARY KEY (fleet, id),
+  constraint freeze_check CHECK ((to_at > from_at))
+);
+create table rollouts.named_plan (
+  fleet text not null,
+  name text not null,
+  note text not null,
+  plan jsonb not null,
+  updated_by text not null,
+  updated_at timestamp with time zone not null,
+  constraint named_plan_pkey PRIMARY KEY (fleet, name)
+);
+create table rollouts.pin (
+  fleet text not null,
+  id text not null,
+  filter text not null,
+  version text,
+  reason text not null,
+  expires_at timestamp with time zone,
+  created_by text not null,
+  created_at timestamp with time zone not null,
+  lifted_at timestamp with time zone,
+  lifted_by text,
+  constraint pin_pkey PRIMARY KEY (fleet, id)
+);
+create table rollouts.policy (
+  fleet text not null,
+  document jsonb not null,
+  updated_by text not null,
+  updated_at timestamp with time zone not null,
+  constraint policy_pkey PRIMARY KEY (fleet)
 );
 create table rollouts.rollout (
   fleet text not null,
@@ -702,9 +791,14 @@ create table rollouts.rollout (
   ended_at timestamp with time zone,
   look_at timestamp with time zone not null,
   idempotency_key text,
+  author text not null default ''::text,
+  weight integer not null default 100,
+  approvals_needed integer not null default 0,
+  freeze_override text,
+  joined_at timestamp with time zone,
   constraint rollout_pkey PRIMARY KEY (fleet, id),
   constraint rollout_fleet_idempotency_key_key UNIQUE (fleet, idempotency_key),
-  constraint rollout_phase_check CHECK ((phase = ANY (ARRAY['running'::text, 'paused'::text, 'halted'::text, 'rolling_back'::text, 'rolled_back'::text, 'completed'::text, 'cancelled'::text])))
+  constraint rollout_phase_check CHECK ((phase = ANY (ARRAY['awaiting_approval'::text, 'running'::text, 'paused'::text, 'halted'::text, 'rolling_back'::text, 'rolled_back'::text, 'completed'::text, 'cancelled'::text])))
 );
 create table rollouts.stage (
   fleet text not null,
@@ -719,6 +813,17 @@ create table rollouts.stage (
   constraint stage_fleet_rollout_fkey FOREIGN KEY (fleet, rollout) REFERENCES rollouts.rollout(fleet, id),
   constraint stage_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'running'::text, 'soaking'::text, 'passed'::text, 'halted'::text])))
 );
+create table rollouts.tally (
+  fleet text not null,
+  rollout text not null,
+  rollback boolean not null,
+  stage integer not null,
+  stratum text not null,
+  state text not null,
+  devices integer not null,
+  last_verified_at timestamp with time zone,
+  constraint tally_pkey PRIMARY KEY (fleet, rollout, rollback, stage, stratum, state)
+) with (fillfactor=70);
 create table telemetry.dead_letter (
   token text not null,
   consumer text not null,
@@ -878,8 +983,10 @@ CREATE UNIQUE INDEX alert_open ON monitoring.alert USING btree (fleet, rule, sub
 CREATE INDEX alert_page ON monitoring.alert USING btree (fleet, state, id DESC);
 CREATE INDEX platform_alive_until ON monitoring.platform_alive USING btree (alive_until);
 CREATE INDEX contact_span_during ON registry.contact_span USING gist (tstzrange(reach_from, reach_until));
+CREATE INDEX device_firmware_since ON registry.device USING btree (fleet, fw_since);
 CREATE INDEX device_page ON registry.device USING btree (fleet, id);
 CREATE INDEX device_tags ON registry.device USING gin (tags jsonb_path_ops) WITH (fastupdate=off);
+CREATE INDEX device_updated ON registry.device USING btree (fleet, updated_at);
 CREATE INDEX group_member_device ON registry.group_member USING btree (device);
 CREATE INDEX lifecycle_change_device ON registry.lifecycle_change USING btree (device, at, seq);
 CREATE INDEX component_by_name ON releases.component USING btree (fleet, name_key, version_key);
@@ -893,9 +1000,11 @@ CREATE INDEX upload_part_by_hash ON releases.upload_part USING btree (sha256);
 CREATE INDEX ddi_action_of_device ON rollouts.ddi_action USING btree (fleet, device, action DESC);
 CREATE INDEX deployment_deadline ON rollouts.deployment USING btree (fleet, rollout, deadline_at) WHERE in_flight;
 CREATE INDEX deployment_of_device ON rollouts.deployment USING btree (fleet, device, id);
+CREATE INDEX deployment_offered ON rollouts.deployment USING btree (fleet, rollout, offered_at) WHERE (offered_at IS NOT NULL);
 CREATE UNIQUE INDEX deployment_one_in_flight ON rollouts.deployment USING btree (fleet, device) WHERE in_flight;
-CREATE INDEX deployment_queued ON rollouts.deployment USING btree (fleet, rollout, rollback, stage, place) WHERE (state = 'queued'::text);
+CREATE INDEX deployment_queued ON rollouts.deployment USING btree (fleet, rollout, rollback, stage, look_again_at, place) WHERE (state = 'queued'::text);
 CREATE INDEX deployment_tally ON rollouts.deployment USING btree (fleet, rollout, rollback, stage, state);
+CREATE INDEX deployment_untold ON rollouts.deployment USING btree (fleet, rollout, place) WHERE (state = ANY (ARRAY['offered'::text, 'downloading'::text, 'downloaded'::text, 'verified'::text, 'installing'::text, 'rebooting'::text, 'validating'::text]));
 CREATE INDEX deployment_watched ON rollouts.deployment USING btree (fleet, device) WHERE watched;
 CREATE INDEX rollout_due ON rollouts.rollout USING btree (look_at) WHERE (ended_at IS NULL);
 CREATE INDEX dead_letter_device ON telemetry.dead_letter USING btree (fleet, device, put_aside_at);
@@ -907,3 +1016,5 @@ CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON access.audit_entry FOR EAC
 CREATE TRIGGER never_emptied BEFORE TRUNCATE ON access.audit_entry FOR EACH STATEMENT EXECUTE FUNCTION kernel.refuse_change();
 CREATE TRIGGER desired_change_is_append_only BEFORE DELETE OR UPDATE ON commands.desired_change FOR EACH ROW EXECUTE FUNCTION kernel.refuse_change();
 CREATE TRIGGER decision_is_append_only BEFORE DELETE OR UPDATE ON rollouts.decision FOR EACH ROW EXECUTE FUNCTION kernel.refuse_change();
+CREATE TRIGGER deployment_counted AFTER INSERT ON rollouts.deployment REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION rollouts.count_new();
+CREATE TRIGGER deployment_counted_again AFTER UPDATE ON rollouts.deployment REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION rollouts.count_moved();

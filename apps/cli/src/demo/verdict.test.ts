@@ -1,21 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Kpi, Rollout } from "@tenfold/contracts";
+import { type Kpi, type Rollout, rolloutPlan } from "@tenfold/contracts";
 import { type DemoFacts, judgeDemo, summarizeDemo } from "./verdict.ts";
 
 const rollout = (part: Partial<Rollout>): Rollout => ({
   id: "rol_1",
   release: { id: "rel_1", name: "demo-firmware", version: "1.0.0" },
-  plan: {
-    release: "1.0.0",
-    filter: "",
-    stages: [{ share: 1 }],
-    haltAbove: 0.05,
-    deadline: "PT1M",
-    soak: "PT1S",
-    atOnce: 10,
-    onHalt: "roll_back",
-  },
+  plan: rolloutPlan.parse({ release: "1.0.0", stages: [{ share: 1 }] }),
   phase: "completed",
   because: "",
   since: "2026-01-01T00:00:00Z",
@@ -24,6 +15,8 @@ const rollout = (part: Partial<Rollout>): Rollout => ({
   counts: {},
   harmed: 0,
   restored: 0,
+  planHash: "",
+  approvals: { needed: 0, given: [] },
   createdBy: "admin",
   createdAt: "2026-01-01T00:00:00Z",
   ...part,

@@ -18,6 +18,8 @@ const rollout = (phase: Rollout["phase"], canary: Rollout["stages"][number]["sta
   counts: {},
   harmed: 0,
   restored: 0,
+  planHash: "",
+  approvals: { needed: 0, given: [] },
   createdBy: "ada",
   createdAt: at,
 });

@@ -22,6 +22,7 @@ export const lifecycleLook: Record<Lifecycle, Look> = {
 };
 
 export const phaseLook: Record<RolloutPhase, Look> = {
+  awaiting_approval: { word: "Awaiting approval", icon: "waiting", tone: "warn" },
   running: { word: "Running", icon: "running", tone: "accent" },
   paused: { word: "Paused", icon: "pause", tone: "warn" },
   halted: { word: "Halted", icon: "halted", tone: "bad" },

@@ -1,5 +1,5 @@
 import { formatDuration, parseDuration } from "@tenfold/base";
-import { type RolloutPlan, rolloutPlan } from "@tenfold/contracts";
+import { completePlan, type RolloutPlan, rolloutPlan } from "@tenfold/contracts";
 import { percent } from "../format.ts";
 
 /** The fields of the form, as typed. */
@@ -55,7 +55,7 @@ export function readPlan(draft: PlanDraft): PlanReading {
     return { is: "incomplete", faults };
   return {
     is: "plan",
-    plan: {
+    plan: completePlan({
       release: draft.release,
       filter: draft.filter.trim(),
       stages: stages.flatMap((share) => (share === undefined ? [] : [{ share }])),
@@ -64,7 +64,7 @@ export function readPlan(draft: PlanDraft): PlanReading {
       soak: formatDuration(soak),
       atOnce,
       onHalt: draft.onHalt,
-    },
+    }),
   };
 }
 

@@ -28,6 +28,10 @@ export type ContactRecord = {
   slot: string | null;
   state: string | null;
   firmwareSince: number | null;
+  powerSource: string | null;
+  powerLevel: number | null;
+  bearer: string | null;
+  metered: boolean | null;
 };
 
 /** A stretch of contact that is over. */
@@ -94,6 +98,11 @@ function hearHeartbeat({ record, firmwareChanges }: Heard, at: number, heartbeat
     hash: otherVersion ? hash : (hash ?? record.hash),
     slot: firmware.slot === undefined ? null : storable(firmware.slot),
     state: firmware.state,
+    // What a heartbeat does not say is not known any more: an old battery level must not let an update through.
+    powerSource: heartbeat.power?.source ?? null,
+    powerLevel: heartbeat.power?.level ?? null,
+    bearer: heartbeat.net === undefined ? null : storable(heartbeat.net.bearer),
+    metered: heartbeat.net?.metered ?? null,
     ...(model !== undefined && { model: storable(model) }),
     ...(hardwareRevision !== undefined && { hardwareRevision: storable(hardwareRevision) }),
   } satisfies Partial<ContactRecord>);

@@ -22,6 +22,10 @@ export type DeviceRow = {
   fw_slot: string | null;
   fw_state: string | null;
   fw_since: Date | null;
+  power_source: string | null;
+  power_level: number | null;
+  net_bearer: string | null;
+  net_metered: boolean | null;
   refused_count: number;
   refused_at: Date | null;
   refused_reason: string | null;
@@ -38,6 +42,9 @@ export type DevicePicture = {
   connectivity: Verdict;
   lastContactAt?: number;
   lifecycle: Lifecycle;
+  /** Of the last heartbeat. */
+  power?: { source: string; level?: number };
+  net?: { bearer: string; metered?: boolean };
 };
 
 function contactFactsOf(row: DeviceRow): ContactFacts | undefined {
@@ -59,6 +66,12 @@ export function pictureOf(row: DeviceRow, now: number): DevicePicture {
     ...(row.boot_id !== null && { bootId: row.boot_id }),
     ...(row.fw_version !== null && {
       firmware: { version: row.fw_version, state: row.fw_state ?? "confirmed", ...(row.fw_hash !== null && { hash: row.fw_hash }) },
+    }),
+    ...(row.power_source !== null && {
+      power: { source: row.power_source, ...(row.power_level !== null && { level: row.power_level }) },
+    }),
+    ...(row.net_bearer !== null && {
+      net: { bearer: row.net_bearer, ...(row.net_metered !== null && { metered: row.net_metered }) },
     }),
   };
 }

@@ -23,6 +23,7 @@ import {
   findDevice,
   insertDevice,
   lockLifecycle,
+  type Narrowing,
   type NewDevice,
   readDevice,
   readDevices,
@@ -65,7 +66,7 @@ export type Registry = {
   /** Counts inputs that were refused. At least once: a batch that is replayed counts again. */
   recordRefusals(refusals: readonly Refusal[]): Promise<void>;
   /** The devices that a filter (docs/filter-language.md) lets through now, by id. */
-  select(scope: Scope, filter: string): Promise<DevicePicture[]>;
+  select(scope: Scope, filter: string, within?: Narrowing): Promise<DevicePicture[]>;
   /** Which of the watched devices are silent: past their lease and its grace. One question to the database, however many devices. */
   silence(scope: Scope, question: SilenceQuestion): Promise<Silence>;
   /** What the silent devices have in common, most telling first: a tag, model or firmware, with how many of those that have it are silent. */
@@ -177,9 +178,10 @@ export function createRegistry({ db, bus, clock, log, audit }: RegistryDeps): Re
       return (await readDevicesById(db, scope, devices)).map((row) => pictureOf(row, now));
     },
 
-    async select(scope, filter) {
+    async select(scope, filter, within = {}) {
       const now = clock.now();
-      return (await readDevices(db, scope, { filter: await resolveFilter(scope, filter), now })).map((row) => pictureOf(row, now));
+      const rows = await readDevices(db, scope, { filter: await resolveFilter(scope, filter), now, ...within });
+      return rows.map((row) => pictureOf(row, now));
     },
   };
 }

@@ -18,7 +18,8 @@ export type NewDevice = {
 };
 
 const columns = sql`d.id, d.fleet, d.lifecycle, d.model, d.hardware_revision, d.tags, d.trust_level, d.created_at, d.updated_at, d.last_contact_at, d.lease_ms,
-  d.reach_from, d.boot_id, d.uptime_s, d.fw_version, d.fw_hash, d.fw_slot, d.fw_state, d.fw_since, d.refused_count, d.refused_at, d.refused_reason`;
+  d.reach_from, d.boot_id, d.uptime_s, d.fw_version, d.fw_hash, d.fw_slot, d.fw_state, d.fw_since, d.power_source, d.power_level, d.net_bearer, d.net_metered,
+  d.refused_count, d.refused_at, d.refused_reason`;
 
 export async function readDevice(db: Queryable, scope: Scope, id: string): Promise<DeviceRow | undefined> {
   return (
@@ -125,14 +126,19 @@ export async function lockTags(tx: Transaction, scope: Scope, id: string): Promi
 export type Selection = { filter: Filter; now: number };
 
 /** The devices that the filter lets through, in the order of their ids, `after` one of them. */
+/** Looks at some of the fleet only: these devices; those whose record or firmware changed since (ms). */
+export type Narrowing = { among?: readonly string[] | undefined; changedSince?: number | undefined };
+
 export async function readDevices(
   db: Queryable,
   scope: Scope,
-  { filter, now, after, limit }: Selection & { after?: string; limit?: number },
+  { filter, now, after, limit, among, changedSince }: Selection & { after?: string; limit?: number } & Narrowing,
 ): Promise<DeviceRow[]> {
   const read = await sql<DeviceRow>`
     select ${columns} from registry.device d
     where d.fleet = ${scope.fleet} and ${conditionOf(filter, now)} ${after === undefined ? sql`` : sql`and d.id > ${after}`}
+      ${among === undefined ? sql`` : sql`and d.id = any(${among}::text[])`}
+      ${changedSince === undefined ? sql`` : sql`and (d.updated_at >= ${new Date(changedSince)} or d.fw_since >= ${new Date(changedSince)})`}
     order by d.id ${limit === undefined ? sql`` : sql`limit ${limit}`}`.execute(db);
   return read.rows;
 }

@@ -1,9 +1,11 @@
-import type { Scope } from "@tenfold/base";
+import { minutes, type Scope } from "@tenfold/base";
 import type { DeploymentReason, DeploymentState, RolloutPhase } from "@tenfold/contracts";
 import { sql } from "kysely";
 import type { Queryable, Transaction } from "../kernel/index.ts";
-import type { Overdue, Target, Unrestored } from "./plan.ts";
+import type { Block } from "./conditions.ts";
+import type { Overdue, Target, Unrestored } from "./picture.ts";
 import type { Watched } from "./progress.ts";
+import type { Retry } from "./retries.ts";
 import type { Firmware } from "./rollout.ts";
 
 /** How often a device that was silent is brought back anew when it is heard again with the bad release. */
@@ -13,9 +15,9 @@ type OfRollout = { rollout: string; limit: number };
 
 /** In flight and past their deadline. What a message is changing right now is passed over: it has just been heard. */
 export async function overdueDeployments(
-  tx: Transaction,
+  on: Queryable,
   scope: Scope,
-  { rollout, limit, at }: OfRollout & { at: number },
+  { rollout, limit, at, lock }: OfRollout & { at: number; lock: "rows" | "none" },
 ): Promise<Overdue[]> {
   const { rows } = await sql<{
     id: string;
@@ -24,10 +26,11 @@ export async function overdueDeployments(
     rollback: boolean;
     state: DeploymentState;
     online: boolean | null;
+    attempt: number;
   }>`
-    select id, device, stage, rollback, state, online_at_offer as online from rollouts.deployment
+    select id, device, stage, rollback, state, online_at_offer as online, attempt from rollouts.deployment
     where fleet = ${scope.fleet} and rollout = ${rollout} and in_flight and deadline_at <= ${new Date(at)}
-    order by id limit ${limit} for update skip locked`.execute(tx);
+    order by id limit ${limit} ${lock === "rows" ? sql`for update skip locked` : sql``}`.execute(on);
   return rows.map(({ id, online, ...row }) => ({ ...row, deployment: id, onlineAtOffer: online === true }));
 }
 
@@ -39,35 +42,120 @@ export async function nextDeadline(on: Queryable, scope: Scope, rollout: string)
   return rows[0]?.at?.getTime();
 }
 
-export type Queued = { deployment: string; device: string; version: string; sha256: string };
+/** A deployment in the line, and who else wants its device. Times in ms. */
+export type Queued = {
+  deployment: string;
+  device: string;
+  version: string;
+  sha256: string;
+  /** A rollout that has an update on its way on the device. */
+  busyWith?: string;
+  /** A rollout that goes before this one on the device: a way back, or one of more weight. */
+  yieldsTo?: { rollout: string; rollback: boolean; weight: number };
+};
 
-/** The next in line, without devices that are busy with another update. */
+export type Line = { is: "stage"; stage: number } | { is: "restores" };
+
+type QueuedRow = {
+  id: string;
+  device: string;
+  version: string;
+  sha256: string;
+  busy_with: string | null;
+  rival: string | null;
+  rival_rollback: boolean | null;
+  rival_weight: number | null;
+};
+
+/** The next in line whom the loop is to look at: never looked at first, then those whose time has come, in the order of their places. */
 export async function queuedDeployments(
   on: Queryable,
   scope: Scope,
-  { rollout, limit, line }: OfRollout & { line: { is: "stage"; stage: number } | { is: "restores" } },
+  { rollout, limit, line, at, weight }: OfRollout & { line: Line; at: number; weight: number },
 ): Promise<Queued[]> {
   const which = line.is === "stage" ? sql`not d.rollback and d.stage = ${line.stage}` : sql`d.rollback`;
-  const { rows } = await sql<{ id: string; device: string; version: string; sha256: string }>`
-    select d.id, d.device, d.version, d.sha256 from rollouts.deployment d
-    where d.fleet = ${scope.fleet} and d.rollout = ${rollout} and ${which} and d.state = 'queued'
-      and not exists (select from rollouts.deployment o where o.fleet = d.fleet and o.device = d.device and o.in_flight)
-    order by d.place limit ${limit}`.execute(on);
-  return rows.map(({ id, ...row }) => ({ deployment: id, ...row }));
+  const { rows } = await sql<QueuedRow>`
+    select d.id, d.device, d.version, d.sha256, busy.rollout as busy_with, rival.rollout as rival, rival.rollback as rival_rollback, rival.weight as rival_weight
+    from rollouts.deployment d
+    left join lateral (select o.rollout from rollouts.deployment o where o.fleet = d.fleet and o.device = d.device and o.in_flight limit 1) busy on true
+    left join lateral (
+      select o.rollout, o.rollback, r.weight from rollouts.deployment o join rollouts.rollout r on r.fleet = o.fleet and r.id = o.rollout
+      where o.fleet = d.fleet and o.device = d.device and o.state = 'queued' and o.rollout <> d.rollout and not d.rollback
+        and ((o.rollback and r.phase = 'rolling_back') or (not o.rollback and r.phase = 'running' and r.weight > ${weight}))
+      order by o.rollback desc, r.weight desc, o.rollout limit 1) rival on true
+    where d.fleet = ${scope.fleet} and d.rollout = ${rollout} and ${which} and d.state = 'queued' and d.look_again_at <= ${new Date(at)}
+    order by d.look_again_at, d.place limit ${limit}`.execute(on);
+  return rows.map(({ id, device, version, sha256, busy_with, rival, rival_rollback, rival_weight }) => ({
+    ...{ deployment: id, device, version, sha256 },
+    ...(busy_with === null ? {} : { busyWith: busy_with }),
+    ...(rival === null ? {} : { yieldsTo: { rollout: rival, rollback: rival_rollback === true, weight: rival_weight ?? 0 } }),
+  }));
 }
 
-/** Which of these still wait, now that the rollout is locked: an operator or another server may have been faster. */
+/** Which of these still wait for nobody else, now that the rollout is locked: an operator or another server may have been faster. */
 export async function stillQueued(tx: Transaction, scope: Scope, deployments: readonly string[]): Promise<Set<string>> {
   const { rows } = await sql<{ id: string }>`
-    select id from rollouts.deployment where fleet = ${scope.fleet} and id = any(${deployments}::text[]) and state = 'queued'`.execute(
+    select d.id from rollouts.deployment d where d.fleet = ${scope.fleet} and d.id = any(${deployments}::text[]) and d.state = 'queued'`.execute(
     tx,
   );
   return new Set(rows.map(({ id }) => id));
 }
 
+export type BlockRecord = { deployment: string; block: Block; lookAgainAt: number };
+
+/** Whoever is blocked steps aside, with the reason, until it is looked at again. */
+export async function recordBlocks(tx: Transaction, scope: Scope, blocks: readonly BlockRecord[]): Promise<void> {
+  if (blocks.length === 0) return;
+  await sql`
+    update rollouts.deployment d set blocked = b.code, blocked_because = b.because, blocked_until = to_timestamp(b.until / 1000.0), look_again_at = to_timestamp(b.again / 1000.0)
+    from unnest(${blocks.map(({ deployment }) => deployment)}::text[], ${blocks.map(({ block }) => block.code)}::text[], ${blocks.map(({ block }) => block.because)}::text[],
+                ${blocks.map(({ block }) => block.until ?? null)}::float8[], ${blocks.map(({ lookAgainAt }) => lookAgainAt)}::float8[]) as b (id, code, because, until, again)
+    where d.fleet = ${scope.fleet} and d.id = b.id and d.state = 'queued'`.execute(tx);
+}
+
+/** Something changed that may have been in the way (a pin, the policy): all who stepped aside are looked at again. */
+export async function recheckBlocked(on: Queryable, scope: Scope, at: number): Promise<void> {
+  await sql`
+    update rollouts.deployment set look_again_at = ${new Date(at)} where fleet = ${scope.fleet} and state = 'queued'
+      and blocked in ('pinned', 'excluded', 'outside_window') and look_again_at > ${new Date(at)}`.execute(on);
+}
+
+export type RetryRecord = Retry & { id: string; of: string };
+
+/** Another try takes the place of one that failed. Planning twice is planning once. */
+export async function insertRetries(
+  tx: Transaction,
+  scope: Scope,
+  { retries, at }: { retries: readonly RetryRecord[]; at: number },
+): Promise<void> {
+  if (retries.length === 0) return;
+  await sql`
+    insert into rollouts.deployment (fleet, id, rollout, device, rollback, attempt, stage, place, stratum, release, version, sha256, state, updated_at, look_again_at,
+      blocked, blocked_because, blocked_until)
+    select d.fleet, r.id, d.rollout, d.device, false, r.attempt, d.stage, d.place, d.stratum, d.release, d.version, d.sha256, 'queued', ${new Date(at)},
+      to_timestamp(r.again / 1000.0), 'backing_off', r.because, to_timestamp(r.again / 1000.0)
+    from unnest(${retries.map(({ id }) => id)}::text[], ${retries.map(({ of }) => of)}::text[], ${retries.map(({ attempt }) => attempt)}::int[],
+                ${retries.map(({ notBefore }) => notBefore)}::float8[], ${retries.map(({ because }) => because)}::text[]) as r (id, of, attempt, again, because)
+    join rollouts.deployment d on d.fleet = ${scope.fleet} and d.id = r.of
+    on conflict do nothing`.execute(tx);
+}
+
+/** When the first of the offers of the last minute is a minute old, and how many they are. */
+export async function recentOffers(
+  on: Queryable,
+  scope: Scope,
+  { rollout, since }: { rollout: string; since: number },
+): Promise<{ count: number; freeAt: number }> {
+  const { rows } = await sql<{ count: number; first: Date | null }>`
+    select count(*) as count, min(offered_at) as first from rollouts.deployment
+    where fleet = ${scope.fleet} and rollout = ${rollout} and not rollback and offered_at > ${new Date(since)}`.execute(on);
+  const [row] = rows;
+  return { count: row?.count ?? 0, freeAt: (row?.first?.getTime() ?? since) + minutes(1) };
+}
+
 /** Devices that took the release, or came back with it, and have no way back planned; or whose way back ended in silence before they returned. */
 export async function unrestoredDeployments(
-  tx: Transaction,
+  on: Queryable,
   scope: Scope,
   { rollout, limit }: OfRollout,
 ): Promise<(Omit<Unrestored, "previous"> & { previousRelease?: string })[]> {
@@ -77,7 +165,7 @@ export async function unrestoredDeployments(
       where r.fleet = d.fleet and r.rollout = d.rollout and r.device = d.device and r.rollback order by attempt desc limit 1) r on true
     where d.fleet = ${scope.fleet} and d.rollout = ${rollout} and not d.rollback and (d.state = 'succeeded' or d.returned_with = 'new')
       and (r.attempt is null or (r.returned_with = 'old' and r.attempt < ${mostAttempts}))
-    order by d.place limit ${limit}`.execute(tx);
+    order by d.place limit ${limit}`.execute(on);
   return rows.map(({ id, device, attempt, previous_release }) => ({
     deployment: id,
     device,
@@ -105,14 +193,15 @@ export async function recordOffers(
   const when = new Date(at);
   await sql`
     update rollouts.deployment d set state = 'offered', offered_at = ${when}, updated_at = ${when}, deadline_at = to_timestamp(o.deadline / 1000.0), online_at_offer = o.online,
-      boot_id = o.boot, previous_version = o.version, previous_hash = o.hash, previous_release = o.previous, sent_at = null
+      boot_id = o.boot, previous_version = o.version, previous_hash = o.hash, previous_release = o.previous, sent_at = null,
+      blocked = null, blocked_because = null, blocked_until = null
     from unnest(${offers.map((o) => o.deployment)}::text[], ${offers.map((o) => o.deadlineAt)}::float8[], ${offers.map((o) => o.online)}::bool[], ${offers.map((o) => o.bootId ?? null)}::text[],
                 ${offers.map((o) => o.previous?.version ?? null)}::text[], ${offers.map((o) => o.previous?.hash ?? null)}::text[], ${offers.map((o) => o.previousRelease ?? null)}::text[])
          as o (id, deadline, online, boot, version, hash, previous)
     where d.fleet = ${scope.fleet} and d.id = o.id and d.state = 'queued'`.execute(tx);
 }
 
-export type EndRecord = { deployment: string; to: DeploymentState; reason: DeploymentReason; detail: string };
+export type EndRecord = { deployment: string; to: DeploymentState; reason: DeploymentReason; detail: string; retry?: Retry };
 
 export async function recordEnds(
   tx: Transaction,
@@ -122,8 +211,9 @@ export async function recordEnds(
   if (ends.length === 0) return;
   const when = new Date(at);
   await sql`
-    update rollouts.deployment d set state = e.state, reason = e.reason, detail = e.detail, ended_at = ${when}, updated_at = ${when}
-    from unnest(${ends.map((e) => e.deployment)}::text[], ${ends.map((e) => e.to)}::text[], ${ends.map((e) => e.reason)}::text[], ${ends.map((e) => e.detail)}::text[]) as e (id, state, reason, detail)
+    update rollouts.deployment d set state = e.state, reason = e.reason, detail = e.detail, retried = e.retried, blocked = null, blocked_because = null, blocked_until = null, ended_at = ${when}, updated_at = ${when}
+    from unnest(${ends.map((e) => e.deployment)}::text[], ${ends.map((e) => e.to)}::text[], ${ends.map((e) => e.reason)}::text[], ${ends.map((e) => e.detail)}::text[],
+                ${ends.map((e) => e.retry !== undefined)}::bool[]) as e (id, state, reason, detail, retried)
     where d.fleet = ${scope.fleet} and d.id = e.id and (d.in_flight or d.state = 'queued')`.execute(tx);
 }
 
@@ -135,7 +225,7 @@ export async function cancelQueued(
 ): Promise<number> {
   const when = new Date(at);
   const result = await sql`
-    update rollouts.deployment set state = 'cancelled', reason = 'rollout_halted', ended_at = ${when}, updated_at = ${when}
+    update rollouts.deployment set state = 'cancelled', reason = 'rollout_halted', blocked = null, blocked_because = null, blocked_until = null, ended_at = ${when}, updated_at = ${when}
     where fleet = ${scope.fleet} and rollout = ${rollout} and rollback = ${line === "restores"} and state = 'queued'`.execute(tx);
   return Number(result.numAffectedRows ?? 0);
 }
@@ -159,8 +249,8 @@ export async function insertRestores(
   if (restores.length === 0) return;
   const when = new Date(at);
   await sql`
-    insert into rollouts.deployment (fleet, id, rollout, device, rollback, attempt, stage, place, release, version, sha256, state, reason, detail, updated_at, ended_at)
-    select d.fleet, r.id, d.rollout, d.device, true, r.attempt, d.stage, d.place, r.release, coalesce(r.version, d.previous_version, ''), coalesce(r.sha256, ''),
+    insert into rollouts.deployment (fleet, id, rollout, device, rollback, attempt, stage, place, stratum, release, version, sha256, state, reason, detail, updated_at, ended_at)
+    select d.fleet, r.id, d.rollout, d.device, true, r.attempt, d.stage, d.place, d.stratum, r.release, coalesce(r.version, d.previous_version, ''), coalesce(r.sha256, ''),
            case when r.release is null then 'skipped' else 'queued' end, r.reason, r.detail, ${when}, case when r.release is null then ${when}::timestamptz end
     from unnest(${restores.map((r) => r.id)}::text[], ${restores.map((r) => r.undoes)}::text[], ${restores.map((r) => r.attempt)}::int[],
                 ${restores.map((r) => r.target?.release ?? null)}::text[], ${restores.map((r) => r.target?.version ?? null)}::text[], ${restores.map((r) => r.target?.sha256 ?? null)}::text[], ${restores.map((r) => r.reason ?? null)}::text[], ${restores.map((r) => r.detail ?? null)}::text[])
@@ -228,6 +318,7 @@ type WatchedRow = {
   rollout: string;
   device: string;
   rollback: boolean;
+  attempt: number;
   state: DeploymentState;
   version: string;
   sha256: string;
@@ -244,7 +335,7 @@ type WatchedRow = {
 /** The deployments that messages of these devices may change, locked, always in the same order. */
 export async function lockWatched(tx: Transaction, scope: Scope, devices: readonly string[]): Promise<Watched[]> {
   const { rows } = await sql<WatchedRow>`
-    select id, rollout, device, rollback, state, version, sha256, boot_id, previous_version, previous_hash, offered_at, accepted_at, rebooting_at, reason, log
+    select id, rollout, device, rollback, attempt, state, version, sha256, boot_id, previous_version, previous_hash, offered_at, accepted_at, rebooting_at, reason, log
     from rollouts.deployment where fleet = ${scope.fleet} and device = any(${devices}::text[]) and watched order by id for update`.execute(
     tx,
   );
@@ -253,6 +344,7 @@ export async function lockWatched(tx: Transaction, scope: Scope, devices: readon
     rollout: row.rollout,
     device: row.device,
     rollback: row.rollback,
+    attempt: row.attempt,
     state: row.state,
     version: row.version,
     sha256: row.sha256,
@@ -289,13 +381,14 @@ export async function saveWatched(
     verified: date(one.verifiedAt),
     returned: date(one.returnedAt),
     returned_with: one.returnedWith,
+    retried: one.retry !== undefined,
     ended: date(one.endedAt),
   }));
   await sql`
     update rollouts.deployment d set state = c.state, reason = c.reason, detail = coalesce(c.detail, d.detail), progress = coalesce(c.progress, d.progress), log = c.log,
       boot_id = c.boot, accepted_at = c.accepted, rebooting_at = c.rebooting, verified_at = coalesce(c.verified, d.verified_at), returned_at = c.returned,
-      returned_with = c.returned_with, ended_at = coalesce(c.ended, d.ended_at), updated_at = ${new Date(at)}
+      returned_with = c.returned_with, retried = d.retried or c.retried, ended_at = coalesce(c.ended, d.ended_at), updated_at = ${new Date(at)}
     from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as c (id text, state text, reason text, detail text, progress real, log text[], boot text, accepted timestamptz,
-      rebooting timestamptz, verified timestamptz, returned timestamptz, returned_with text, ended timestamptz)
+      rebooting timestamptz, verified timestamptz, returned timestamptz, returned_with text, retried boolean, ended timestamptz)
     where d.fleet = ${scope.fleet} and d.id = c.id`.execute(tx);
 }

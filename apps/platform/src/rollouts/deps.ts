@@ -3,6 +3,7 @@ import type { Bus, Clock, Database, Log } from "../kernel/index.ts";
 import type { Registry } from "../registry/index.ts";
 import type { Releases } from "../releases/index.ts";
 import type { Book } from "./book.shell.ts";
+import type { Circumstances } from "./conditions.ts";
 import type { Firmware } from "./rollout.ts";
 
 /** What the engine must know of a device; the registry's picture has more. */
@@ -15,7 +16,7 @@ export type DevicePicture = {
   firmware?: { version: string; hash?: string | undefined; state?: string | undefined } | undefined;
   bootId?: string | undefined;
   connectivity: { is: string };
-};
+} & Circumstances;
 
 type Send = (device: string, message: { topic: "deployments/next"; payload: string }) => boolean | Promise<boolean>;
 

@@ -1,5 +1,5 @@
 import type { Scope } from "@tenfold/base";
-import type { Deployment, DeploymentReason, DeploymentState, TimelineEntry } from "@tenfold/contracts";
+import type { BlockCode, Deployment, DeploymentReason, DeploymentState, TimelineEntry } from "@tenfold/contracts";
 import { sql } from "kysely";
 import type { Queryable } from "../kernel/index.ts";
 
@@ -22,10 +22,16 @@ type Row = {
   updated_at: Date;
   returned_at: Date | null;
   returned_with: "new" | "old" | null;
+  attempt: number;
+  retried: boolean;
+  stratum: string;
+  blocked: BlockCode | null;
+  blocked_because: string | null;
+  blocked_until: Date | null;
 };
 
 const columns = sql.raw(
-  "id, rollout, device, release, version, stage, state, reason, detail, progress, log, rollback, offered_at, deadline_at, ended_at, updated_at, returned_at, returned_with",
+  "id, rollout, device, release, version, stage, state, reason, detail, progress, log, rollback, offered_at, deadline_at, ended_at, updated_at, returned_at, returned_with, attempt, retried, stratum, blocked, blocked_because, blocked_until",
 );
 
 const deploymentOf = (row: Row): Deployment => ({
@@ -38,6 +44,18 @@ const deploymentOf = (row: Row): Deployment => ({
   state: row.state,
   log: row.log,
   rollback: row.rollback,
+  attempt: row.attempt,
+  retried: row.retried,
+  ...(row.stratum === "" ? {} : { stratum: row.stratum }),
+  ...(row.blocked === null || row.state !== "queued"
+    ? {}
+    : {
+        blocked: {
+          code: row.blocked,
+          because: row.blocked_because ?? "",
+          ...(row.blocked_until === null ? {} : { until: row.blocked_until.toISOString() }),
+        },
+      }),
   updatedAt: row.updated_at.toISOString(),
   ...(row.reason === null ? {} : { reason: row.reason }),
   ...(row.detail === null ? {} : { detail: row.detail }),
@@ -47,7 +65,7 @@ const deploymentOf = (row: Row): Deployment => ({
   ...(row.ended_at === null ? {} : { endedAt: row.ended_at.toISOString() }),
 });
 
-const harmed = sql.raw("not rollback and state in ('failed', 'rolled_back', 'unresponsive')");
+const harmed = sql.raw("not rollback and not retried and state in ('failed', 'rolled_back', 'unresponsive')");
 
 export type DeploymentQuestion = {
   rollout: string;
@@ -153,7 +171,7 @@ const endingOf = ({ device, state, reason, detail }: Row) => ({
 /** Why updates of a rollout did not end well, most frequent first. Devices that a halt spared did not fail, and are not counted. */
 export async function reasonsOf(on: Queryable, scope: Scope, rollout: string): Promise<{ reason: string; devices: number }[]> {
   const { rows } = await sql<{ reason: string; devices: number }>`
-    select reason, count(*) as devices from rollouts.deployment where fleet = ${scope.fleet} and rollout = ${rollout} and not rollback and reason is not null and state <> 'cancelled'
+    select reason, count(*) as devices from rollouts.deployment where fleet = ${scope.fleet} and rollout = ${rollout} and not rollback and not retried and reason is not null and state <> 'cancelled'
     group by reason order by devices desc, reason`.execute(on);
   return rows;
 }
@@ -166,6 +184,18 @@ export async function countRestored(on: Queryable, scope: Scope, rollouts: reado
     on,
   );
   return new Map(rows.map(({ rollout, devices }) => [rollout, devices]));
+}
+
+/** From the offer to the verified boot: the middle of the fleet's updates since `since` (ms); undefined where there were none. */
+export async function usualDuration(on: Queryable, scope: Scope, since: number): Promise<number | undefined> {
+  const { rows } = await sql<{ usual: number | null }>`
+    select percentile_cont(0.5) within group (order by extract(epoch from verified_at - offered_at) * 1000) as usual from (
+      select verified_at, offered_at from rollouts.deployment d join rollouts.rollout r on r.fleet = d.fleet and r.id = d.rollout
+      where d.fleet = ${scope.fleet} and d.state = 'succeeded' and not d.rollback and r.created_at >= ${new Date(since)} and d.verified_at is not null limit 10000) recent`.execute(
+    on,
+  );
+  const usual = rows[0]?.usual;
+  return usual === null || usual === undefined ? undefined : Number(usual);
 }
 
 export type PatchFact = {

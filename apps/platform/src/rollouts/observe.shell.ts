@@ -1,8 +1,9 @@
-import type { Scope } from "@tenfold/base";
+import { newId, type Scope } from "@tenfold/base";
 import type { DeploymentReport, Heartbeat } from "@tenfold/contracts";
 import type { Transaction } from "../kernel/index.ts";
 import type { RolloutsDeps } from "./deps.ts";
 import { applyHeartbeat, applyReport, type Watched } from "./progress.ts";
+import { type Retries, retriesOf, retryOf } from "./retries.ts";
 
 export type ObservedReport = { device: string; scope: Scope; deployment: string; report: DeploymentReport; at: number };
 export type ObservedHeartbeat = { device: string; scope: Scope; heartbeat: Pick<Heartbeat, "bootId" | "firmware">; at: number };
@@ -49,9 +50,16 @@ async function observeFleet<M extends Message>(
       const after = (byDevice.get(deployment.device) ?? []).reduce((now, message) => apply(now, message) ?? now, deployment);
       return after === deployment ? [] : [after];
     });
-    await book.saveWatched(tx, scope, { changed: changes, at: clock.now() });
-    await wake(book, tx, scope, { changed: changes, at: clock.now() });
-    return changes;
+    const at = clock.now();
+    // Whoever moves a deployment holds its rollout's row: tallies are kept under that lock.
+    await wake(book, tx, scope, { changed: changes, at });
+    const tried = await withRetries(book, tx, scope, { changed: changes, at });
+    await book.saveWatched(tx, scope, { changed: tried, at });
+    await book.insertRetries(tx, scope, {
+      at,
+      retries: tried.flatMap(({ id, retry }) => (retry ? { ...retry, id: newId("dep", at), of: id } : [])),
+    });
+    return tried;
   });
   for (const { id, rollout, device, state, reason } of changed) {
     bus.publish({
@@ -61,6 +69,26 @@ async function observeFleet<M extends Message>(
     });
   }
   return changed.length;
+}
+
+/** Failures that the plan wants tried again, as long as the rollout goes on. */
+async function withRetries(
+  book: RolloutsDeps["book"],
+  tx: Transaction,
+  scope: Scope,
+  { changed, at }: { changed: readonly Watched[]; at: number },
+): Promise<Watched[]> {
+  const failed = changed.filter(({ state }) => state === "failed");
+  const rules = new Map<string, Retries>();
+  for (const id of rolloutsOf(failed)) {
+    const rollout = await book.findRollout(tx, scope, id);
+    if (rollout?.phase === "running" || rollout?.phase === "paused") rules.set(id, retriesOf(rollout.plan.retries));
+  }
+  return changed.map((one) => {
+    const rule = rules.get(one.rollout);
+    const retry = rule && retryOf({ ...one, deployment: one.id, reason: one.reason }, rule, at);
+    return retry ? { ...one, retry } : one;
+  });
 }
 
 /** A rollout hears of a change at once; one that had ended hears of a device that came back with the wrong release. */

@@ -3,8 +3,9 @@ import { test } from "node:test";
 import { minutes } from "@tenfold/base";
 import type { DeploymentState, StageProgress } from "@tenfold/contracts";
 import fc from "fast-check";
-import { placeDevices, stageSizes } from "./membership.ts";
-import { type Picture, planRollout, type Step } from "./plan.ts";
+import { placeDevices } from "./membership.ts";
+import type { Picture } from "./picture.ts";
+import { planRollout, type Step } from "./plan.ts";
 import { columnOf, emptyTally, isInFlight, type Rollout, type Tally } from "./rollout.ts";
 
 type Fate = { is: "boots" | "fails" | "silent" | "offline" | "falls_back"; after: number };
@@ -42,9 +43,20 @@ function worldOf(fates: readonly Fate[], over: Partial<Rollout>): World {
     soakMs: minutes(1),
     atOnce: 5,
     onHalt: "roll_back",
+    giveUpAfterMs: minutes(60 * 24 * 14),
+    windows: [],
+    conditions: { unknown: "wait" },
+    retries: { most: 0, backoffMs: minutes(5), on: [] },
+    author: "u1",
+    planHash: "h",
+    approvalsNeeded: 0,
     ...over,
   };
-  const rows = placeDevices("rol_1", devices, shares).map(
+  const rows = placeDevices(
+    "rol_1",
+    devices.map((device) => ({ device, stratum: "" })),
+    { shares },
+  ).map(
     ({ device, stage }): Row => ({
       id: device,
       device,
@@ -58,7 +70,7 @@ function worldOf(fates: readonly Fate[], over: Partial<Rollout>): World {
   );
   return {
     rollout,
-    stages: stageSizes(devices.length, shares).map(() => ({ state: "waiting" })),
+    stages: shares.map(() => ({ state: "waiting" })),
     rows,
     fates: new Map(fates.map((fate, i) => [`d${i}`, fate])),
     trail: [],
@@ -86,7 +98,7 @@ function pictureOf({ rollout, stages, rows, fates }: World, now: number): Pictur
     restores: tallyOf(rows.filter(({ rollback }) => rollback)),
     overdue: rows
       .filter(({ state, deadlineAt }) => isInFlight(state) && deadlineAt <= now)
-      .map(({ id, ...row }) => ({ ...row, deployment: id, onlineAtOffer: row.online })),
+      .map(({ id, ...row }) => ({ ...row, deployment: id, onlineAtOffer: row.online, attempt: 1 })),
     waiting: waiting.map(({ id, device }) => ({ deployment: id, device, online: fates.get(device)?.is !== "offline" })),
     unrestored: updates
       .filter(({ state, undone }) => rollout.phase === "rolling_back" && state === "succeeded" && !undone)
@@ -130,6 +142,9 @@ function applyStep(world: World, step: Step, now: number): void {
     case "soak":
     case "pass_stage":
       world.stages[step.stage] = { ...world.stages[step.stage], state: step.do === "soak" ? "soaking" : "passed" };
+      break;
+    case "step_aside":
+    case "approve":
       break;
     case "pause":
       // The operator lets it go on.

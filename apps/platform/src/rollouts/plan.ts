@@ -1,49 +1,25 @@
-import type { DeploymentReason, DeploymentState } from "@tenfold/contracts";
+import type { DeploymentReason } from "@tenfold/contracts";
+import { validApprovals } from "./approvals.ts";
+import type { Block } from "./conditions.ts";
 import { type GateEvidence, judgeGates, judgeRestores } from "./gate.ts";
-import { type Ending, isHalted, type Rollout, type StageTally, type Tally } from "./rollout.ts";
-
-/** A deployment that is waiting for its offer, with what its device is doing now. */
-export type Waiting = {
-  deployment: string;
-  device: string;
-  online: boolean;
-  pointless?: { reason: DeploymentReason; detail: string };
-};
-/** A deployment whose deadline has passed. */
-export type Overdue = {
-  deployment: string;
-  device: string;
-  stage: number;
-  rollback: boolean;
-  state: DeploymentState;
-  onlineAtOffer: boolean;
-};
-/** A release to go back to. */
-export type Target = { release: string; version: string; sha256: string };
-/** A device that took the release and has no way back yet. */
-export type Unrestored = { deployment: string; device: string; attempt: number; previous?: Target };
-
-/** Everything that the next steps depend on. Lists may be cut to a batch; tallies are of all. */
-export type Picture = {
-  stages: readonly StageTally[];
-  restores: Tally;
-  overdue: readonly Overdue[];
-  /** Of the current stage; of the rollbacks once it has halted. In order. */
-  waiting: readonly Waiting[];
-  unrestored: readonly Unrestored[];
-  /** Why the release may not be handed out any more, if so. */
-  releaseUnusable?: string;
-};
+import { type Turn, type Waiting, walkLine } from "./line.ts";
+import { inFlight, type Overdue, type Picture, placesLeft, type Target, type Unrestored } from "./picture.ts";
+import { retryOf } from "./retries.ts";
+import { type Ending, isHalted, type Rollout, type StageTally } from "./rollout.ts";
+import { standsStill } from "./standstill.ts";
+import { judgeStrata, unprovenStrata } from "./strata.ts";
 
 export type Step =
   | { do: "offer"; deployment: string; device: string; online: boolean; deadlineAt: number }
   | { do: "skip"; deployment: string; device: string; reason: DeploymentReason; detail: string }
+  | { do: "step_aside"; deployment: string; device: string; block: Block; lookAgainAt: number }
+  | { do: "approve"; because: string }
   | ({ do: "expire"; deployment: string; device: string } & Ending)
   | { do: "soak"; stage: number; until: number }
   | { do: "pass_stage"; stage: number; because: string; evidence: GateEvidence }
   | { do: "begin_stage"; stage: number }
   | { do: "pause"; because: string }
-  | { do: "halt"; because: string; onHalt: "roll_back" | "stop"; evidence: GateEvidence }
+  | { do: "halt"; because: string; onHalt: "roll_back" | "stop"; evidence: Record<string, number> }
   | { do: "plan_restore"; device: string; undoes: string; attempt: number; target: Target }
   | { do: "cannot_restore"; device: string; undoes: string; attempt: number; reason: DeploymentReason; detail: string }
   | { do: "stop_restoring"; because: string; evidence: Record<string, number> }
@@ -51,9 +27,10 @@ export type Step =
 
 /** What a rollout should do next. Pure: the same picture always gives the same steps, and steps leave nothing to decide. */
 export function planRollout(rollout: Rollout, picture: Picture, now: number): Step[] {
-  const expired = picture.overdue.map((overdue) => expire(overdue, rollout));
+  const expired = picture.overdue.map((overdue) => expire(overdue, rollout, now));
   const after = withExpired(picture, expired);
   switch (rollout.phase) {
+    case "awaiting_approval":
     case "running":
     case "paused":
       return [...expired, ...forward(rollout, after, now)];
@@ -71,8 +48,13 @@ export function planRollout(rollout: Rollout, picture: Picture, now: number): St
 type Expire = Extract<Step, { do: "expire" }>;
 
 /** Silence is an outcome. Only a device that could not have heard the offer is let off. */
-function expire({ deployment, device, state, rollback, onlineAtOffer }: Overdue, rollout: Rollout): Expire {
-  return { do: "expire", deployment, device, ...ending() };
+function expire(overdue: Overdue, rollout: Rollout, now: number): Expire {
+  const { deployment, device, state, rollback, onlineAtOffer, attempt } = overdue;
+  const end = ending();
+  const retry = isHalted(rollout.phase)
+    ? undefined
+    : retryOf({ deployment, attempt, rollback, state: end.to, reason: end.reason }, rollout.retries, now);
+  return { do: "expire", deployment, device, ...end, ...(retry ? { retry } : {}) };
 
   function ending(): Ending {
     const told = isHalted(rollout.phase) && !rollback;
@@ -111,10 +93,11 @@ function withExpired(picture: Picture, expired: readonly Expire[]): Picture {
   const restores = { ...picture.restores };
   picture.overdue.forEach((overdue, i) => {
     const tally = overdue.rollback ? restores : stages[overdue.stage];
-    const to = expired[i]?.to;
-    if (tally === undefined || to === undefined) return;
+    const step = expired[i];
+    if (tally === undefined || step === undefined) return;
     tally.inFlight -= 1;
-    tally[to === "unresponsive" ? "harmed" : to] += 1;
+    if (step.retry) tally.queued += 1;
+    else tally[step.to === "unresponsive" ? "harmed" : step.to] += 1;
   });
   return { ...picture, stages, restores };
 }
@@ -122,26 +105,72 @@ function withExpired(picture: Picture, expired: readonly Expire[]): Picture {
 function forward(rollout: Rollout, picture: Picture, now: number): Step[] {
   const stage = picture.stages[rollout.stage];
   if (stage === undefined) return [];
-  const verdict = judgeGates({ stage, stages: picture.stages, haltAbove: rollout.haltAbove });
-  if (verdict.is === "halt") return [{ do: "halt", because: verdict.because, onHalt: rollout.onHalt, evidence: verdict.evidence }];
+  const halt = haltOf(rollout, picture, stage);
+  if (halt.is === "halt") return [halt.step];
+  if (rollout.phase === "awaiting_approval") return approve(rollout, picture);
   if (rollout.phase === "paused") return [];
+  const lost = lostApproval(rollout, picture);
+  if (lost !== undefined) return [{ do: "pause", because: lost }];
   if (picture.releaseUnusable !== undefined) return [{ do: "pause", because: picture.releaseUnusable }];
   if (stage.state === "waiting") return [{ do: "begin_stage", stage: stage.index }];
   if (stage.queued > 0) return offers(rollout, picture, now);
   if (stage.inFlight > 0) return [];
-  return endStage({ rollout, picture, stage, evidence: verdict.evidence }, now);
+  return endStage({ rollout, picture, stage, evidence: halt.evidence }, now);
 }
 
-/** Offers as many as fit beside those that are on their way. */
+/** All gates: the plan's share, the sequential one over all devices, and the same in each stratum. Any of them halts. */
+function haltOf(
+  rollout: Rollout,
+  picture: Picture,
+  stage: StageTally,
+): { is: "green"; evidence: GateEvidence } | { is: "halt"; step: Step } {
+  const { haltAbove, onHalt } = rollout;
+  const verdict = judgeGates({ stage, stages: picture.stages, haltAbove });
+  if (verdict.is === "halt")
+    return { is: "halt", step: { do: "halt", because: verdict.because, onHalt, evidence: verdict.evidence } };
+  const stratum = judgeStrata(picture.strata?.all ?? []);
+  if (stratum) return { is: "halt", step: { do: "halt", onHalt, ...stratum } };
+  return { is: "green", evidence: verdict.evidence };
+}
+
+function approve(rollout: Rollout, { approvals = [] }: Picture): Step[] {
+  const valid = validApprovals(approvals, rollout);
+  if (valid.length < rollout.approvalsNeeded) return [];
+  const names = valid.map(({ name }) => name).join(", ");
+  return [{ do: "approve", because: names === "" ? "Nobody has to approve it." : `Approved by ${names}.` }];
+}
+
+/** An approval is for one plan: where that is not what stands there any more, nothing is offered on its word. */
+function lostApproval(rollout: Rollout, { approvals = [] }: Picture): string | undefined {
+  const valid = validApprovals(approvals, rollout).length;
+  if (valid >= rollout.approvalsNeeded) return undefined;
+  return `Its plan is not the one that was approved: ${valid} of ${rollout.approvalsNeeded} approvals are for it.`;
+}
+
+/** Offers to as many as there are places for; whoever is blocked steps aside. */
 function offers(rollout: Rollout, picture: Picture, now: number): Step[] {
-  const free = Math.max(0, rollout.atOnce - inFlight(picture));
-  return picture.waiting
-    .slice(0, free)
-    .map(({ deployment, device, online, pointless }) =>
-      pointless
-        ? { do: "skip", deployment, device, ...pointless }
-        : { do: "offer", deployment, device, online, deadlineAt: now + rollout.deadlineMs },
-    );
+  if (standsStill(rollout, picture, now) !== undefined) return [];
+  const turns = walkLine(
+    picture.waiting,
+    { places: placesLeft(rollout, picture).places, giveUpAfterMs: rollout.giveUpAfterMs },
+    now,
+  );
+  return turns.flatMap((turn, i) => stepOf(turn, picture.waiting[i], now + rollout.deadlineMs));
+}
+
+function stepOf(turn: Turn, waiting: Waiting | undefined, deadlineAt: number): Step[] {
+  if (waiting === undefined) return [];
+  const { deployment, device, online } = waiting;
+  switch (turn.is) {
+    case "offer":
+      return [{ do: "offer", deployment, device, online, deadlineAt }];
+    case "skip":
+      return [{ do: "skip", deployment, device, reason: turn.reason, detail: turn.detail }];
+    case "blocked":
+      return [{ do: "step_aside", deployment, device, block: turn.block, lookAgainAt: turn.lookAgainAt }];
+    case "waits":
+      return [];
+  }
 }
 
 type Ended = { rollout: Rollout; picture: Picture; stage: StageTally; evidence: GateEvidence };
@@ -157,6 +186,11 @@ function endStage({ rollout, picture, stage, evidence }: Ended, now: number): St
         because: `Stage ${stage.index + 1} ended without one verified boot, so nothing is known about the release. Resume to go on all the same.`,
       },
     ];
+  }
+  const unproven = stage.index === 0 && !last && rollout.waivedStage !== 0 ? unprovenStrata(picture.strata?.canary ?? []) : [];
+  if (unproven.length > 0) {
+    const because = `The canary ended without one verified boot of a device with ${unproven.join(" or ")}. Resume to go on all the same.`;
+    return [{ do: "pause", because }];
   }
   const until = stage.lastVerifiedAt === undefined ? now : stage.lastVerifiedAt + rollout.soakMs;
   if (now < until) return stage.state === "soaking" ? [] : [{ do: "soak", stage: stage.index, until }];
@@ -193,8 +227,6 @@ function settle(phase: "halted" | "cancelled", picture: Picture): Step[] {
   return inFlight(picture) > 0 ? [] : [{ do: "finish", as: phase, because: "" }];
 }
 
-const inFlight = ({ stages, restores }: Picture): number => stages.reduce((sum, stage) => sum + stage.inFlight, restores.inFlight);
-
 /** When something will happen by itself: the next deadline or the end of the soak. Undefined when only a message can change things. */
 export function nextLookAt(
   rollout: Rollout,
@@ -205,6 +237,7 @@ export function nextLookAt(
     rollout.phase === "running" && stage?.state === "soaking" && stage.lastVerifiedAt !== undefined
       ? stage.lastVerifiedAt + rollout.soakMs
       : undefined;
-  const times = [soakEnds, nextDeadlineAt].filter((time) => time !== undefined);
+  const rateFrees = rollout.perMinute === undefined || stage?.queued === 0 ? undefined : picture.recentOffers?.freeAt;
+  const times = [soakEnds, nextDeadlineAt, rateFrees].filter((time) => time !== undefined);
   return times.length === 0 ? undefined : Math.min(...times);
 }

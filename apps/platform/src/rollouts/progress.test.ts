@@ -11,6 +11,7 @@ const deployment = (over: Partial<Watched> = {}): Watched => ({
   rollout: "rol_1",
   device: "pump-1",
   rollback: false,
+  attempt: 1,
   state: "offered",
   version: "2.0.0",
   sha256: newHash,

@@ -1,4 +1,5 @@
 import type { DeploymentReason, DeploymentReport, DeploymentState, Heartbeat } from "@tenfold/contracts";
+import type { Retry } from "./retries.ts";
 import { type Firmware, isInFlight } from "./rollout.ts";
 
 /** A deployment as far as messages from its device can change it. Times in ms. */
@@ -7,6 +8,7 @@ export type Watched = {
   rollout: string;
   device: string;
   rollback: boolean;
+  attempt: number;
   state: DeploymentState;
   /** What it should run in the end. */
   version: string;
@@ -25,6 +27,8 @@ export type Watched = {
   progress?: number;
   log: readonly string[];
   endedAt?: number;
+  /** The try that takes its place. */
+  retry?: Retry;
 };
 
 const order: readonly DeploymentState[] = [

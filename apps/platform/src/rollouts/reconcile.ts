@@ -1,15 +1,12 @@
 import { type Scope, seconds } from "@tenfold/base";
-import type { Transaction } from "../kernel/index.ts";
-import type { StoredRelease } from "../releases/index.ts";
-import { firmwareOf, type RolloutsDeps } from "./deps.ts";
-import { nextLookAt, type Picture, planRollout, type Step, type Target, type Unrestored, type Waiting } from "./plan.ts";
-import { type InLine, recordSteps } from "./record.shell.ts";
-import { engineOf, type StoredRollout, talliesOf } from "./store.ts";
-import { pointlessOffer } from "./targets.ts";
+import type { RolloutsDeps } from "./deps.ts";
+import { joinLate } from "./join.shell.ts";
+import { batch, lineUp, pictureRollout } from "./picture.shell.ts";
+import { nextLookAt, planRollout, type Step } from "./plan.ts";
+import { recordSteps } from "./record.shell.ts";
+import { engineOf } from "./rollout.ts";
 import { tellDevices } from "./tell.shell.ts";
 
-/** How much one pass takes on: a transaction must stay short. */
-const batch = 200;
 /** The loop looks at every open rollout at least this often, because hints get lost. */
 const longestRest = seconds(10);
 const passes = 5;
@@ -30,12 +27,15 @@ export async function reconcileDue(deps: RolloutsDeps, signal?: AbortSignal): Pr
 /** Brings one rollout one step nearer to its end. Safe to run twice, late, or on two servers at once, and to die at any line. */
 async function reconcileRollout(deps: RolloutsDeps, scope: Scope, id: string): Promise<"moved" | "rests"> {
   const { db, book, clock } = deps;
-  const line = await lineUp(deps, scope, id);
   const now = clock.now();
+  const seen = await book.findRollout(db, scope, id);
+  if (seen === undefined) return "rests";
+  await joinLate(deps, scope, { rollout: seen, now });
+  const line = await lineUp(deps, scope, { rollout: seen, now });
   const steps = await db.transaction().execute(async (tx) => {
     const rollout = await book.lockFree(tx, scope, id);
     if (rollout === undefined || rollout.endedAt !== undefined) return [];
-    const picture = await pictureRollout(deps, tx, scope, { rollout, line, now });
+    const picture = await pictureRollout(deps, scope, { is: "locked", tx }, { rollout, line, now });
     const planned = planRollout(engineOf(rollout), picture, now);
     await recordSteps({ book, tx, scope }, { rollout, steps: planned, line, now });
     const next = nextLookAt(engineOf(rollout), { picture, nextDeadlineAt: await book.nextDeadline(tx, scope, id) });
@@ -49,85 +49,6 @@ async function reconcileRollout(deps: RolloutsDeps, scope: Scope, id: string): P
   // Only now do devices hear of it. What is lost here stays untold, and the untold are told again.
   const told = await tellDevices(deps, scope, { id, limit: batch });
   return steps.length > 0 || told === batch ? "moved" : "rests";
-}
-
-/** The next devices in line with what they do now. Read before the lock is taken: it asks others, and that must not hold a rollout up. */
-async function lineUp({ db, book, registry, releases }: RolloutsDeps, scope: Scope, id: string): Promise<InLine[]> {
-  const rollout = await book.findRollout(db, scope, id);
-  if (rollout === undefined || (rollout.phase !== "running" && rollout.phase !== "rolling_back")) return [];
-  const which = rollout.phase === "running" ? { is: "stage" as const, stage: rollout.stage } : { is: "restores" as const };
-  const queued = await book.queuedDeployments(db, scope, { rollout: id, limit: Math.min(batch, rollout.plan.atOnce), line: which });
-  if (queued.length === 0) return [];
-  const found = new Map(
-    (
-      await registry.pictures(
-        scope,
-        queued.map(({ device }) => device),
-      )
-    ).map((picture) => [picture.id, picture]),
-  );
-  const pictures: InLine[] = queued.map((one) => ({ ...one, picture: found.get(one.device) }));
-  const firmware = pictures.map(({ picture }) => (picture && firmwareOf(picture)) ?? { version: "" });
-  const previous = await releases.running(db, scope, firmware);
-  return pictures.map((one, i) => ({ ...one, ...(previous[i] ? { previousRelease: previous[i].id } : {}) }));
-}
-
-type Looking = { rollout: StoredRollout; line: readonly InLine[]; now: number };
-
-async function pictureRollout(
-  { book, releases }: RolloutsDeps,
-  tx: Transaction,
-  scope: Scope,
-  { rollout, line, now }: Looking,
-): Promise<Picture> {
-  const { id, phase } = rollout;
-  const tallies = talliesOf((await book.stagesOf(tx, scope, [id])).get(id) ?? [], await book.countDeployments(tx, scope, [id]));
-  const release = phase === "running" ? await releases.get(tx, scope, rollout.release.id) : undefined;
-  const usability = release && (await releases.usability(tx, scope, release));
-  const waiting = await book.stillQueued(
-    tx,
-    scope,
-    line.map(({ deployment }) => deployment),
-  );
-  return {
-    ...tallies,
-    overdue: await book.overdueDeployments(tx, scope, { rollout: id, at: now, limit: batch }),
-    waiting: line.filter(({ deployment }) => waiting.has(deployment)).map((one) => waitingOf(one, rollout, release)),
-    unrestored: phase === "rolling_back" ? await unrestoredWithWays({ book, releases }, tx, scope, id) : [],
-    ...(usability?.is === "unusable" ? { releaseUnusable: usability.detail } : {}),
-  };
-}
-
-/** Who must be brought back, each with the release that it ran before. */
-async function unrestoredWithWays(
-  { book, releases }: Pick<RolloutsDeps, "book" | "releases">,
-  tx: Transaction,
-  scope: Scope,
-  rollout: string,
-): Promise<Unrestored[]> {
-  const found = await book.unrestoredDeployments(tx, scope, { rollout, limit: batch });
-  const ways = new Map<string, Target>();
-  for (const id of new Set(found.flatMap(({ previousRelease }) => previousRelease ?? []))) {
-    const release = await releases.get(tx, scope, id);
-    if (release) ways.set(id, { release: id, version: release.version, sha256: release.artifact.sha256 });
-  }
-  return found.map(({ previousRelease, ...one }) => {
-    const previous = ways.get(previousRelease ?? "");
-    return previous === undefined ? one : { ...one, previous };
-  });
-}
-
-function waitingOf(
-  { deployment, device, version, sha256, picture }: InLine,
-  { phase, release }: StoredRollout,
-  offered: StoredRelease | undefined,
-): Waiting {
-  const pointless = pointlessOffer(picture, {
-    target: { version, sha256 },
-    ...(phase === "rolling_back" ? { undoes: release } : {}),
-    ...(offered ? { fits: offered.envelope.signed } : {}),
-  });
-  return { deployment, device, online: picture?.connectivity.is === "online", ...(pointless ? { pointless } : {}) };
 }
 
 function announce({ bus, log }: RolloutsDeps, id: string, steps: readonly Step[]): void {
@@ -147,6 +68,7 @@ function announce({ bus, log }: RolloutsDeps, id: string, steps: readonly Step[]
         data: { rollout: id, deployment: step.deployment, state: step.to, reason: step.reason },
       });
   }
-  if (steps.length > 0)
+  // Whoever steps aside is seen on its own page; a thousand of them are no news of the rollout.
+  if (steps.some((step) => step.do !== "step_aside"))
     bus.publish({ type: "rollout.changed", subject: id, data: { steps: [...new Set(steps.map((step) => step.do))] } });
 }

@@ -1,16 +1,14 @@
 import { newId, type Scope } from "@tenfold/base";
 import type { Transaction } from "../kernel/index.ts";
 import type { Book } from "./book.shell.ts";
-import type { Queued, RestoreRecord } from "./deployments.shell.ts";
-import { type DevicePicture, firmwareOf } from "./deps.ts";
+import type { RestoreRecord } from "./deployments.shell.ts";
+import { firmwareOf } from "./deps.ts";
+import type { InLine } from "./picture.shell.ts";
 import type { Step } from "./plan.ts";
 import type { StoredRollout } from "./store.ts";
 
 /** An open transaction of a fleet's book. */
 export type Page = { book: Book; tx: Transaction; scope: Scope };
-
-/** A device whose turn it is, with what it does now and the release that it runs. */
-export type InLine = Queued & { picture: DevicePicture | undefined; previousRelease?: string };
 
 type Recording = { rollout: StoredRollout; line: readonly InLine[]; now: number } & { steps: readonly Step[] };
 
@@ -26,6 +24,17 @@ export async function recordSteps(page: Page, { rollout, steps, line, now }: Rec
     at: now,
     ends: steps.flatMap((step) => (step.do === "expire" ? step : step.do === "skip" ? { ...step, to: "skipped" as const } : [])),
   });
+  await book.insertRetries(tx, scope, {
+    at: now,
+    retries: steps.flatMap((step) =>
+      step.do === "expire" && step.retry ? { ...step.retry, id: newId("dep", now), of: step.deployment } : [],
+    ),
+  });
+  await book.recordBlocks(
+    tx,
+    scope,
+    steps.flatMap((step) => (step.do === "step_aside" ? step : [])),
+  );
   await recordRestores(page, { steps, now });
   for (const step of steps) await recordTurn(page, { rollout, step, now });
   await recordBatch(page, { rollout, steps, now });
@@ -78,6 +87,9 @@ async function recordTurn(
     case "pass_stage":
       await book.changeStage(tx, scope, { rollout: id, index: step.stage, state: "passed", at: now });
       return decide("stage_passed", step.because, step.evidence);
+    case "approve":
+      await book.changePhase(tx, scope, { id, phase: "running", because: step.because, at: now });
+      return decide("approved", step.because);
     case "pause":
       await book.changePhase(tx, scope, { id, phase: "paused", because: step.because, at: now });
       return decide("paused", step.because);

@@ -1,4 +1,15 @@
-import type { DeploymentReason, DeploymentState, RolloutPhase, StageProgress } from "@tenfold/contracts";
+import { minutes, parseDuration } from "@tenfold/base";
+import type {
+  DeploymentReason,
+  DeploymentState,
+  MaintenanceWindow,
+  OfferConditions,
+  RolloutPhase,
+  RolloutPlan,
+  StageProgress,
+} from "@tenfold/contracts";
+import { planHashOf } from "./approvals.ts";
+import { type Retries, type Retry, retriesOf } from "./retries.ts";
 
 /** What the engine goes by: the plan with its durations read. All times and lengths in ms. */
 export type Rollout = {
@@ -13,7 +24,46 @@ export type Rollout = {
   soakMs: number;
   atOnce: number;
   onHalt: "roll_back" | "stop";
+  perMinute?: number;
+  giveUpAfterMs: number;
+  windows: readonly MaintenanceWindow[];
+  conditions: OfferConditions;
+  retries: Retries;
+  /** Who started it, and how many others must approve this very plan. */
+  author: string;
+  planHash: string;
+  approvalsNeeded: number;
+  /** Why it may go on during a freeze, where somebody said so. */
+  freezeOverride?: string;
 };
+
+/** What is written down of a rollout, as far as the engine goes by it. */
+export type RolloutRecord = Pick<
+  Rollout,
+  "id" | "phase" | "stage" | "waivedStage" | "author" | "approvalsNeeded" | "freezeOverride"
+> & {
+  plan: RolloutPlan;
+  release: { sha256: string };
+};
+
+/** The part that the planner goes by. The plan's durations were read when it was taken in. */
+export function engineOf({ plan, release, ...rest }: RolloutRecord): Rollout {
+  const { id, phase, stage, waivedStage, author, approvalsNeeded, freezeOverride } = rest;
+  const { haltAbove, atOnce, onHalt, perMinute, windows, conditions } = plan;
+  return {
+    ...{ id, phase, stage, author, approvalsNeeded, haltAbove, atOnce, onHalt, windows, conditions },
+    deadlineMs: lengthOf(plan.deadline),
+    soakMs: lengthOf(plan.soak),
+    giveUpAfterMs: lengthOf(plan.giveUpAfter),
+    retries: retriesOf(plan.retries),
+    planHash: planHashOf(plan, release.sha256),
+    ...(waivedStage === undefined ? {} : { waivedStage }),
+    ...(perMinute === undefined ? {} : { perMinute }),
+    ...(freezeOverride === undefined ? {} : { freezeOverride }),
+  };
+}
+
+const lengthOf = (duration: string): number => parseDuration(duration) ?? minutes(0);
 
 /** How many deployments stand where. */
 export type Tally = {
@@ -62,4 +112,10 @@ export function columnOf(state: DeploymentState): Exclude<keyof Tally, "devices"
 /** Devices that took the offer or may be taking it now. */
 export const exposedOf = (tally: Tally): number => tally.inFlight + tally.succeeded + tally.harmed;
 
-export type Ending = { to: "unresponsive" | "skipped" | "cancelled"; reason: DeploymentReason; detail: string };
+export type Ending = {
+  to: "unresponsive" | "skipped" | "cancelled";
+  reason: DeploymentReason;
+  detail: string;
+  /** The try that takes its place. */
+  retry?: Retry;
+};

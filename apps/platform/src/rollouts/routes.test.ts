@@ -41,7 +41,13 @@ async function served(devices: number) {
 test("an operator previews, starts, watches and explains a rollout that halts", async () => {
   await using w = await served(20);
   await w.fleet.release("2.0.0");
-  const plan = { release: "pump@2.0.0", stages: [{ share: 0.1 }, { share: 1 }], deadline: "PT5M", soak: "PT10S" };
+  const plan = {
+    release: "pump@2.0.0",
+    stages: [{ share: 0.1 }, { share: 1 }],
+    deadline: "PT5M",
+    soak: "PT10S",
+    retries: { most: 0 },
+  };
   const preview = await w.call("POST", "/rollout-previews", { body: plan });
   assert.deepEqual([preview.status, preview.body.targets, preview.body.worstCaseExposed], [200, 20, 2]);
   const started = await w.call("POST", "/rollouts", { body: plan, headers: { "idempotency-key": "k1" } });

@@ -1,35 +1,66 @@
 import type { Scope } from "@tenfold/base";
 import { api, type Rollout } from "@tenfold/contracts";
 import { type Http, serve } from "../kernel/index.ts";
+import type { Block } from "./conditions.ts";
 import type { RolloutsDeps } from "./deps.ts";
+import { explainDevice } from "./explain.shell.ts";
 import { countRestored, deploymentsOfDevice, harmedDevices, listDeployments, notRestored, reasonsOf } from "./facts.shell.ts";
+import { governanceRoutes } from "./governance.shell.ts";
+import { pictureRollout } from "./picture.shell.ts";
+import { approvalsOf } from "./policy.shell.ts";
+import { planOf, previewRollout } from "./preview.shell.ts";
+import { engineOf, isHalted } from "./rollout.ts";
+import { standsStill } from "./standstill.ts";
 import { countDeployments, decisionsOf, pageOfRollouts, type StoredRollout, stagesOf } from "./store.ts";
 import { decisionView, rolloutView } from "./view.ts";
-import { needRollout, pauseRollout, prepare, resumeRollout, rollBackRollout, startRollout } from "./writes.shell.ts";
+import {
+  approveRollout,
+  cancelRollout,
+  needRollout,
+  overrideFreeze,
+  pauseRollout,
+  resumeRollout,
+  rollBackRollout,
+  startRollout,
+} from "./writes.shell.ts";
 
 export function routes(app: Http, deps: RolloutsDeps & { wake: () => void }): void {
   readingRoutes(app, deps);
   changingRoutes(app, deps);
   deploymentRoutes(app, deps);
+  governanceRoutes(app, deps);
 }
 
-async function show({ db }: Pick<RolloutsDeps, "db">, scope: Scope, rollouts: readonly StoredRollout[]): Promise<Rollout[]> {
+async function show(deps: RolloutsDeps, scope: Scope, rollouts: readonly StoredRollout[]): Promise<Rollout[]> {
+  const { db } = deps;
   const ids = rollouts.map(({ id }) => id);
   const [stages, counts, restored] = await Promise.all([
     stagesOf(db, scope, ids),
     countDeployments(db, scope, ids),
     countRestored(db, scope, ids),
   ]);
-  return rollouts.map((rollout) =>
-    rolloutView(rollout, {
-      stages: stages.get(rollout.id) ?? [],
-      counts: counts.filter((count) => count.rollout === rollout.id),
-      restored: restored.get(rollout.id) ?? 0,
-    }),
+  return Promise.all(
+    rollouts.map(async (rollout) =>
+      rolloutView(rollout, {
+        stages: stages.get(rollout.id) ?? [],
+        counts: counts.filter((count) => count.rollout === rollout.id),
+        restored: restored.get(rollout.id) ?? 0,
+        approvals: rollout.approvalsNeeded > 0 ? await approvalsOf(db, scope, rollout.id) : [],
+        blocked: await standstillOf(deps, scope, rollout),
+      }),
+    ),
   );
 }
 
-async function showOne(deps: Pick<RolloutsDeps, "db">, scope: Scope, rollout: StoredRollout): Promise<Rollout> {
+/** Why an open rollout makes no offers now, apart from there being nobody left to offer to. */
+async function standstillOf(deps: RolloutsDeps, scope: Scope, rollout: StoredRollout): Promise<Block | undefined> {
+  if (rollout.endedAt !== undefined || isHalted(rollout.phase)) return undefined;
+  const now = deps.clock.now();
+  const picture = await pictureRollout(deps, scope, { is: "glance", db: deps.db }, { rollout, line: [], now });
+  return picture.stages.some(({ queued }) => queued > 0) ? standsStill(engineOf(rollout), picture, now) : undefined;
+}
+
+async function showOne(deps: RolloutsDeps, scope: Scope, rollout: StoredRollout): Promise<Rollout> {
   const [shown] = await show(deps, scope, [rollout]);
   if (shown === undefined) throw new Error("show() answers for every rollout that it is given");
   return shown;
@@ -55,17 +86,7 @@ function readingRoutes(app: Http, deps: RolloutsDeps): void {
     ]);
     return { rollout: shown, decisions: decisions.map(decisionView), reasons, harmed, notRestored: left };
   });
-  serve(app, api.previewRollout, async ({ body, scope }) => {
-    const { targets, stages, release, excluded } = await prepare(deps, scope, body);
-    // Nothing but the canary can be reached before a gate has judged it.
-    return {
-      targets: targets.length,
-      stages,
-      bytes: targets.length * release.artifact.size,
-      excluded,
-      worstCaseExposed: stages[0]?.devices ?? 0,
-    };
-  });
+  serve(app, api.previewRollout, async ({ body, scope }) => previewRollout(deps, scope, body));
 }
 
 function changingRoutes(app: Http, deps: RolloutsDeps & { wake: () => void }): void {
@@ -80,7 +101,7 @@ function changingRoutes(app: Http, deps: RolloutsDeps & { wake: () => void }): v
       await startRollout(
         deps,
         { scope, actor },
-        { plan: body, ...(typeof key === "string" ? { idempotencyKey: key.slice(0, 200) } : {}) },
+        { plan: await planOf(deps, scope, body), ...(typeof key === "string" ? { idempotencyKey: key.slice(0, 200) } : {}) },
       ),
     );
   });
@@ -89,6 +110,15 @@ function changingRoutes(app: Http, deps: RolloutsDeps & { wake: () => void }): v
   );
   serve(app, api.resumeRollout, async ({ params, body, scope, actor }) =>
     shown(scope, await resumeRollout(deps, { scope, actor }, { id: params.id, reason: body.reason })),
+  );
+  serve(app, api.cancelRollout, async ({ params, body, scope, actor }) =>
+    shown(scope, await cancelRollout(deps, { scope, actor }, { id: params.id, reason: body.reason })),
+  );
+  serve(app, api.overrideFreeze, async ({ params, body, scope, actor }) =>
+    shown(scope, await overrideFreeze(deps, { scope, actor }, { id: params.id, reason: body.reason })),
+  );
+  serve(app, api.approveRollout, async ({ params, body, scope, actor }) =>
+    shown(scope, await approveRollout(deps, { scope, actor }, { id: params.id, ...body })),
   );
   serve(app, api.rollBackRollout, async ({ params, body, scope, actor }) =>
     shown(scope, await rollBackRollout(deps, { scope, actor }, { id: params.id, reason: body.reason })),
@@ -111,6 +141,9 @@ function deploymentRoutes(app: Http, deps: RolloutsDeps): void {
     const last = items.at(-1);
     return { items, ...(found.length > items.length && last ? { nextCursor: last.id } : {}) };
   });
+  serve(app, api.getUpdateStatus, async ({ params, query, scope }) =>
+    explainDevice(deps, scope, { device: params.id, rollout: query.rollout }),
+  );
   serve(app, api.listDeviceDeployments, async ({ params, scope }) => ({
     items: await deploymentsOfDevice(db, scope, { device: params.id, limit: 200 }),
   }));

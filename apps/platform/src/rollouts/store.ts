@@ -1,10 +1,18 @@
 import type { Scope } from "@tenfold/base";
-import { parseDuration } from "@tenfold/base";
-import type { DeploymentState, RolloutDecision, RolloutPhase, RolloutPlan, StageProgress } from "@tenfold/contracts";
+import {
+  type DeploymentState,
+  type RolloutDecision,
+  type RolloutPhase,
+  type RolloutPlan,
+  rolloutPlan,
+  type StageProgress,
+} from "@tenfold/contracts";
 import { sql } from "kysely";
 import type { Queryable, Transaction } from "../kernel/index.ts";
 import type { Place } from "./membership.ts";
-import { columnOf, emptyTally, type Rollout, type StageTally, type Tally } from "./rollout.ts";
+import { columnOf, emptyTally, type StageTally, type Tally } from "./rollout.ts";
+import type { Claim } from "./shares.ts";
+import type { StratumTally } from "./strata.ts";
 
 /** A rollout's row. Times in ms since 1970. */
 export type StoredRollout = {
@@ -20,6 +28,13 @@ export type StoredRollout = {
   haltedAt?: number;
   haltedBecause?: string;
   createdBy: string;
+  /** The id of who started it. */
+  author: string;
+  weight: number;
+  approvalsNeeded: number;
+  freezeOverride?: string;
+  /** Up to when late joiners have been looked for. */
+  joinedAt?: number;
   createdAt: number;
   endedAt?: number;
 };
@@ -40,18 +55,24 @@ type Row = {
   halted_at: Date | null;
   halted_because: string | null;
   created_by: string;
+  author: string;
+  weight: number;
+  approvals_needed: number;
+  freeze_override: string | null;
+  joined_at: Date | null;
   created_at: Date;
   ended_at: Date | null;
 };
 
 const columns = sql.raw(
-  "id, release, release_name, release_version, release_sha256, plan, phase, because, since, targets, stage, waived_stage, halted_at, halted_because, created_by, created_at, ended_at",
+  "id, release, release_name, release_version, release_sha256, plan, phase, because, since, targets, stage, waived_stage, halted_at, halted_because, created_by, author, weight, approvals_needed, freeze_override, joined_at, created_at, ended_at",
 );
 
 const rolloutOf = (row: Row): StoredRollout => ({
   id: row.id,
   release: { id: row.release, name: row.release_name, version: row.release_version, sha256: row.release_sha256 },
-  plan: row.plan,
+  // Plans of rollouts that began before a term existed have its default.
+  plan: rolloutPlan.parse(row.plan),
   phase: row.phase,
   because: row.because,
   since: row.since.getTime(),
@@ -61,16 +82,14 @@ const rolloutOf = (row: Row): StoredRollout => ({
   ...(row.halted_at === null ? {} : { haltedAt: row.halted_at.getTime() }),
   ...(row.halted_because === null ? {} : { haltedBecause: row.halted_because }),
   createdBy: row.created_by,
+  author: row.author,
+  weight: row.weight,
+  approvalsNeeded: row.approvals_needed,
+  ...(row.freeze_override === null ? {} : { freezeOverride: row.freeze_override }),
+  ...(row.joined_at === null ? {} : { joinedAt: row.joined_at.getTime() }),
   createdAt: row.created_at.getTime(),
   ...(row.ended_at === null ? {} : { endedAt: row.ended_at.getTime() }),
 });
-
-/** The part that the planner goes by. The plan's durations were read when it was taken in. */
-export function engineOf({ id, phase, stage, waivedStage, plan }: StoredRollout): Rollout {
-  const { haltAbove, atOnce, onHalt } = plan;
-  const times = { deadlineMs: parseDuration(plan.deadline) ?? 0, soakMs: parseDuration(plan.soak) ?? 0 };
-  return { id, phase, stage, haltAbove, atOnce, onHalt, ...times, ...(waivedStage === undefined ? {} : { waivedStage }) };
-}
 
 export async function findRollout(on: Queryable, scope: Scope, id: string): Promise<StoredRollout | undefined> {
   const { rows } = await sql<Row>`select ${columns} from rollouts.rollout where fleet = ${scope.fleet} and id = ${id}`.execute(on);
@@ -82,11 +101,22 @@ export async function lockStarts(tx: Transaction, scope: Scope): Promise<void> {
   await sql`select pg_advisory_xact_lock(hashtextextended(${`rollouts.start/${scope.fleet}`}, 0))`.execute(tx);
 }
 
-/** Devices that wait for an update or have one on its way, in whatever rollout. */
-export async function busyDevices(on: Queryable, scope: Scope): Promise<Set<string>> {
-  const { rows } = await sql<{ device: string }>`
-    select distinct device from rollouts.deployment where fleet = ${scope.fleet} and (in_flight or state = 'queued')`.execute(on);
-  return new Set(rows.map(({ device }) => device));
+/** Holds until the end of the transaction: places that rollouts share are counted and taken one rollout at a time. */
+export async function lockPlaces(tx: Transaction, scope: Scope): Promise<void> {
+  await sql`select pg_advisory_xact_lock(hashtextextended(${`rollouts.places/${scope.fleet}`}, 0))`.execute(tx);
+}
+
+/** Devices that wait for an update or have one on its way, with the weights of the rollouts that want them. */
+export async function busyDevices(
+  on: Queryable,
+  scope: Scope,
+  { except, among }: { except?: string; among?: readonly string[] } = {},
+): Promise<Map<string, number[]>> {
+  const { rows } = await sql<{ device: string; weights: number[] }>`
+    select d.device, array_agg(distinct r.weight) as weights from rollouts.deployment d join rollouts.rollout r on r.fleet = d.fleet and r.id = d.rollout
+    where d.fleet = ${scope.fleet} and (d.in_flight or d.state = 'queued') and d.rollout is distinct from ${except ?? null}::text
+      and (${among ?? null}::text[] is null or d.device = any(${among ?? null}::text[])) group by d.device`.execute(on);
+  return new Map(rows.map(({ device, weights }) => [device, weights]));
 }
 
 /**
@@ -145,6 +175,15 @@ export async function pageOfRollouts(
   return rows.map(rolloutOf);
 }
 
+/** Rollouts that have not ended, those of most weight first. */
+export async function openRollouts(on: Queryable, scope: Scope): Promise<StoredRollout[]> {
+  const { rows } = await sql<Row>`
+    select ${columns} from rollouts.rollout where fleet = ${scope.fleet} and ended_at is null order by weight desc, id desc limit 50`.execute(
+    on,
+  );
+  return rows.map(rolloutOf);
+}
+
 /** Rollouts that are halted or on the way back, or were since `since`. */
 export async function haltedSince(on: Queryable, scope: Scope, since: number): Promise<StoredRollout[]> {
   const { rows } = await sql<Row>`
@@ -169,26 +208,27 @@ export async function lookAt(on: Queryable, scope: Scope, { id, at }: { id: stri
   await sql`update rollouts.rollout set look_at = ${new Date(at)} where fleet = ${scope.fleet} and id = ${id}`.execute(on);
 }
 
-export type NewRollout = Omit<StoredRollout, "phase" | "because" | "since" | "stage"> & {
+export type NewRollout = Omit<StoredRollout, "because" | "since" | "stage"> & {
   because: string;
   idempotencyKey?: string;
 };
 
+/** A place with the deployment's id, and how much later than its stage begins it may be offered. */
+export type NewPlace = Place & { id: string; delayMs: number };
+
 export async function insertRollout(
   tx: Transaction,
   scope: Scope,
-  {
-    rollout,
-    stages,
-    places,
-  }: { rollout: NewRollout; stages: { share: number; devices: number }[]; places: (Place & { id: string })[] },
+  { rollout, stages, places }: { rollout: NewRollout; stages: { share: number; devices: number }[]; places: NewPlace[] },
 ): Promise<void> {
-  const { id, release, plan, because, targets, createdBy, createdAt, idempotencyKey } = rollout;
+  const { id, release, plan, phase, because, targets, createdBy, author, weight, approvalsNeeded, createdAt, idempotencyKey } =
+    rollout;
   const at = new Date(createdAt);
   await sql`
-    insert into rollouts.rollout (fleet, id, release, release_name, release_version, release_sha256, plan, phase, because, since, targets, created_by, created_at, look_at, idempotency_key)
-    values (${scope.fleet}, ${id}, ${release.id}, ${release.name}, ${release.version}, ${release.sha256}, ${JSON.stringify(plan)}::jsonb, 'running', ${because}, ${at}, ${targets},
-            ${createdBy}, ${at}, ${at}, ${idempotencyKey ?? null})`.execute(tx);
+    insert into rollouts.rollout (fleet, id, release, release_name, release_version, release_sha256, plan, phase, because, since, targets, created_by, author, weight, approvals_needed,
+      created_at, joined_at, look_at, idempotency_key)
+    values (${scope.fleet}, ${id}, ${release.id}, ${release.name}, ${release.version}, ${release.sha256}, ${JSON.stringify(plan)}::jsonb, ${phase}, ${because}, ${at}, ${targets},
+            ${createdBy}, ${author}, ${weight}, ${approvalsNeeded}, ${at}, ${at}, ${at}, ${idempotencyKey ?? null})`.execute(tx);
   await sql`
     insert into rollouts.stage (fleet, rollout, index, share, devices, state)
     select ${scope.fleet}, ${id}, index - 1, share, devices, 'waiting'
@@ -202,13 +242,61 @@ export async function insertRollout(
 async function insertPlaces(
   tx: Transaction,
   scope: Scope,
-  { rollout: { id, release, createdAt }, places }: { rollout: NewRollout; places: (Place & { id: string })[] },
+  {
+    rollout: { id, release, createdAt },
+    places,
+  }: { rollout: Pick<NewRollout, "id" | "release" | "createdAt">; places: NewPlace[] },
 ): Promise<void> {
   await sql`
-    insert into rollouts.deployment (fleet, id, rollout, device, rollback, stage, place, release, version, sha256, state, updated_at)
-    select ${scope.fleet}, d.id, ${id}, d.device, false, d.stage, d.place, ${release.id}, ${release.version}, ${release.sha256}, 'queued', ${new Date(createdAt)}
+    insert into rollouts.deployment (fleet, id, rollout, device, rollback, stage, place, stratum, delay_ms, release, version, sha256, state, updated_at)
+    select ${scope.fleet}, d.id, ${id}, d.device, false, d.stage, d.place, d.stratum, d.delay, ${release.id}, ${release.version}, ${release.sha256}, 'queued', ${new Date(createdAt)}
     from unnest(${places.map((place) => place.id)}::text[], ${places.map(({ device }) => device)}::text[], ${places.map(({ stage }) => stage)}::int[],
-                ${places.map(({ place }) => place)}::int[]) as d (id, device, stage, place)`.execute(tx);
+                ${places.map(({ place }) => place)}::int[], ${places.map(({ stratum }) => stratum)}::text[], ${places.map(({ delayMs }) => delayMs)}::int[])
+         as d (id, device, stage, place, stratum, delay)
+    on conflict do nothing`.execute(tx);
+}
+
+/** Devices that join a rollout that goes on, at the end of the line of a stage. */
+export async function addTargets(
+  tx: Transaction,
+  scope: Scope,
+  {
+    rollout,
+    stage,
+    members,
+    at,
+  }: { rollout: StoredRollout; stage: number; members: readonly Omit<NewPlace, "stage" | "place">[]; at: number },
+): Promise<void> {
+  const { rows } = await sql<{ last: number | null }>`
+    select max(place) as last from rollouts.deployment where fleet = ${scope.fleet} and rollout = ${rollout.id} and not rollback`.execute(
+    tx,
+  );
+  const first = (rows[0]?.last ?? -1) + 1;
+  const places = members.map((member, i) => ({ ...member, stage, place: first + i }));
+  await insertPlaces(tx, scope, { rollout: { ...rollout, createdAt: at }, places });
+  await sql`update rollouts.stage set devices = devices + ${members.length} where fleet = ${scope.fleet} and rollout = ${rollout.id} and index = ${stage}`.execute(
+    tx,
+  );
+  await sql`update rollouts.rollout set targets = targets + ${members.length} where fleet = ${scope.fleet} and id = ${rollout.id}`.execute(
+    tx,
+  );
+}
+
+/** Which of these devices the rollout has a place for already. */
+export async function membersAmong(
+  on: Queryable,
+  scope: Scope,
+  { rollout, devices }: { rollout: string; devices: readonly string[] },
+): Promise<Set<string>> {
+  const { rows } = await sql<{ device: string }>`
+    select device from rollouts.deployment where fleet = ${scope.fleet} and rollout = ${rollout} and device = any(${devices}::text[]) and not rollback`.execute(
+    on,
+  );
+  return new Set(rows.map(({ device }) => device));
+}
+
+export async function noteJoined(tx: Transaction, scope: Scope, { id, at }: { id: string; at: number }): Promise<void> {
+  await sql`update rollouts.rollout set joined_at = ${new Date(at)} where fleet = ${scope.fleet} and id = ${id}`.execute(tx);
 }
 
 export type PhaseChange = { id: string; phase: RolloutPhase; because: string; at: number; halted?: "now"; ended?: "now" | "no" };
@@ -229,6 +317,16 @@ export async function changePhase(
     where fleet = ${scope.fleet} and id = ${id}`.execute(tx);
 }
 
+export async function writeFreezeOverride(
+  tx: Transaction,
+  scope: Scope,
+  { id, reason, at }: { id: string; reason: string; at: number },
+): Promise<void> {
+  await sql`update rollouts.rollout set freeze_override = ${reason}, look_at = ${new Date(at)} where fleet = ${scope.fleet} and id = ${id}`.execute(
+    tx,
+  );
+}
+
 export async function waiveStage(tx: Transaction, scope: Scope, { id, stage }: { id: string; stage: number }): Promise<void> {
   await sql`update rollouts.rollout set waived_stage = ${stage} where fleet = ${scope.fleet} and id = ${id}`.execute(tx);
 }
@@ -241,8 +339,14 @@ export async function changeStage(tx: Transaction, scope: Scope, { rollout, inde
   await sql`
     update rollouts.stage set state = ${state}, started_at = ${state === "running" ? sql`${when}` : sql`started_at`}, passed_at = ${state === "passed" ? sql`${when}` : sql`passed_at`}
     where fleet = ${scope.fleet} and rollout = ${rollout} and index = ${index}`.execute(tx);
-  if (state === "running")
-    await sql`update rollouts.rollout set stage = ${index} where fleet = ${scope.fleet} and id = ${rollout}`.execute(tx);
+  if (state !== "running") return;
+  await sql`update rollouts.rollout set stage = ${index} where fleet = ${scope.fleet} and id = ${rollout}`.execute(tx);
+  await sql`
+    update rollouts.deployment set look_again_at = ${when}::timestamptz + delay_ms * interval '1 millisecond', blocked = 'jitter', blocked_because = 'Its turn in the stage''s spread has not come.',
+      blocked_until = ${when}::timestamptz + delay_ms * interval '1 millisecond'
+    where fleet = ${scope.fleet} and rollout = ${rollout} and not rollback and stage = ${index} and state = 'queued' and delay_ms > 0`.execute(
+    tx,
+  );
 }
 
 export type StoredStage = {
@@ -287,17 +391,61 @@ export type Count = {
 
 /** How many deployments stand in which state: one row for each rollout, stage and state, however many devices there are. */
 export async function countDeployments(on: Queryable, scope: Scope, rollouts: readonly string[]): Promise<Count[]> {
+  const { rows } = await sql<Omit<Count, "lastVerifiedAt"> & { last: Date | null }>`
+    select rollout, rollback, stage, state, sum(devices) as devices, max(last_verified_at) as last from rollouts.tally
+    where fleet = ${scope.fleet} and rollout = any(${rollouts}::text[]) and devices > 0 group by rollout, rollback, stage, state`.execute(
+    on,
+  );
+  return rows.map(({ last, devices, ...row }) => ({
+    ...row,
+    devices: Number(devices),
+    ...(last ? { lastVerifiedAt: last.getTime() } : {}),
+  }));
+}
+
+/** The same for each stratum of the updates, of all stages or of one. */
+export async function countStrata(
+  on: Queryable,
+  scope: Scope,
+  { rollout, stage }: { rollout: string; stage?: number },
+): Promise<StratumTally[]> {
+  const { rows } = await sql<{ stratum: string; state: DeploymentState; devices: number }>`
+    select stratum, state, sum(devices) as devices from rollouts.tally
+    where fleet = ${scope.fleet} and rollout = ${rollout} and not rollback and stratum <> '' and devices > 0 and (${stage ?? null}::int is null or stage = ${stage ?? null})
+    group by stratum, state order by stratum`.execute(on);
+  return [...Map.groupBy(rows, ({ stratum }) => stratum)].map(([stratum, of]) => {
+    const tally = emptyTally();
+    for (const { state, devices } of of) {
+      tally.devices += Number(devices);
+      tally[columnOf(state)] += Number(devices);
+    }
+    return { ...tally, stratum };
+  });
+}
+
+/** What every open rollout of the fleet has on its way and would still take. Rollbacks count as on their way, and claim no place. */
+export async function claimsOf(on: Queryable, scope: Scope): Promise<Claim[]> {
   const { rows } = await sql<{
     rollout: string;
+    weight: number;
+    phase: RolloutPhase;
     rollback: boolean;
-    stage: number;
     state: DeploymentState;
     devices: number;
-    last: Date | null;
   }>`
-    select rollout, rollback, stage, state, count(*) as devices, max(verified_at) as last from rollouts.deployment
-    where fleet = ${scope.fleet} and rollout = any(${rollouts}::text[]) group by rollout, rollback, stage, state`.execute(on);
-  return rows.map(({ last, ...row }) => ({ ...row, ...(last ? { lastVerifiedAt: last.getTime() } : {}) }));
+    select t.rollout, r.weight, r.phase, t.rollback, t.state, sum(t.devices) as devices
+    from rollouts.rollout r join rollouts.tally t on t.fleet = r.fleet and t.rollout = r.id
+    where r.fleet = ${scope.fleet} and r.ended_at is null and t.devices > 0 and (t.rollback or t.stage <= r.stage)
+      and t.state in ('queued', 'offered', 'downloading', 'downloaded', 'verified', 'installing', 'rebooting', 'validating')
+    group by 1, 2, 3, 4, 5`.execute(on);
+  const claims = new Map<string, Claim>();
+  for (const { rollout, weight, phase, rollback, state, devices } of rows) {
+    const claim = claims.get(rollout) ?? { rollout, weight, inFlight: 0, queued: 0 };
+    if (state !== "queued") claim.inFlight += Number(devices);
+    else if (!rollback && phase === "running") claim.queued += Number(devices);
+    claims.set(rollout, claim);
+  }
+  return [...claims.values()];
 }
 
 /** Adds counts up to what the planner judges. */

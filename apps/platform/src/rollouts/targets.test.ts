@@ -17,7 +17,7 @@ const device = (over: Partial<DevicePicture> = {}): DevicePicture => ({
   ...over,
 });
 const why = (one: DevicePicture, target: Target = release) =>
-  chooseTargets([one], { release: target, busy: new Set() }).excluded[0]?.because ?? "taken";
+  chooseTargets([one], { release: target, weight: 100, now: 0, busy: new Map(), pins: new Map() }).excluded[0]?.because ?? "taken";
 
 test("a rollout leaves out whom the release does not fit, and says why in words that are alike for all of them", () => {
   assert.equal(why(device()), "taken");

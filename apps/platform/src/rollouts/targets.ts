@@ -1,8 +1,8 @@
 import { compareVersions } from "@tenfold/base";
-import { channelFollowed, type DeploymentReason, type ReleaseChannel, takesChannel } from "@tenfold/contracts";
+import { channelFollowed, type DeploymentReason, type ExclusionCode, type ReleaseChannel, takesChannel } from "@tenfold/contracts";
 import { type Compatibility, type Misfit, misfitOf } from "@tenfold/ota";
 import type { DevicePicture } from "./deps.ts";
-import type { Waiting } from "./plan.ts";
+import { judgePins, type Pin, type Waiting } from "./line.ts";
 
 /** What should run in the end. */
 type Wanted = { version: string; sha256: string };
@@ -10,36 +10,52 @@ type Wanted = { version: string; sha256: string };
 /** A release as far as it decides who gets it. `fits` is what it says of itself, signed. */
 export type Target = Wanted & { fits: Compatibility; channel: ReleaseChannel };
 
-export type Choice = { targets: string[]; excluded: { because: string; devices: number }[] };
+/** Why a device is left out: "is another model", said alike for all of them, so that they can be counted. */
+export type Exclusion = { code: ExclusionCode; because: string };
+export type Excluded = Exclusion & { devices: number };
+export type Choice = { targets: DevicePicture[]; excluded: Excluded[] };
 
-/** Which of the devices a rollout takes, and why it leaves the others. */
-export function chooseTargets(
-  devices: readonly DevicePicture[],
-  { release, busy }: { release: Target; busy: ReadonlySet<string> },
-): Choice {
-  const judged = devices.map((device) => ({ device, because: exclusion(device, release, busy) }));
-  const excluded = Map.groupBy(
-    judged.flatMap(({ because }) => because ?? []),
-    (because) => because,
-  );
-  return {
-    targets: judged.filter(({ because }) => because === undefined).map(({ device }) => device.id),
-    excluded: [...excluded].map(([because, { length }]) => ({ because, devices: length })),
-  };
+/** What else decides who gets a release. */
+export type Circumstance = {
+  release: Target;
+  weight: number;
+  now: number;
+  /** Devices that wait for an update or have one on its way, with the weights of the rollouts that want them. */
+  busy: ReadonlyMap<string, readonly number[]>;
+  pins: ReadonlyMap<string, readonly Pin[]>;
+};
+
+/** Which of the devices a rollout takes, and why it leaves the others: each by the first reason that holds. */
+export function chooseTargets(devices: readonly DevicePicture[], circumstance: Circumstance): Choice {
+  const targets: DevicePicture[] = [];
+  const excluded = new Map<string, Excluded>();
+  for (const device of devices) {
+    const exclusion = exclusionOf(device, circumstance);
+    if (exclusion === undefined) targets.push(device);
+    else excluded.set(exclusion.because, { ...exclusion, devices: (excluded.get(exclusion.because)?.devices ?? 0) + 1 });
+  }
+  return { targets, excluded: [...excluded.values()].toSorted((a, b) => b.devices - a.devices) };
 }
 
-function exclusion(device: DevicePicture, release: Target, busy: ReadonlySet<string>): string | undefined {
-  const { lifecycle, firmware } = device;
-  if (lifecycle !== "active") return `is ${lifecycle}`;
-  if (firmware && runsConfirmed(firmware, release)) return "runs this release already";
+/** Why a rollout leaves this device out, if it does. */
+export function exclusionOf(device: DevicePicture, { release, weight, now, busy, pins }: Circumstance): Exclusion | undefined {
+  const { id, lifecycle, firmware } = device;
+  if (lifecycle !== "active") return { code: "device_not_active", because: `is ${lifecycle}` };
+  if (firmware && runsConfirmed(firmware, release)) return { code: "runs_release", because: "runs this release already" };
   const misfit = misfitOf(release.fits, fittingOf(device));
   if (misfit?.because === "model" || misfit?.because === "hardware") return whyNot(misfit, device, release);
   const follows = channelFollowed(device.tags);
-  if (!takesChannel(follows, release.channel)) return `follows the channel ${follows}, and the release is in ${release.channel}`;
+  if (!takesChannel(follows, release.channel))
+    return { code: "other_channel", because: `follows the channel ${follows}, and the release is in ${release.channel}` };
   // A device would refuse it (offer_downgrade_refused).
-  if (firmware && compareVersions(release.version, firmware.version) < 0) return "runs a newer version";
+  if (firmware && compareVersions(release.version, firmware.version) < 0)
+    return { code: "runs_newer", because: "runs a newer version" };
   if (misfit) return whyNot(misfit, device, release);
-  return busy.has(device.id) ? "is part of another rollout that has not ended" : undefined;
+  const pin = judgePins(pins.get(id) ?? [], release.version, now);
+  if (pin) return { code: pin.code === "pinned" ? "pinned" : "excluded", because: pin.because };
+  if (busy.get(id)?.includes(weight))
+    return { code: "in_other_rollout", because: "is part of another rollout of the same weight that has not ended" };
+  return undefined;
 }
 
 const fittingOf = ({ model, hardwareRevision, firmware }: DevicePicture) => ({
@@ -48,19 +64,27 @@ const fittingOf = ({ model, hardwareRevision, firmware }: DevicePicture) => ({
   version: firmware?.version,
 });
 
-/** Why many devices do not fit, said alike for all of them, so that they can be counted. */
-function whyNot(misfit: Misfit, { model, hardwareRevision }: DevicePicture, { fits }: Target): string {
+function whyNot(misfit: Misfit, { model, hardwareRevision }: DevicePicture, { fits }: Target): Exclusion {
   switch (misfit.because) {
     case "model":
-      return model === undefined ? "has not said which model it is" : "is another model";
+      return model === undefined
+        ? { code: "model_unknown", because: "has not said which model it is" }
+        : { code: "other_model", because: "is another model" };
     case "hardware":
-      return hardwareRevision === undefined
-        ? "has not said which hardware revision it is"
-        : `is hardware revision ${hardwareRevision}, and the release is for ${fits.hardwareRevisions?.join(", ")}`;
+      return {
+        code: "other_hardware",
+        because:
+          hardwareRevision === undefined
+            ? "has not said which hardware revision it is"
+            : `is hardware revision ${hardwareRevision}, and the release is for ${fits.hardwareRevisions?.join(", ")}`,
+      };
     case "minimum_version":
-      return `runs a version older than ${fits.minimumVersion}, over which the release is not installed`;
+      return {
+        code: "below_minimum_version",
+        because: `runs a version older than ${fits.minimumVersion}, over which the release is not installed`,
+      };
     case "pass_through":
-      return `must install ${misfit.stone} first`;
+      return { code: "must_pass_through", because: `must install ${misfit.stone} first` };
   }
 }
 
@@ -83,6 +107,9 @@ export function pointlessOffer(
   if (runsConfirmed(firmware, target)) return { reason: "superseded", detail: `It already runs ${target.version}.` };
   if (undoes && !runs(firmware, undoes))
     return { reason: "superseded", detail: `It runs ${firmware.version} now, so there is nothing to undo.` };
+  // Another rollout was faster, and a device refuses to go back (offer_downgrade_refused).
+  if (!undoes && compareVersions(target.version, firmware.version) < 0)
+    return { reason: "superseded", detail: `It runs ${firmware.version} now, which is newer.` };
   const misfit = fits && misfitOf(fits, fittingOf(device));
   return misfit && { reason: misfitReason[misfit.because], detail: misfit.detail };
 }

@@ -1,14 +1,22 @@
 import type { Rollout, RolloutDecision } from "@tenfold/contracts";
+import { type Approval, planHashOf, validApprovals } from "./approvals.ts";
+import type { Block } from "./conditions.ts";
 import { isHarmed } from "./rollout.ts";
 import type { Count, StoredDecision, StoredRollout, StoredStage } from "./store.ts";
 
+type Shown = {
+  stages: readonly StoredStage[];
+  counts: readonly Count[];
+  restored: number;
+  approvals: readonly Approval[];
+  blocked: Block | undefined;
+};
+
 /** A rollout as the API shows it. */
-export function rolloutView(
-  rollout: StoredRollout,
-  { stages, counts, restored }: { stages: readonly StoredStage[]; counts: readonly Count[]; restored: number },
-): Rollout {
+export function rolloutView(rollout: StoredRollout, { stages, counts, restored, approvals, blocked }: Shown): Rollout {
   const updates = counts.filter((count) => !count.rollback);
-  const { id, release, plan, phase, because, since, targets, createdBy, createdAt, endedAt } = rollout;
+  const { id, release, plan, phase, because, since, targets, createdBy, createdAt, endedAt, freezeOverride } = rollout;
+  const planHash = planHashOf(plan, release.sha256);
   return {
     id,
     release: { id: release.id, name: release.name, version: release.version },
@@ -31,9 +39,25 @@ export function rolloutView(
     restored,
     createdBy,
     createdAt: iso(createdAt),
+    planHash,
+    approvals: {
+      needed: rollout.approvalsNeeded,
+      given: validApprovals(approvals, { planHash, author: rollout.author }).map(({ name, at, comment }) => ({
+        by: name,
+        at: iso(at),
+        ...(comment === undefined ? {} : { comment }),
+      })),
+    },
+    ...(blocked === undefined ? {} : { blocked: blockView(blocked) }),
+    ...(freezeOverride === undefined ? {} : { freezeOverride }),
     ...(endedAt === undefined ? {} : { endedAt: iso(endedAt) }),
   };
 }
+
+export const blockView = ({ until, ...block }: Block): NonNullable<Rollout["blocked"]> => ({
+  ...block,
+  ...(until === undefined ? {} : { until: iso(until) }),
+});
 
 export const decisionView = ({ at, ...decision }: StoredDecision): RolloutDecision => ({ ...decision, at: iso(at) });
 

@@ -1,13 +1,12 @@
 import { isDeepStrictEqual } from "node:util";
-import { newId, parseDuration, type Scope } from "@tenfold/base";
+import type { Scope } from "@tenfold/base";
 import type { Actor, RolloutPlan } from "@tenfold/contracts";
-import type { StoredRelease } from "../releases/index.ts";
+import { planHashOf } from "./approvals.ts";
 import type { RolloutsDeps } from "./deps.ts";
 import { rolloutProblems } from "./errors.ts";
-import { placeDevices, stageSizes } from "./membership.ts";
+import { type Prepared, prepare } from "./prepare.shell.ts";
 import { haltRollout, type Page } from "./record.shell.ts";
 import type { StoredRollout } from "./store.ts";
-import { type Choice, chooseTargets } from "./targets.ts";
 
 type Who = { scope: Scope; actor: Actor };
 
@@ -19,51 +18,6 @@ export async function needRollout(
   const found = await book.findRollout(db, scope, id);
   if (found) return found;
   throw rolloutProblems.rollout_unknown(`There is no rollout "${id}".`, { fix: "See `tenfold rollout list`." });
-}
-
-export type Prepared = Choice & { release: StoredRelease; stages: { share: number; devices: number }[] };
-
-/** What a plan means today: a dry run, and the first half of the start. Refuses a plan that cannot be carried out. */
-export async function prepare({ db, book, registry, releases }: RolloutsDeps, scope: Scope, plan: RolloutPlan): Promise<Prepared> {
-  refuseUnclear(plan);
-  const release = await releases.get(db, scope, plan.release);
-  if (!release)
-    throw rolloutProblems.rollout_release_unusable(`There is no release "${plan.release}".`, {
-      field: "release",
-      fix: "See `tenfold release list`.",
-    });
-  const usability = await releases.usability(db, scope, release);
-  if (usability.is === "unusable") throw rolloutProblems.rollout_release_unusable(usability.detail, { field: "release" });
-  const choice = chooseTargets(await registry.select(scope, plan.filter), {
-    release: { ...release, sha256: release.artifact.sha256, fits: release.envelope.signed },
-    busy: await book.busyDevices(db, scope),
-  });
-  const sizes =
-    choice.targets.length === 0
-      ? plan.stages.map(() => 0)
-      : stageSizes(
-          choice.targets.length,
-          plan.stages.map(({ share }) => share),
-        );
-  return { ...choice, release, stages: plan.stages.map(({ share }, i) => ({ share, devices: sizes[i] ?? 0 })) };
-}
-
-function refuseUnclear({ stages, deadline, soak }: RolloutPlan): void {
-  stages.forEach(({ share }, i) => {
-    const before = stages[i - 1]?.share ?? 0;
-    if (share <= before)
-      throw rolloutProblems.rollout_stages_invalid(
-        `Stage ${i + 1} reaches ${share}, and ${before} was reached before it: shares are cumulative and must grow.`,
-        { field: `stages.${i}.share` },
-      );
-  });
-  if ((parseDuration(deadline) ?? 0) < 1_000)
-    throw rolloutProblems.rollout_duration_invalid(`A deadline of ${deadline} leaves no time to update.`, {
-      field: "deadline",
-      fix: "Give at least PT1S.",
-    });
-  if (parseDuration(soak) === undefined)
-    throw rolloutProblems.rollout_duration_invalid(`${soak} is not a duration.`, { field: "soak" });
 }
 
 export type Start = {
@@ -84,29 +38,29 @@ export async function startRollout(
     await book.lockStarts(tx, scope);
     const repeated = idempotencyKey === undefined ? undefined : await book.findByIdempotencyKey(tx, scope, idempotencyKey);
     if (repeated) return sameOrRefused(repeated, plan);
-    const { release, targets, stages } = await prepare(deps, scope, plan);
-    if (targets.length === 0)
+    const prepared = await prepare(deps, scope, { plan, ...(wanted === undefined ? {} : { id: wanted }) });
+    const { release, stages, places, approvalsNeeded } = prepared;
+    if (places.length === 0)
       throw rolloutProblems.rollout_without_targets(`No device would get ${release.name} ${release.version} by this plan.`, {
         field: "filter",
         fix: "Preview it: the answer says why each device is left out.",
       });
     const at = clock.now();
-    const rollout = wanted ?? newId("rol", at);
-    const places = placeDevices(
-      rollout,
-      targets,
-      plan.stages.map(({ share }) => share),
-    ).map((place) => ({ ...place, id: newId("dep", at) }));
+    const rollout = prepared.id;
+    const because = startedBecause(actor.name, prepared);
     await releases.markUsed(tx, scope, { id: release.id, at });
-    const because = `${actor.name} started it for ${places.length} devices.`;
     await book.insertRollout(tx, scope, {
       rollout: {
         id: rollout,
         release: { ...release, sha256: release.artifact.sha256 },
         plan,
+        phase: approvalsNeeded > 0 ? "awaiting_approval" : "running",
         because,
         targets: places.length,
         createdBy: actor.name,
+        author: actor.id,
+        weight: plan.weight,
+        approvalsNeeded,
         createdAt: at,
         ...(idempotencyKey ? { idempotencyKey } : {}),
       },
@@ -117,7 +71,11 @@ export async function startRollout(
       at,
       decision: "started",
       because,
-      evidence: { targets: places.length, stages: stages.map(({ devices }) => devices) },
+      evidence: {
+        targets: places.length,
+        stages: stages.map(({ devices }) => devices),
+        planHash: planHashOf(plan, release.artifact.sha256),
+      },
     });
     await audit(tx, scope, {
       actor,
@@ -127,8 +85,14 @@ export async function startRollout(
     });
     return rollout;
   });
-  bus.publish({ type: "rollout.changed", subject: id, data: { phase: "running" } });
+  bus.publish({ type: "rollout.changed", subject: id, data: { action: "started" } });
   return needRollout({ db, book }, scope, id);
+}
+
+function startedBecause(by: string, { places, approvalsNeeded }: Pick<Prepared, "places" | "approvalsNeeded">): string {
+  const started = `${by} started it for ${places.length} devices.`;
+  if (approvalsNeeded === 0) return started;
+  return `${started} It waits for ${approvalsNeeded === 1 ? "an approval" : `${approvalsNeeded} approvals`}.`;
 }
 
 function sameOrRefused(earlier: StoredRollout, plan: RolloutPlan): string {
@@ -162,6 +126,63 @@ export async function rollBackRollout(deps: RolloutsDeps, who: Who, turn: Turn):
     { ...turn, action: "rollback_requested", from: ["running", "paused", "halted", "completed"] },
     (page, because, { stage }) => haltRollout(page, { id: turn.id, stage, phase: "rolling_back", because, at: deps.clock.now() }),
   );
+}
+
+/** Ends it without a way back: what is on its way is told to stop, and whoever took the release keeps it. */
+export async function cancelRollout(deps: RolloutsDeps, who: Who, turn: Turn): Promise<StoredRollout> {
+  return changeBy(
+    deps,
+    who,
+    { ...turn, action: "cancelled", from: ["awaiting_approval", "running", "paused"] },
+    async ({ book, tx, scope }, because) => {
+      const at = deps.clock.now();
+      await book.cancelQueued(tx, scope, { rollout: turn.id, at, line: "updates" });
+      await book.changePhase(tx, scope, { id: turn.id, phase: "cancelled", because, at, halted: "now", ended: "no" });
+    },
+  );
+}
+
+/** Lets one rollout go on while the fleet is frozen, on somebody's word. */
+export async function overrideFreeze(deps: RolloutsDeps, who: Who, turn: Turn): Promise<StoredRollout> {
+  return changeBy(
+    deps,
+    who,
+    { ...turn, action: "freeze_overridden", from: ["awaiting_approval", "running", "paused"] },
+    ({ book, tx, scope }, because) => book.writeFreezeOverride(tx, scope, { id: turn.id, reason: because, at: deps.clock.now() }),
+  );
+}
+
+/** Somebody's word for the plan as they saw it. Enough of them, and the engine begins. */
+export async function approveRollout(
+  deps: RolloutsDeps,
+  who: Who,
+  { id, planHash, comment }: { id: string; planHash: string; comment?: string | undefined },
+): Promise<StoredRollout> {
+  const reason = comment ?? "approved";
+  const turn = { id, reason, action: "approval_given", from: ["awaiting_approval", "paused"] as const };
+  return changeBy(deps, who, turn, async ({ book, tx, scope }, _because, rollout) => {
+    const { actor } = who;
+    const now = planHashOf(rollout.plan, rollout.release.sha256);
+    if (rollout.author === actor.id)
+      throw rolloutProblems.approval_by_author(`${actor.name} started ${id} and cannot approve it.`, {
+        fix: "Ask somebody else who may approve rollouts.",
+      });
+    if (planHash !== now)
+      throw rolloutProblems.approval_of_other_plan(`The plan of ${id} is not the one that was to be approved.`, {
+        field: "planHash",
+        fix: `Look at it again: tenfold rollout show ${id}`,
+      });
+    const at = deps.clock.now();
+    await book.insertApproval(tx, scope, {
+      rollout: id,
+      actor: actor.id,
+      name: actor.name,
+      planHash,
+      at,
+      ...(comment === undefined ? {} : { comment }),
+    });
+    await book.lookAt(tx, scope, { id, at });
+  });
 }
 
 type Change = Turn & { action: string; from: readonly StoredRollout["phase"][] };

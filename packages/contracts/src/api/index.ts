@@ -5,6 +5,7 @@ import { deviceOperations, groupOperations } from "./devices.ts";
 import { enrollmentOperations } from "./enrollments.ts";
 import { kpiOperations } from "./kpis.ts";
 import { releaseOperations } from "./releases.ts";
+import { rolloutGovernanceOperations } from "./rollout-governance.ts";
 import { rolloutOperations } from "./rollouts.ts";
 import { telemetryOperations } from "./telemetry.ts";
 
@@ -18,6 +19,7 @@ export const api = {
   ...groupOperations,
   ...kpiOperations,
   ...releaseOperations,
+  ...rolloutGovernanceOperations,
   ...rolloutOperations,
   ...telemetryOperations,
 };
@@ -35,5 +37,8 @@ export * from "./kpis.ts";
 export * from "./operation.ts";
 export * from "./permissions.ts";
 export * from "./releases.ts";
+export * from "./rollout-governance.ts";
+export * from "./rollout-plan.ts";
 export * from "./rollouts.ts";
 export * from "./telemetry.ts";
+export * from "./update-status.ts";

@@ -10,6 +10,8 @@ export const permissions = [
   "releases.write",
   "rollouts.read",
   "rollouts.write",
+  "rollouts.approve",
+  "rollouts.govern",
   "telemetry.read",
   "retention.write",
   "alerts.read",
@@ -30,8 +32,17 @@ const viewing: Permission[] = ["devices.read", "releases.read", "rollouts.read",
 export const rolePermissions: Readonly<Record<Role, readonly Permission[]>> = {
   viewer: viewing,
   operator: [...viewing, "enrollment.read", "devices.write", "commands.write", "alerts.write", "rollouts.write"],
-  release_manager: [...viewing, "releases.write", "rollouts.write"],
-  security: [...viewing, "retention.write", "enrollment.read", "enrollment.write", "devices.suspend", "audit.read", "access.read"],
+  release_manager: [...viewing, "releases.write", "rollouts.write", "rollouts.approve", "rollouts.govern"],
+  security: [
+    ...viewing,
+    "rollouts.approve",
+    "retention.write",
+    "enrollment.read",
+    "enrollment.write",
+    "devices.suspend",
+    "audit.read",
+    "access.read",
+  ],
   admin: permissions,
 };
 

@@ -2,33 +2,19 @@ import { z } from "zod";
 import { deploymentReason, deploymentState } from "../device/deployment.ts";
 import { isoDuration, pageOf, pageQuery, share, timestamp } from "./common.ts";
 import { operation } from "./operation.ts";
+import { rolloutPlan, rolloutRequest } from "./rollout-plan.ts";
+import { blockCode, exclusionCode } from "./update-status.ts";
 
-/** The first stage is the canary. `share` is of all targets, cumulative: 0.05, 0.25, 1. */
-export const rolloutStage = z.strictObject({ share });
-
-export const rolloutPlan = z.strictObject({
-  release: z.string().min(1),
-  /** Who: the filter language; empty means every active device that the release fits. */
-  filter: z.string().max(1_000).default(""),
-  stages: z
-    .array(rolloutStage)
-    .min(1)
-    .max(20)
-    .default([{ share: 0.05 }, { share: 0.25 }, { share: 1 }]),
-  /** A stage in which more than this share failed, fell silent or rolled back halts the rollout. */
-  haltAbove: share.default(0.05),
-  /** From the offer to the verified boot; silence past it is a failure. */
-  deadline: isoDuration.default("PT1H"),
-  /** How long a stage must stay healthy after its last verified boot before the next begins. */
-  soak: isoDuration.default("PT5M"),
-  /** How many devices update at the same time. */
-  atOnce: z.int().min(1).max(100_000).default(500),
-  /** What happens to devices that already took the release when it halts. */
-  onHalt: z.enum(["roll_back", "stop"]).default("roll_back"),
-});
-export type RolloutPlan = z.infer<typeof rolloutPlan>;
-
-export const rolloutPhase = z.enum(["running", "paused", "halted", "rolling_back", "rolled_back", "completed", "cancelled"]);
+export const rolloutPhase = z.enum([
+  "awaiting_approval",
+  "running",
+  "paused",
+  "halted",
+  "rolling_back",
+  "rolled_back",
+  "completed",
+  "cancelled",
+]);
 export type RolloutPhase = z.infer<typeof rolloutPhase>;
 
 export const stageProgress = z.object({
@@ -41,6 +27,11 @@ export const stageProgress = z.object({
   passedAt: timestamp.optional(),
 });
 export type StageProgress = z.infer<typeof stageProgress>;
+
+/** What keeps a whole rollout from making offers although it is not paused, or one of its devices from its turn. */
+export const updateBlock = z.object({ code: blockCode, because: z.string(), until: timestamp.optional() });
+
+export const approval = z.object({ by: z.string(), at: timestamp, comment: z.string().optional() });
 
 export const rollout = z.object({
   id: z.string(),
@@ -60,6 +51,13 @@ export const rollout = z.object({
   createdBy: z.string(),
   createdAt: timestamp,
   endedAt: timestamp.optional(),
+  /** SHA-256 of the plan, the release's bytes included: what an approval is for. */
+  planHash: z.string(),
+  approvals: z.object({ needed: z.int(), given: z.array(approval) }),
+  /** Why it makes no offers now, although it goes on. */
+  blocked: updateBlock.optional(),
+  /** Why it may go on during a freeze, where somebody said so. */
+  freezeOverride: z.string().optional(),
 });
 export type Rollout = z.infer<typeof rollout>;
 
@@ -76,6 +74,13 @@ export const deployment = z.object({
   progress: z.number().optional(),
   log: z.array(z.string()),
   rollback: z.boolean(),
+  /** Which try it is, from 1. */
+  attempt: z.int(),
+  /** It failed, and another try has taken its place. */
+  retried: z.boolean(),
+  stratum: z.string().optional(),
+  /** Why it was not offered when the engine last looked. */
+  blocked: updateBlock.optional(),
   offeredAt: timestamp.optional(),
   deadlineAt: timestamp.optional(),
   endedAt: timestamp.optional(),
@@ -92,6 +97,31 @@ export const rolloutDecision = z.object({
   evidence: z.record(z.string(), z.json()).optional(),
 });
 export type RolloutDecision = z.infer<typeof rolloutDecision>;
+
+/** A dry run. `excluded` counts each device once, by the first reason that holds. */
+export const rolloutPreview = z.object({
+  plan: rolloutPlan,
+  planHash: z.string(),
+  targets: z.int(),
+  stages: z.array(
+    z.object({
+      share,
+      devices: z.int(),
+      /** How long the stage takes by the estimate, its soak included. */ takes: isoDuration,
+      /** The most devices that can have met the release when the first of this stage is found to have failed. */ worstCaseExposed:
+        z.int(),
+    }),
+  ),
+  strata: z.array(z.object({ stratum: z.string(), devices: z.int(), canary: z.int() })),
+  bytes: z.int(),
+  excluded: z.array(z.object({ code: exclusionCode, because: z.string(), devices: z.int() })),
+  worstCaseExposed: z.int(),
+  estimate: z.object({ takes: isoDuration, endsAt: timestamp, assumptions: z.array(z.string()) }),
+  /** What would keep it from making offers if it began now. */
+  blocked: updateBlock.optional(),
+  approvalsNeeded: z.int(),
+});
+export type RolloutPreview = z.infer<typeof rolloutPreview>;
 
 const byId = z.object({ id: z.string() });
 const why = z.strictObject({ reason: z.string().min(1).max(500) });
@@ -121,14 +151,8 @@ export const rolloutOperations = {
     path: "/rollout-previews",
     summary: "A dry run: who would be updated in which stage, and the most devices that a bad release could harm in the canary.",
     permission: "rollouts.read",
-    body: rolloutPlan,
-    response: z.object({
-      targets: z.int(),
-      stages: z.array(z.object({ share, devices: z.int() })),
-      bytes: z.int(),
-      excluded: z.array(z.object({ because: z.string(), devices: z.int() })),
-      worstCaseExposed: z.int(),
-    }),
+    body: rolloutRequest,
+    response: rolloutPreview,
   }),
   startRollout: operation({
     name: "startRollout",
@@ -136,9 +160,39 @@ export const rolloutOperations = {
     path: "/rollouts",
     summary: "Starts a staged rollout.",
     permission: "rollouts.write",
-    body: rolloutPlan,
+    body: rolloutRequest,
     response: rollout,
     status: 201,
+  }),
+  approveRollout: operation({
+    name: "approveRollout",
+    method: "POST",
+    path: "/rollouts/:id/approve",
+    summary: "Approves a rollout's plan, bound to the plan's hash. Not by its author; a person approves once.",
+    permission: "rollouts.approve",
+    params: byId,
+    body: z.strictObject({ planHash: z.string().regex(/^[0-9a-f]{64}$/), comment: z.string().max(500).optional() }),
+    response: rollout,
+  }),
+  cancelRollout: operation({
+    name: "cancelRollout",
+    method: "POST",
+    path: "/rollouts/:id/cancel",
+    summary: "Ends a rollout without a way back: devices on their way are told to stop, those that took the release keep it.",
+    permission: "rollouts.write",
+    params: byId,
+    body: why,
+    response: rollout,
+  }),
+  overrideFreeze: operation({
+    name: "overrideFreeze",
+    method: "POST",
+    path: "/rollouts/:id/override-freeze",
+    summary: "Lets one rollout go on during a freeze, with the reason, audited.",
+    permission: "rollouts.govern",
+    params: byId,
+    body: why,
+    response: rollout,
   }),
   pauseRollout: operation({
     name: "pauseRollout",

@@ -78,6 +78,8 @@ export const deploymentReason = z.enum([
   "device_not_active",
   /** A rollback for which no release is known: the firmware before the update was never registered here. */
   "rollback_target_unknown",
+  /** Its turn had come, and for the plan's whole patience something stood against an offer. */
+  "could_not_be_offered",
 ]);
 export type DeploymentReason = z.infer<typeof deploymentReason>;
 

@@ -47,7 +47,12 @@ export const heartbeat = z.object({
     })
     .optional(),
   net: z
-    .strictObject({ bearer: z.string().max(32), rssi: z.number().optional(), reconnects: z.int().min(0).optional() })
+    .strictObject({
+      bearer: z.string().max(32),
+      /** Paid by volume. */ metered: z.boolean().optional(),
+      rssi: z.number().optional(),
+      reconnects: z.int().min(0).optional(),
+    })
     .optional(),
   queue: z.strictObject({ depth: z.int().min(0), oldestAgeS: z.number().min(0) }).optional(),
   /** The roots that the device believes: SHA-256 of each certificate, lower-case hex. Rotation waits for the new one. */

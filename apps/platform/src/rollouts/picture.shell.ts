@@ -1,0 +1,241 @@
+import { minutes, type Scope } from "@tenfold/base";
+import type { RolloutPolicy, UpdatePin } from "@tenfold/contracts";
+import type { Queryable, Transaction } from "../kernel/index.ts";
+import type { StoredRelease } from "../releases/index.ts";
+import type { Queued } from "./deployments.shell.ts";
+import { type DevicePicture, firmwareOf, type RolloutsDeps } from "./deps.ts";
+import { judgeCandidate, type LineRules, type Pin, type Waiting } from "./line.ts";
+import { type Picture, placesLeft, type Target, type Unrestored } from "./picture.ts";
+import { engineOf } from "./rollout.ts";
+import { placesFor } from "./shares.ts";
+import { standsStill } from "./standstill.ts";
+import { type StoredRollout, talliesOf } from "./store.ts";
+import { pointlessOffer } from "./targets.ts";
+import { windowsAt } from "./windows.ts";
+
+/** How much one pass takes on: a transaction must stay short. */
+export const batch = 200;
+
+/** A device whose turn it is, with what it does now, what holds for it, and the release that it runs. */
+export type InLine = Queued & {
+  picture: DevicePicture | undefined;
+  previousRelease?: string;
+  pins: readonly Pin[];
+  missing?: string;
+};
+
+type Looking = { rollout: StoredRollout; line: readonly InLine[]; now: number };
+
+/** Where a picture is taken: inside the transaction that its steps are recorded in, or only to look. */
+export type View = { is: "locked"; tx: Transaction } | { is: "glance"; db: Queryable };
+
+/** Everything that a rollout's next steps depend on. */
+export async function pictureRollout(deps: RolloutsDeps, scope: Scope, view: View, looking: Looking): Promise<Picture> {
+  const { book, releases } = deps;
+  const { rollout, now } = looking;
+  const { id, phase, plan } = rollout;
+  const on = view.is === "locked" ? view.tx : view.db;
+  const tallies = talliesOf((await book.stagesOf(on, scope, [id])).get(id) ?? [], await book.countDeployments(on, scope, [id]));
+  const release = phase === "running" ? await releases.get(on, scope, rollout.release.id) : undefined;
+  const usability = release && (await releases.usability(on, scope, release));
+  const policy = await book.policyOf(on, scope);
+  return {
+    ...tallies,
+    overdue: await book.overdueDeployments(on, scope, {
+      rollout: id,
+      at: now,
+      limit: batch,
+      lock: view.is === "locked" ? "rows" : "none",
+    }),
+    waiting: await waitingIn(deps, scope, view, {
+      ...looking,
+      policy,
+      release,
+      startedAt: tallies.stages[rollout.stage]?.startedAt,
+    }),
+    unrestored: phase === "rolling_back" ? await unrestoredWithWays(deps, on, scope, id) : [],
+    freezes: await book.freezesFrom(on, scope, now),
+    policyWindows: policy.windows,
+    ...(usability?.is === "unusable" ? { releaseUnusable: usability.detail } : {}),
+    ...(rollout.approvalsNeeded > 0 ? { approvals: await book.approvalsOf(on, scope, id) } : {}),
+    ...(plan.strata.length > 0
+      ? {
+          strata: {
+            all: await book.countStrata(on, scope, { rollout: id }),
+            canary: await book.countStrata(on, scope, { rollout: id, stage: 0 }),
+          },
+        }
+      : {}),
+    ...(plan.perMinute === undefined
+      ? {}
+      : { recentOffers: await book.recentOffers(on, scope, { rollout: id, since: now - minutes(1) }) }),
+    ...(plan.requires.rollouts.length > 0 ? { unmetRollouts: await book.unmetRollouts(on, scope, plan.requires.rollouts) } : {}),
+    ...(policy.atOnce === undefined ? {} : { sharedPlaces: await sharedPlaces(deps, scope, view, { id, total: policy.atOnce }) }),
+  };
+}
+
+/** Shared places are counted and taken by one rollout at a time: two that counted at once would both take the last. */
+async function sharedPlaces(
+  { book }: RolloutsDeps,
+  scope: Scope,
+  view: View,
+  { id, total }: { id: string; total: number },
+): Promise<number> {
+  if (view.is === "glance") return placesFor(id, { total, claims: await book.claimsOf(view.db, scope) });
+  await book.lockPlaces(view.tx, scope);
+  return placesFor(id, { total, claims: await book.claimsOf(view.tx, scope) });
+}
+
+type Lined = Looking & { policy: RolloutPolicy; release: StoredRelease | undefined; startedAt: number | undefined };
+
+async function waitingIn({ book }: RolloutsDeps, scope: Scope, view: View, lined: Lined): Promise<Waiting[]> {
+  const { rollout, line, now, policy, release, startedAt } = lined;
+  const ids = line.map(({ deployment }) => deployment);
+  const still = view.is === "locked" ? await book.stillQueued(view.tx, scope, ids) : new Set(ids);
+  const openWindows = windowsAt(now);
+  const kind = rollout.phase === "rolling_back" ? ("restores" as const) : ("updates" as const);
+  const { windows, conditions } = rollout.plan;
+  return line
+    .filter(({ deployment }) => still.has(deployment))
+    .map((one) => {
+      const rules: LineRules = { kind, windows, conditions, version: one.version, policyWindows: policy.windows };
+      return {
+        ...waitingOf(one, rollout, release),
+        ...blockOf(one, rules, { now, openWindows }),
+        ...(startedAt === undefined ? {} : { since: startedAt }),
+      };
+    });
+}
+
+function waitingOf(
+  { deployment, device, version, sha256, picture }: InLine,
+  { phase, release }: StoredRollout,
+  offered: StoredRelease | undefined,
+): Waiting {
+  const pointless = pointlessOffer(picture, {
+    target: { version, sha256 },
+    ...(phase === "rolling_back" ? { undoes: release } : {}),
+    ...(offered ? { fits: offered.envelope.signed } : {}),
+  });
+  return { deployment, device, online: picture?.connectivity.is === "online", ...(pointless ? { pointless } : {}) };
+}
+
+function blockOf(
+  { picture, busyWith, yieldsTo, pins, missing }: InLine,
+  rules: LineRules,
+  moment: Parameters<typeof judgeCandidate>[2],
+): Pick<Waiting, "block"> {
+  const block = judgeCandidate(
+    {
+      tags: picture?.tags ?? {},
+      pins,
+      ...(picture?.power ? { power: picture.power } : {}),
+      ...(picture?.net ? { net: picture.net } : {}),
+      ...(busyWith === undefined ? {} : { busyWith }),
+      ...(missing === undefined ? {} : { missing }),
+      ...(yieldsTo === undefined ? {} : { yieldsTo: { rollout: yieldsTo.rollout, because: yields(yieldsTo) } }),
+    },
+    rules,
+    moment,
+  );
+  return block === undefined ? {} : { block };
+}
+
+const yields = ({ rollout, rollback, weight }: NonNullable<Queued["yieldsTo"]>): string =>
+  rollback ? `${rollout} is bringing it back first.` : `${rollout} has more weight (${weight}) and goes first on it.`;
+
+/** The next devices in line with what they do now. Read before the lock is taken: it asks others, and that must not hold a rollout up. */
+export async function lineUp(deps: RolloutsDeps, scope: Scope, { rollout, now }: Omit<Looking, "line">): Promise<InLine[]> {
+  const { db, book, registry, releases } = deps;
+  const places = await placesNow(deps, scope, { rollout, now });
+  if (places === 0) return [];
+  const queued = await book.queuedDeployments(db, scope, {
+    rollout: rollout.id,
+    // Some of them will be blocked, and those behind them need not wait for the next look.
+    limit: Math.min(batch, places * 2 + 20),
+    line: rollout.phase === "running" ? { is: "stage", stage: rollout.stage } : { is: "restores" },
+    weight: rollout.weight,
+    at: now,
+  });
+  if (queued.length === 0) return [];
+  const devices = queued.map(({ device }) => device);
+  const found = new Map((await registry.pictures(scope, devices)).map((picture) => [picture.id, picture]));
+  const pins = await pinsFor(deps, scope, { devices, now });
+  const met = await meeting(deps, scope, { devices, filter: rollout.plan.requires.device });
+  const previous = await releases.running(
+    db,
+    scope,
+    devices.map((device) => {
+      const picture = found.get(device);
+      return (picture && firmwareOf(picture)) ?? { version: "" };
+    }),
+  );
+  return queued.map((one, i) => ({
+    ...one,
+    picture: found.get(one.device),
+    pins: pins.get(one.device) ?? [],
+    ...(met === undefined || met.has(one.device) ? {} : { missing: `It does not meet "${rollout.plan.requires.device}".` }),
+    ...(previous[i] ? { previousRelease: previous[i].id } : {}),
+  }));
+}
+
+/** How many places there are, so that no more devices are looked at than may be offered something. */
+async function placesNow(deps: RolloutsDeps, scope: Scope, { rollout, now }: Omit<Looking, "line">): Promise<number> {
+  if (rollout.phase !== "running" && rollout.phase !== "rolling_back") return 0;
+  const glance = await pictureRollout(deps, scope, { is: "glance", db: deps.db }, { rollout, line: [], now });
+  const engine = engineOf(rollout);
+  // Devices whose deadline has passed are about to give their places back.
+  const overdue = glance.overdue.length;
+  const still = standsStill(engine, glance, now);
+  if (still !== undefined && overdue === 0) return 0;
+  return placesLeft(engine, glance).places + overdue;
+}
+
+/** Pins and exclusions by device. */
+export async function pinsFor(
+  { db, book, registry }: Pick<RolloutsDeps, "db" | "book" | "registry">,
+  scope: Scope,
+  { devices, now }: { devices?: readonly string[]; now: number },
+): Promise<Map<string, Pin[]>> {
+  const byDevice = new Map<string, Pin[]>();
+  for (const pin of await book.pinsAt(db, scope, now)) {
+    for (const { id } of await registry.select(scope, pin.filter, devices === undefined ? {} : { among: devices }))
+      byDevice.set(id, [...(byDevice.get(id) ?? []), pinOf(pin)]);
+  }
+  return byDevice;
+}
+
+const pinOf = ({ id, version, reason, expiresAt }: UpdatePin): Pin => ({
+  ...{ id, reason },
+  ...(version === undefined ? {} : { version }),
+  ...(expiresAt === undefined ? {} : { expiresAt: Date.parse(expiresAt) }),
+});
+
+/** Which of the devices meet the plan's prerequisite; undefined where it has none. */
+async function meeting(
+  { registry }: RolloutsDeps,
+  scope: Scope,
+  { devices, filter }: { devices: readonly string[]; filter: string },
+): Promise<Set<string> | undefined> {
+  if (filter === "") return undefined;
+  return new Set((await registry.select(scope, filter, { among: devices })).map(({ id }) => id));
+}
+
+/** Who must be brought back, each with the release that it ran before. */
+async function unrestoredWithWays(
+  { book, releases }: Pick<RolloutsDeps, "book" | "releases">,
+  on: Queryable,
+  scope: Scope,
+  rollout: string,
+): Promise<Unrestored[]> {
+  const found = await book.unrestoredDeployments(on, scope, { rollout, limit: batch });
+  const ways = new Map<string, Target>();
+  for (const id of new Set(found.flatMap(({ previousRelease }) => previousRelease ?? []))) {
+    const release = await releases.get(on, scope, id);
+    if (release) ways.set(id, { release: id, version: release.version, sha256: release.artifact.sha256 });
+  }
+  return found.map(({ previousRelease, ...one }) => {
+    const previous = ways.get(previousRelease ?? "");
+    return previous === undefined ? one : { ...one, previous };
+  });
+}

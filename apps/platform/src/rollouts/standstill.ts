@@ -1,0 +1,53 @@
+import type { Block } from "./conditions.ts";
+import { inFlight, type Picture, placesLeft } from "./picture.ts";
+import { isHalted, type Rollout } from "./rollout.ts";
+import { bindsAll, windowsAt } from "./windows.ts";
+
+/**
+ * Why a whole rollout makes no offer now, whoever is in its line; undefined when it would make some. The planner goes by it, and so does
+ * whoever explains a device.
+ */
+export function standsStill(rollout: Rollout, picture: Picture, now: number): Block | undefined {
+  return ofPhase(rollout) ?? (isHalted(rollout.phase) ? undefined : ofTime(rollout, picture, now)) ?? ofPlaces(rollout, picture);
+}
+
+function ofPhase({ phase, approvalsNeeded }: Rollout): Block | undefined {
+  if (phase === "awaiting_approval")
+    return {
+      code: "awaiting_approval",
+      because: `It waits for ${approvalsNeeded === 1 ? "an approval" : `${approvalsNeeded} approvals`}.`,
+    };
+  return phase === "paused" ? { code: "paused", because: "It is paused." } : undefined;
+}
+
+/** What only a change of the world or the clock can lift. The way back is free of all of it. */
+function ofTime(rollout: Rollout, picture: Picture, now: number): Block | undefined {
+  const { releaseUnusable, unmetRollouts = [], policyWindows = [] } = picture;
+  if (releaseUnusable !== undefined) return { code: "release_unusable", because: releaseUnusable };
+  const freeze = picture.freezes?.find(({ from, to }) => from <= now && now < to);
+  if (freeze !== undefined && rollout.freezeOverride === undefined)
+    return { code: "frozen", because: `The fleet is frozen: ${freeze.reason}`, until: freeze.to };
+  if (unmetRollouts.length > 0)
+    return { code: "prerequisite_rollout", because: `It waits until ${unmetRollouts.join(" and ")} completed.` };
+  for (const windows of [policyWindows, rollout.windows]) {
+    // Where some devices are bound otherwise, the windows are judged device by device.
+    if (windows.length === 0 || !windows.every(bindsAll)) continue;
+    const opening = windowsAt(now)(windows, {});
+    if (opening.is === "closed")
+      return { code: "outside_window", because: opening.because, ...(opening.until === undefined ? {} : { until: opening.until }) };
+  }
+  return undefined;
+}
+
+const bounds = {
+  at_once_reached: "As many devices as the plan allows are on their way.",
+  shared_places_reached: "Its share of the fleet's places is taken.",
+  rate_reached: "As many offers as the plan allows were made in the last minute.",
+} as const;
+
+function ofPlaces(rollout: Rollout, picture: Picture): Block | undefined {
+  const { places, bound, until } = placesLeft(rollout, picture);
+  if (places > 0) return undefined;
+  const code = bound in bounds ? (bound as keyof typeof bounds) : "at_once_reached";
+  return { code, because: `${bounds[code]} (${inFlight(picture)} on their way.)`, ...(until === undefined ? {} : { until }) };
+}

@@ -1,0 +1,123 @@
+import { minutes } from "@tenfold/base";
+import { type MaintenanceWindow, weekdays } from "@tenfold/contracts";
+
+/** What a wall clock shows: the day of the week (0 is Monday) and the minute of the day. */
+type Label = { day: number; minute: number };
+type WallClock = (at: number) => Label;
+
+/** Shorter windows could fall between two looks of `nextOpening`. */
+export const shortestWindow = minutes(15);
+/** How far ahead an opening is looked for: a weekly window that a change of the clocks swallows is there the week after. */
+const horizon = minutes(15 * 24 * 60);
+
+/** Whether it is a name of the time zone database that this server knows. Bare offsets are not: they know no summer. */
+export function isZone(name: string): boolean {
+  if (!/^[A-Za-z][A-Za-z0-9_+-]*(\/[A-Za-z0-9_+-]+)*$/.test(name)) return false;
+  try {
+    new Intl.DateTimeFormat("en-US", { timeZone: name });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function wallClock(zone: string): WallClock {
+  const format = new Intl.DateTimeFormat("en-US", {
+    timeZone: zone,
+    weekday: "short",
+    hour: "2-digit",
+    minute: "2-digit",
+    hourCycle: "h23",
+  });
+  return (at) => {
+    const parts = format.formatToParts(at);
+    const of = (type: Intl.DateTimeFormatPartTypes) => parts.find((part) => part.type === type)?.value ?? "";
+    const day = weekdays.findIndex((name) => of("weekday").toLowerCase().startsWith(name));
+    return { day, minute: Number(of("hour")) * 60 + Number(of("minute")) };
+  };
+}
+
+const minuteOf = (time: string): number => Number(time.slice(0, 2)) * 60 + Number(time.slice(3));
+
+/** How long a window is on the wall clock, in ms. */
+export function lengthOf({ from, to }: Pick<MaintenanceWindow, "from" | "to">): number {
+  const length = minuteOf(to) - minuteOf(from);
+  return minutes(length > 0 ? length : length + 24 * 60);
+}
+
+function isOpen({ days, from, to }: MaintenanceWindow, { day, minute }: Label): boolean {
+  const [opens, closes] = [minuteOf(from), minuteOf(to)];
+  const on = (which: number) => days === undefined || days.some((name) => name === weekdays[(which + 7) % 7]);
+  if (opens < closes) return on(day) && minute >= opens && minute < closes;
+  return (on(day) && minute >= opens) || (on(day - 1) && minute < closes);
+}
+
+/**
+ * When a window that is closed at `now` opens. It is found by what the clock shows and not by reckoning with offsets, so that an hour that is
+ * skipped or repeated needs no rule of its own.
+ */
+function nextOpening(window: MaintenanceWindow, clock: WallClock, now: number): number | undefined {
+  const quarter = shortestWindow;
+  for (let at = (Math.floor(now / quarter) + 1) * quarter; at <= now + horizon; at += quarter) {
+    if (!isOpen(window, clock(at))) continue;
+    let first = at;
+    while (first - minutes(1) > now && isOpen(window, clock(first - minutes(1)))) first -= minutes(1);
+    return first;
+  }
+  return undefined;
+}
+
+export type Opening = { is: "open" } | { is: "closed"; because: string; until?: number };
+
+/** Judges windows at one moment. Each clock is asked once, however many devices there are. */
+export type WindowJudge = (windows: readonly MaintenanceWindow[], tags: Readonly<Record<string, string>>) => Opening;
+
+export function windowsAt(now: number): WindowJudge {
+  const known = new Map<string, Opening>();
+  const opening = (window: MaintenanceWindow, zone: string): Opening => {
+    const key = JSON.stringify([zone, window]);
+    const found = known.get(key) ?? openingOf(window, zone, now);
+    known.set(key, found);
+    return found;
+  };
+  return (windows, tags) => {
+    const binding = windows.filter(({ tag }) => tag === undefined || hasTag(tags, tag));
+    const openings = binding.map((window) => opening(window, zoneOf(window, tags) ?? ""));
+    if (openings.length === 0 || openings.some(({ is }) => is === "open")) return { is: "open" };
+    return earliest(openings);
+  };
+}
+
+function openingOf(window: MaintenanceWindow, zone: string, now: number): Opening {
+  if (zone === "") return { is: "closed", because: `Its time zone is not known: it has no tag ${window.zone.slice(4)}.` };
+  if (!isZone(zone)) return { is: "closed", because: `"${zone}" is no time zone, so its window cannot be judged.` };
+  const clock = wallClock(zone);
+  if (isOpen(window, clock(now))) return { is: "open" };
+  const until = nextOpening(window, clock, now);
+  return {
+    is: "closed",
+    because: `Its window ${describeWindow(window, zone)} is closed.`,
+    ...(until === undefined ? {} : { until }),
+  };
+}
+
+export const describeWindow = ({ days, from, to }: MaintenanceWindow, zone: string): string =>
+  `${days ? `${days.join(" ")} ` : ""}${from}-${to} ${zone}`;
+
+function earliest(openings: readonly Opening[]): Opening {
+  const [first] = openings.toSorted((a, b) => untilOf(a) - untilOf(b));
+  return first ?? { is: "open" };
+}
+const untilOf = (opening: Opening): number =>
+  opening.is === "closed" ? (opening.until ?? Number.POSITIVE_INFINITY) : Number.NEGATIVE_INFINITY;
+
+const zoneOf = ({ zone }: MaintenanceWindow, tags: Readonly<Record<string, string>>): string | undefined =>
+  zone.startsWith("tag:") ? tags[zone.slice(4)] : zone;
+
+function hasTag(tags: Readonly<Record<string, string>>, pair: string): boolean {
+  const at = pair.indexOf("=");
+  return tags[pair.slice(0, at)] === pair.slice(at + 1);
+}
+
+/** Windows that bind every device in the same way, so that the whole rollout can wait for them. */
+export const bindsAll = ({ zone, tag }: MaintenanceWindow): boolean => tag === undefined && !zone.startsWith("tag:");
