@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { loadavg } from "node:os";
 import { type BenchResult, printResult } from "./result.ts";
 
-const names = ["start", "messages", "store", "identity", "gates"] as const;
+const names = ["start", "messages", "store", "identity", "rotation", "revocation", "gates"] as const;
 type Name = (typeof names)[number];
 
 const load: Record<Name, () => Promise<{ run: () => Promise<BenchResult> }>> = {
@@ -11,6 +11,8 @@ const load: Record<Name, () => Promise<{ run: () => Promise<BenchResult> }>> = {
   messages: () => import("./messages.ts"),
   store: () => import("./store.ts"),
   identity: () => import("./identity.ts"),
+  rotation: () => import("./rotation.ts"),
+  revocation: () => import("./revocation.ts"),
   gates: () => import("./gates.ts"),
 };
 

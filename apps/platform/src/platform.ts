@@ -90,13 +90,14 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
   const part = (name: string) => log.child({ part: name });
 
   const access = createAccess({ db, clock, log: part("access"), publicUrl: config["public.url"] });
-  const { audit } = access;
+  const { audit, auditAll } = access;
   const registry = createRegistry({ db, bus, clock, log: part("registry"), audit });
   const hostnames = config["device.hostnames"];
   const enrollment = await createEnrollment({
     db,
     registry,
     audit,
+    auditAll,
     bus,
     clock,
     log: part("enrollment"),

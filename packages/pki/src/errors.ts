@@ -16,6 +16,8 @@ export const pkiProblems = defineProblems({
   algorithm_refused: 400,
   /** Not a certs-only PKCS#7 message (RFC 5652). */
   pkcs7_malformed: 400,
+  /** Not a CMS SignedData (RFC 5652) in a form that we verify. */
+  cms_malformed: 400,
   /** Not an OCSP request (RFC 6960), or one that asks too much at once. */
   ocsp_malformed: 400,
   /** A key file is missing, readable by others, or not a key. */

@@ -18,6 +18,7 @@ export {
   validateChain,
   validateDerChain,
 } from "./chain.ts";
+export { type CmsQuestion, type CmsVerdict, type CmsWish, signCms, verifyCms } from "./cms.ts";
 export { type CrlWish, issueCrl, type RevocationList, type RevokedEntry, readCrl } from "./crl.ts";
 export { type CertificateRequest, type CsrWish, createCsr, readCsr } from "./csr.ts";
 export { type Der, type DerLimits, readDer } from "./der-read.ts";
@@ -38,7 +39,7 @@ export {
 } from "./idevid.ts";
 export { type CertificateWish, type Issuer, issueCertificate, keyIdentifier, randomSerial } from "./issue.ts";
 export { type KeyUriKind, kindOfKeyUri, openHardwareKey, openKey, openKeyStore } from "./key-uri.ts";
-export { type PublicKey, publicKeyOf, type Signer, signerOf } from "./keys.ts";
+export { type PublicKey, publicKeyOf, readPublicKeyPem, type Signer, signerOf } from "./keys.ts";
 export { fileKeyStore, type HardwareSigner, type KeyStore } from "./keystore.ts";
 export {
   entryHashOf,

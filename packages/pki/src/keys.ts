@@ -1,4 +1,5 @@
 import { createPublicKey, type KeyObject, sign as signBytes, verify as verifyBytes } from "node:crypto";
+import { Problem } from "@tenfold/base";
 import { type Der, expectTag, readDer, readInteger, readOctetsOfBits, readOid } from "./der-read.ts";
 import { nullValue, oid, sequence, tags } from "./der-write.ts";
 import { pkiProblems } from "./errors.ts";
@@ -139,6 +140,19 @@ export function signerOf(privateKey: KeyObject): Signer {
   const publicKey = publicKeyOf(privateKey);
   const algorithm = algorithmOf(publicKey.kind);
   return { publicKey, algorithm, sign: async (bytes) => signBytes(algorithm.hash, bytes, privateKey) };
+}
+
+/** The public key in a PEM text: of a PUBLIC KEY or a CERTIFICATE. Throws `pem_malformed`, `algorithm_refused` or `der_malformed`. */
+export function readPublicKeyPem(pem: string): PublicKey {
+  try {
+    return publicKeyOf(createPublicKey(pem));
+  } catch (cause) {
+    if (cause instanceof Problem) throw cause;
+    throw pkiProblems.pem_malformed("There is no public key in this text.", {
+      fix: "Give a PUBLIC KEY or a CERTIFICATE in PEM form.",
+      cause,
+    });
+  }
 }
 
 /** The public half of a key, as we send and store it. */

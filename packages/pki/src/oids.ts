@@ -47,9 +47,14 @@ export const oids = {
   ocspNonce: "1.3.6.1.5.5.7.48.1.2",
   sha1: "1.3.14.3.2.26",
   sha256: "2.16.840.1.101.3.4.2.1",
+  sha384: "2.16.840.1.101.3.4.2.2",
+  sha512: "2.16.840.1.101.3.4.2.3",
   // RFC 5652
   signedData: "1.2.840.113549.1.7.2",
   data: "1.2.840.113549.1.7.1",
+  contentType: "1.2.840.113549.1.9.3",
+  messageDigest: "1.2.840.113549.1.9.4",
+  signingTime: "1.2.840.113549.1.9.5",
   // RFC 4108: the hardware's name in an IDevID
   hardwareModuleName: "1.3.6.1.5.5.7.8.4",
 } as const;

@@ -6,7 +6,7 @@ import { type Asking, createDoor } from "./authenticate.shell.ts";
 import { type Bootstrap, type Bootstrapped, bootstrap } from "./bootstrap.shell.ts";
 import type { AccessDeps } from "./deps.ts";
 import { createSignInLink, type OneTimeLink, type Redemption, redeemLink, type SignedIn, signOut } from "./sign-in.shell.ts";
-import { append, type Change, type TrailVerdict, verifyTrail } from "./trail.shell.ts";
+import { append, appendAll, type Change, type TrailVerdict, verifyTrail } from "./trail.shell.ts";
 
 export { systemActor } from "./bootstrap.shell.ts";
 export { accessProblems } from "./errors.ts";
@@ -21,6 +21,8 @@ export type Audit = (tx: Transaction, scope: Scope, change: Change) => Promise<v
 
 export type Access = {
   audit: Audit;
+  /** The same for many changes of one moment. */
+  auditAll: (tx: Transaction, scope: Scope, changes: readonly Change[]) => Promise<void>;
   /** For `createHttp`: who asks. Undefined is nobody; a bad bearer token is a Problem. */
   authenticate(asking: Asking): Promise<Identity | undefined>;
   /** At every start, before the first request is taken. */
@@ -41,6 +43,7 @@ export function createAccess(deps: AccessDeps): Access {
   return {
     deps,
     audit: (tx, scope, change) => append(tx, scope, { clock: deps.clock, change }),
+    auditAll: (tx, scope, changes) => appendAll(tx, scope, { clock: deps.clock, changes }),
     authenticate: door.authenticate,
     bootstrap: (wish) => bootstrap(deps, wish),
     createServiceAccount: (scope, wish) => createAccount(deps, scope, wish),

@@ -17,22 +17,28 @@ export type Change = {
 const appendLock = 7_303_014_462;
 
 /** Appends to the trail. Waits for other transactions that have appended and not ended. */
-export async function append(tx: Transaction, scope: Scope, { clock, change }: { clock: Clock; change: Change }): Promise<void> {
+export const append = (tx: Transaction, scope: Scope, { clock, change }: { clock: Clock; change: Change }): Promise<void> =>
+  appendAll(tx, scope, { clock, changes: [change] });
+
+/** The same for many changes of one moment, in their order. */
+export async function appendAll(
+  tx: Transaction,
+  scope: Scope,
+  { clock, changes }: { clock: Clock; changes: readonly Change[] },
+): Promise<void> {
+  if (changes.length === 0) return;
   await sql`select pg_advisory_xact_lock(${appendLock})`.execute(tx);
-  const head = await readHead(tx);
-  const { actor, action, subject } = change;
-  const entry = {
-    seq: head.seq + 1,
-    fleet: scope.fleet,
-    at: new Date(clock.now()).toISOString(),
-    actor,
-    action,
-    subject,
-    detail: plainDetail(change.detail),
-  };
+  let head = await readHead(tx);
+  const at = new Date(clock.now()).toISOString();
+  const rows = changes.map(({ detail, ...change }) => {
+    const entry = { seq: head.seq + 1, fleet: scope.fleet, at, ...change, detail: plainDetail(detail) };
+    head = { seq: entry.seq, hash: sealOf(head.hash, entry, sha256) };
+    return { ...entry, kind: entry.subject.kind, id: entry.subject.id, hash: head.hash };
+  });
   await sql`insert into access.audit_entry (seq, fleet, at, actor, action, subject_kind, subject_id, detail, hash)
-    values (${entry.seq}, ${entry.fleet}, ${entry.at}, ${JSON.stringify(actor)}::jsonb, ${action}, ${subject.kind}, ${subject.id},
-      ${JSON.stringify(entry.detail)}::jsonb, ${sealOf(head.hash, entry, sha256)})`.execute(tx);
+    select seq, fleet, at, actor, action, kind, id, detail, hash from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb)
+      as given (seq bigint, fleet text, at timestamptz, actor jsonb, action text, kind text, id text, detail jsonb, hash text)
+    order by seq`.execute(tx);
 }
 
 async function readHead(db: Queryable): Promise<ChainHead> {

@@ -58,16 +58,16 @@ export async function findByFingerprint(db: Queryable, fingerprint: string): Pro
   return rows[0] && fromRow(rows[0]);
 }
 
-export async function findBySerialNumber(
+export async function listBySerialNumbers(
   db: Queryable,
   scope: Scope,
-  serialNumber: string,
-): Promise<StoredCertificate | undefined> {
+  serialNumbers: readonly string[],
+): Promise<StoredCertificate[]> {
   const { rows } = await sql<Row>`
-    select ${columns} from enrollment.certificate where fleet = ${scope.fleet} and serial_number = ${serialNumber.toLowerCase()}`.execute(
+    select ${columns} from enrollment.certificate where fleet = ${scope.fleet} and serial_number = any(${serialNumbers}::text[])`.execute(
     db,
   );
-  return rows[0] && fromRow(rows[0]);
+  return rows.map(fromRow);
 }
 
 /** [E24] The certificate that the same identity got for the same request since `since`, if it still counts. */
@@ -154,17 +154,24 @@ export async function activateCertificate(
 }
 
 export type Revocation = { readonly because: string; readonly at: number };
+type Named = { readonly serialNumber: string; readonly because: string };
 
-/** Revokes one certificate; undefined when it was revoked before or does not exist. */
-export async function revokeOne(
+/** Revokes certificates by their serial numbers; answers those that were revoked now, each once. */
+export async function revokeThese(
   tx: Transaction,
   scope: Scope,
-  { id, because, at }: Revocation & { id: string },
-): Promise<StoredCertificate | undefined> {
+  { wishes, at }: { wishes: readonly Named[]; at: number },
+): Promise<StoredCertificate[]> {
   const { rows } = await sql<Row>`
-    update enrollment.certificate set state = 'revoked', revoked_at = ${new Date(at)}, revoked_because = ${because}
-    where fleet = ${scope.fleet} and id = ${id} and state <> 'revoked' returning ${columns}`.execute(tx);
-  return rows[0] && fromRow(rows[0]);
+    with wished as (
+      select distinct on (number) number, reason
+      from unnest(${wishes.map(({ serialNumber }) => serialNumber)}::text[], ${wishes.map(({ because }) => because)}::text[]) as given (number, reason)
+    )
+    update enrollment.certificate set state = 'revoked', revoked_at = ${new Date(at)}, revoked_because = wished.reason
+    from wished where fleet = ${scope.fleet} and serial_number = wished.number and state <> 'revoked' returning ${columns}`.execute(
+    tx,
+  );
+  return rows.map(fromRow);
 }
 
 /** Revokes every certificate of a device that has not ended by itself; answers those that were revoked now. */

@@ -22,21 +22,20 @@ type DeviceRegistry = {
   activate(tx: Transaction, scope: Scope, id: string, as: { trustLevel: number }): Promise<unknown>;
 };
 
-type Audit = (
-  tx: Transaction,
-  scope: Scope,
-  entry: {
-    actor: Actor;
-    action: string;
-    subject: { kind: string; id: string };
-    detail: Record<string, string | number | boolean | null>;
-  },
-) => Promise<unknown>;
+type AuditedChange = {
+  actor: Actor;
+  action: string;
+  subject: { kind: string; id: string };
+  detail: Record<string, string | number | boolean | null>;
+};
+type Audit = (tx: Transaction, scope: Scope, entry: AuditedChange) => Promise<unknown>;
 
 export type EnrollmentDeps = {
   readonly db: Database;
   readonly registry: DeviceRegistry;
   readonly audit: Audit;
+  /** The same for many changes of one moment. */
+  readonly auditAll: (tx: Transaction, scope: Scope, entries: readonly AuditedChange[]) => Promise<unknown>;
   readonly bus: Bus;
   readonly clock: Clock;
   readonly log: Log;

@@ -1,8 +1,10 @@
 import type { Scope } from "@tenfold/base";
 import type { Actor } from "@tenfold/contracts";
-import { findBySerialNumber, revokeAllOf, revokeOne, type StoredCertificate } from "./certificate-store.shell.ts";
+import type { Transaction } from "../kernel/index.ts";
+import { listBySerialNumbers, revokeAllOf, revokeThese, type StoredCertificate } from "./certificate-store.shell.ts";
 import type { EnrollmentDeps } from "./deps.ts";
 import { enrollmentProblems } from "./errors.ts";
+import { gather } from "./gather.ts";
 
 /** A certificate that was revoked just now: whoever holds a connection that uses it closes it. */
 type RevokedFact = {
@@ -15,57 +17,88 @@ type RevokedFact = {
 export type Revocations = {
   /** Revokes one certificate by its serial number. Revoking it twice changes nothing. Throws `certificate_unknown`. */
   revoke(scope: Scope, wish: { serialNumber: string; because: string; actor: Actor }): Promise<StoredCertificate>;
+  /** Revokes many in one transaction. Throws `certificate_unknown` that names the first one that does not exist; then none is revoked. */
+  revokeMany(
+    scope: Scope,
+    wish: { serialNumbers: readonly string[]; because: string; actor: Actor },
+  ): Promise<{ revoked: number; already: number }>;
   /** Revokes all certificates of a device, as retiring it does. */
   revokeDevice(scope: Scope, wish: { device: string; because: string; actor: Actor }): Promise<number>;
   /** Called once for each certificate, after the revocation is stored. Returns the function that ends it. */
   onRevoked(listener: (fact: RevokedFact) => void): () => void;
 };
 
-export function createRevocations({
-  db,
-  audit,
-  bus,
-  clock,
-  log,
-}: Pick<EnrollmentDeps, "db" | "audit" | "bus" | "clock" | "log">): Revocations {
+type RevokeDeps = Pick<EnrollmentDeps, "db" | "auditAll" | "bus" | "clock" | "log">;
+type Wish = { readonly serialNumber: string; readonly because: string; readonly actor: Actor };
+
+export function createRevocations({ db, auditAll, bus, clock, log }: RevokeDeps): Revocations {
   const listeners = new Set<(fact: RevokedFact) => void>();
   const announce = (scope: Scope, { device, fingerprint, serialNumber }: StoredCertificate) => {
     for (const listener of listeners) listener({ scope, device, fingerprint, serialNumber });
     bus.publish({ type: "certificate.revoked", subject: device, data: { device, fingerprint } });
     log.info("certificate.revoked", { device, fingerprint });
   };
-  return {
-    async revoke(scope, { serialNumber, because, actor }) {
-      const at = clock.now();
-      const found = await findBySerialNumber(db, scope, serialNumber);
-      if (found === undefined)
-        throw enrollmentProblems.certificate_unknown(`There is no certificate with serial number ${serialNumber}.`, {
-          fix: "List them: `tenfold api GET /api/v1/certificates`.",
-        });
-      const revoked = await db.transaction().execute(async (tx) => {
-        const now = await revokeOne(tx, scope, { id: found.id, because, at });
-        if (now !== undefined)
-          await audit(tx, scope, {
-            actor,
-            action: "certificate.revoked",
-            subject: { kind: "certificate", id: serialNumber },
-            detail: { device: now.device, fingerprint: now.fingerprint, because },
-          });
-        return now;
+  const record = (tx: Transaction, scope: Scope, changes: readonly { one: StoredCertificate; actor: Actor }[]) =>
+    auditAll(
+      tx,
+      scope,
+      changes.map(({ one, actor }) => ({
+        actor,
+        action: "certificate.revoked",
+        subject: { kind: "certificate", id: one.serialNumber },
+        detail: { device: one.device, fingerprint: one.fingerprint, because: one.revokedBecause ?? null },
+      })),
+    );
+  /** One transaction with its audit entries; only then the world hears of it. */
+  const revokeAll = async (scope: Scope, wishes: readonly Wish[]): Promise<readonly StoredCertificate[]> => {
+    const bySerialNumber = new Map(wishes.map((wish) => [wish.serialNumber, wish]));
+    const revoked = await db.transaction().execute(async (tx) => {
+      const now = await revokeThese(tx, scope, { wishes: [...bySerialNumber.values()], at: clock.now() });
+      const changes = now.flatMap((one) => {
+        const wish = bySerialNumber.get(one.serialNumber);
+        return wish === undefined ? [] : [{ one, actor: wish.actor }];
       });
-      if (revoked !== undefined) announce(scope, revoked);
-      return revoked ?? found;
+      await record(tx, scope, changes);
+      return now;
+    });
+    for (const one of revoked) announce(scope, one);
+    return revoked;
+  };
+  const together = gather(({ fleet }: Scope) => fleet, revokeAll);
+  const known = async (scope: Scope, wanted: readonly string[]): Promise<StoredCertificate[]> => {
+    const found = await listBySerialNumbers(db, scope, wanted);
+    const missing = wanted.find((serialNumber) => !found.some((one) => one.serialNumber === serialNumber));
+    if (missing === undefined) return found;
+    throw enrollmentProblems.certificate_unknown(`There is no certificate with serial number ${missing}.`, {
+      fix: "List them: `tenfold api GET /api/v1/certificates`.",
+    });
+  };
+  return {
+    async revoke(scope, { serialNumber: given, because, actor }) {
+      const serialNumber = given.toLowerCase();
+      await known(scope, [serialNumber]);
+      await together(scope, { serialNumber, because, actor });
+      const [revoked] = await known(scope, [serialNumber]);
+      if (revoked === undefined) throw new TypeError("What is known has an entry.");
+      return revoked;
+    },
+    async revokeMany(scope, { serialNumbers, because, actor }) {
+      const wanted = [...new Set(serialNumbers.map((one) => one.toLowerCase()))];
+      await known(scope, wanted);
+      const { length } = await revokeAll(
+        scope,
+        wanted.map((serialNumber) => ({ serialNumber, because, actor })),
+      );
+      return { revoked: length, already: wanted.length - length };
     },
     async revokeDevice(scope, { device, because, actor }) {
       const revoked = await db.transaction().execute(async (tx) => {
         const all = await revokeAllOf(tx, scope, { device, because, at: clock.now() });
-        for (const one of all)
-          await audit(tx, scope, {
-            actor,
-            action: "certificate.revoked",
-            subject: { kind: "certificate", id: one.serialNumber },
-            detail: { device, fingerprint: one.fingerprint, because },
-          });
+        await record(
+          tx,
+          scope,
+          all.map((one) => ({ one, actor })),
+        );
         return all;
       });
       for (const one of revoked) announce(scope, one);

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { defaultScope } from "@tenfold/base";
 import { makeDeviceIdentity, makeManufacturer, toPem } from "@tenfold/pki";
 import { createHttp, silentLog } from "../kernel/index.ts";
-import { asClient, csrFor, enrollmentWorld, newKey, operator, start, type World } from "./testing.ts";
+import { asClient, csrFor, enrolled, enrollmentWorld, newKey, operator, start, trustedFactory, type World } from "./testing.ts";
 
 /** The operator API over a world, asked as an administrator, or as `role`. */
 async function apiOf(w: World) {
@@ -92,4 +92,48 @@ test("what is no CA certificate cannot be trusted, and who may only look changes
   const code = await api.call("POST", "/enrollment-codes", { body: { serial: "board-1" } });
   assert.match(String(code.body.code), /^([0-9a-z]{4}-){3}[0-9a-z]{4}$/);
   assert.equal((await api.call("DELETE", "/trust-anchors/anc_none")).status, 404);
+});
+
+test("many certificates are revoked in one step, or none when one of them does not exist", async () => {
+  await using w = await enrollmentWorld();
+  await using api = await apiOf(w);
+  const { device } = await trustedFactory(w);
+  const serials = ["pump-1", "pump-2", "pump-3"];
+  await w.enrollment.announce(defaultScope, { entries: serials.map((serial) => ({ serial })), actor: operator });
+  const clients = await Promise.all(
+    serials.map(async (serial) => enrolled(w, "simpleenroll", { serial, client: asClient(await device(serial)) })),
+  );
+  const numbers = clients.map(({ certificate }) => certificate.serialNumber);
+  const heard: string[] = [];
+  w.enrollment.onRevoked(({ device: id }) => void heard.push(id));
+  const revoke = (serialNumbers: string[]) =>
+    api.call("POST", "/certificates/revoke", { body: { serialNumbers, reason: "the batch was stolen" } });
+  assert.equal((await revoke([...numbers, "00ff"])).body.code, "certificate_unknown");
+  assert.deepEqual(heard, []);
+  assert.deepEqual((await revoke(numbers.slice(0, 2))).body, { revoked: 2, already: 0 });
+  assert.deepEqual((await revoke(numbers)).body, { revoked: 1, already: 2 });
+  assert.deepEqual(heard.sort(), serials);
+  for (const { certificate } of clients) assert.equal((await w.enrollment.admit(certificate)).is, "refuse");
+  assert.equal((await w.access.verifyAudit()).intact, true);
+});
+
+test("certificates that are revoked one by one at the same time each get their answer and their audit entry", async () => {
+  await using w = await enrollmentWorld();
+  const { device } = await trustedFactory(w);
+  const serials = Array.from({ length: 8 }, (_, i) => `pump-${i}`);
+  await w.enrollment.announce(defaultScope, { entries: serials.map((serial) => ({ serial })), actor: operator });
+  const clients = await Promise.all(
+    serials.map(async (serial) => enrolled(w, "simpleenroll", { serial, client: asClient(await device(serial)) })),
+  );
+  const revoked = await Promise.all(
+    clients.map(({ certificate: { serialNumber } }, i) =>
+      w.enrollment.revoke(defaultScope, { serialNumber, because: `reason ${i}`, actor: operator }),
+    ),
+  );
+  assert.deepEqual(
+    revoked.map((one) => [one.device, one.state, one.revokedBecause]),
+    serials.map((serial, i) => [serial, "revoked", `reason ${i}`]),
+  );
+  const trail = await w.access.verifyAudit();
+  assert.deepEqual([trail.intact, trail.entries >= serials.length + 2], [true, true]);
 });

@@ -89,6 +89,9 @@ function serveCertificates(app: Http, { db, clock, revocations }: RouteDeps): vo
     const { items, ...next } = pageOf(found, limit);
     return { ...next, items: items.map((one) => toApi(one, clock.now())) };
   });
+  serve(app, api.revokeCertificates, async ({ scope, body: { serialNumbers, reason }, actor }) =>
+    revocations.revokeMany(scope, { serialNumbers, because: reason, actor }),
+  );
   serve(app, api.revokeCertificate, async ({ scope, params, body, actor }) =>
     toApi(await revocations.revoke(scope, { serialNumber: params.serialNumber, because: body.reason, actor }), clock.now()),
   );

@@ -57,6 +57,7 @@ export async function enrollmentWorld(options: Partial<EnrollmentDeps> = {}) {
     db: database.db,
     registry,
     audit: access.audit,
+    auditAll: access.auditAll,
     bus,
     clock,
     log: silentLog,

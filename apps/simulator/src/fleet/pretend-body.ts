@@ -129,6 +129,7 @@ export function createPretendBody(world: World, embodied: Embodied): Body {
         const onDown = (because: string) => {
           world.links.delete(link);
           tally.disconnected(file.id);
+          tally.lost();
           events.onDown(because);
         };
         const wish = {

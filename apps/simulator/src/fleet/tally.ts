@@ -8,6 +8,8 @@ export type Numbers = {
   failed: number;
   dropped: number;
   bricked: number;
+  /** Links that went down without the device's wish. */
+  lost: number;
   reboots: number;
   confirmed: number;
   rolledBack: number;
@@ -23,11 +25,12 @@ export type Tally = ReturnType<typeof createTally>;
 
 /** Counts what the pretend devices do. */
 export function createTally(devices: number, onEnrolled: (device: string, count: number) => void) {
-  const counts = { messages: 0, acked: 0, failed: 0, dropped: 0, reboots: 0, confirmed: 0, rolledBack: 0 };
+  const counts = { messages: 0, acked: 0, failed: 0, dropped: 0, lost: 0, reboots: 0, confirmed: 0, rolledBack: 0 };
   const enrolled = new Set<string>();
   const connected = new Set<string>();
   const bricked = new Set<string>();
   const running = new Map<string, string>();
+  const links = new Map<string, number>();
   const samples = new Map<string, number>();
   const failures = new Map<string, number>();
   const acks: number[] = [];
@@ -44,7 +47,11 @@ export function createTally(devices: number, onEnrolled: (device: string, count:
     },
     connected(device: string): void {
       connected.add(device);
+      links.set(device, (links.get(device) ?? 0) + 1);
     },
+    /** Links that this device has opened. */
+    links: (device: string) => links.get(device) ?? 0,
+    lost: () => count("lost"),
     disconnected(device: string): void {
       connected.delete(device);
     },

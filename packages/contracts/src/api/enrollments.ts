@@ -291,6 +291,18 @@ export const enrollmentOperations = {
     query: pageQuery.extend({ device: z.string().optional() }),
     response: pageOf(certificate),
   }),
+  revokeCertificates: operation({
+    name: "revokeCertificates",
+    method: "POST",
+    path: "/certificates/revoke",
+    summary: "Revokes many certificates in one step, all or none; live connections that use them are closed.",
+    permission: "devices.suspend",
+    body: z.strictObject({
+      serialNumbers: z.array(z.string().min(1).max(64)).min(1).max(1_000),
+      reason: z.string().min(1).max(500),
+    }),
+    response: z.object({ revoked: z.int(), already: z.int() }),
+  }),
   revokeCertificate: operation({
     name: "revokeCertificate",
     method: "POST",
