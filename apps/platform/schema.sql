@@ -263,13 +263,40 @@ create table enrollment.certificate (
   constraint certificate_serial_number_key UNIQUE (serial_number),
   constraint certificate_state_check CHECK ((state = ANY (ARRAY['issued'::text, 'active'::text, 'superseded'::text, 'revoked'::text])))
 );
+create table enrollment.manifest (
+  id text not null,
+  fleet text not null,
+  imported_at timestamp with time zone not null,
+  imported_by text not null,
+  document_hash text,
+  signed_by text,
+  key_fingerprint text,
+  signed_at timestamp with time zone,
+  expected integer not null,
+  already integer not null,
+  constraint manifest_pkey PRIMARY KEY (id)
+);
 create table enrollment.manifest_entry (
   fleet text not null,
   serial text not null,
   model text,
   tags jsonb not null default '{}'::jsonb,
   imported_at timestamp with time zone not null,
+  manifest text,
+  signed_by text,
   constraint manifest_entry_pkey PRIMARY KEY (fleet, serial)
+);
+create table enrollment.manifest_key (
+  id text not null,
+  fleet text not null,
+  anchor text not null,
+  name text not null,
+  public_key bytea not null,
+  fingerprint text not null,
+  created_at timestamp with time zone not null,
+  constraint manifest_key_pkey PRIMARY KEY (id),
+  constraint manifest_key_anchor_fkey FOREIGN KEY (anchor) REFERENCES enrollment.trust_anchor(id) ON DELETE CASCADE,
+  constraint manifest_key_fleet_fingerprint_key UNIQUE (fleet, fingerprint)
 );
 create table enrollment.one_time_code (
   id text not null,
@@ -309,8 +336,10 @@ create table enrollment.trust_anchor (
   not_after timestamp with time zone not null,
   unknown_devices text not null,
   created_at timestamp with time zone not null,
+  manifests text not null default 'any'::text,
   constraint trust_anchor_pkey PRIMARY KEY (id),
   constraint trust_anchor_fleet_fingerprint_key UNIQUE (fleet, fingerprint),
+  constraint trust_anchor_manifests_check CHECK ((manifests = ANY (ARRAY['any'::text, 'signed'::text]))),
   constraint trust_anchor_unknown_devices_check CHECK ((unknown_devices = ANY (ARRAY['approve'::text, 'refuse'::text])))
 );
 create table identity.authority (
@@ -364,6 +393,21 @@ create table identity.rotation (
   constraint rotation_kind_check CHECK ((kind = ANY (ARRAY['issuing'::text, 'root'::text]))),
   constraint rotation_phase_check CHECK ((phase = ANY (ARRAY['distribute'::text, 'serve'::text, 'issue'::text, 'done'::text, 'aborted'::text]))),
   constraint rotation_share_check CHECK (((share > (0)::double precision) AND (share <= (1)::double precision)))
+);
+create table identity.transfer (
+  id text not null,
+  fleet text not null,
+  device text not null,
+  kind text not null,
+  at timestamp with time zone not null,
+  actor text not null,
+  reason text not null,
+  other text,
+  voucher text,
+  document bytea,
+  detail jsonb not null default '{}'::jsonb,
+  constraint transfer_pkey PRIMARY KEY (id),
+  constraint transfer_kind_check CHECK ((kind = ANY (ARRAY['out'::text, 'in'::text, 'return'::text, 'replaced'::text, 'replaces'::text])))
 );
 create table kernel.idempotency_key (
   fleet text not null,
@@ -972,11 +1016,15 @@ CREATE INDEX certificate_fleet_id_idx ON enrollment.certificate USING btree (fle
 CREATE INDEX certificate_identity_request_hash_idx ON enrollment.certificate USING btree (identity, request_hash);
 CREATE INDEX certificate_issuer_revoked_at_idx ON enrollment.certificate USING btree (issuer, revoked_at) WHERE (state = 'revoked'::text);
 CREATE INDEX certificate_key_fingerprint_idx ON enrollment.certificate USING btree (key_fingerprint);
+CREATE INDEX manifest_fleet_id_idx ON enrollment.manifest USING btree (fleet, id DESC);
+CREATE INDEX manifest_key_anchor_idx ON enrollment.manifest_key USING btree (anchor);
 CREATE INDEX one_time_code_fleet_serial_id_idx ON enrollment.one_time_code USING btree (fleet, serial, id DESC);
 CREATE INDEX pending_fleet_state_first_seen_at_idx ON enrollment.pending USING btree (fleet, state, first_seen_at);
 CREATE INDEX authority_rotation_idx ON identity.authority USING btree (rotation);
 CREATE INDEX clone_evidence_device ON identity.clone_evidence USING btree (fleet, device, id DESC);
 CREATE UNIQUE INDEX rotation_open ON identity.rotation USING btree ((true)) WHERE (ended_at IS NULL);
+CREATE INDEX transfer_fleet_device_id_idx ON identity.transfer USING btree (fleet, device, id DESC);
+CREATE UNIQUE INDEX transfer_voucher_idx ON identity.transfer USING btree (voucher) WHERE (kind = 'in'::text);
 CREATE INDEX idempotency_key_age ON kernel.idempotency_key USING btree (claimed_at);
 CREATE INDEX alert_devices ON monitoring.alert USING gin (devices);
 CREATE UNIQUE INDEX alert_open ON monitoring.alert USING btree (fleet, rule, subject_kind, subject_id) WHERE (state = 'firing'::text);

@@ -39,7 +39,7 @@ export {
 } from "./idevid.ts";
 export { type CertificateWish, type Issuer, issueCertificate, keyIdentifier, randomSerial } from "./issue.ts";
 export { type KeyUriKind, kindOfKeyUri, openHardwareKey, openKey, openKeyStore } from "./key-uri.ts";
-export { type PublicKey, publicKeyOf, readPublicKeyPem, type Signer, signerOf } from "./keys.ts";
+export { type PublicKey, publicKeyOf, readPublicKeyDer, readPublicKeyPem, type Signer, signerOf } from "./keys.ts";
 export { fileKeyStore, type HardwareSigner, type KeyStore } from "./keystore.ts";
 export {
   entryHashOf,

@@ -142,6 +142,9 @@ export function signerOf(privateKey: KeyObject): Signer {
   return { publicKey, algorithm, sign: async (bytes) => signBytes(algorithm.hash, bytes, privateKey) };
 }
 
+/** A SubjectPublicKeyInfo as it was stored. */
+export const readPublicKeyDer = (der: Uint8Array): PublicKey => readPublicKey(readDer(der));
+
 /** The public key in a PEM text: of a PUBLIC KEY or a CERTIFICATE. Throws `pem_malformed`, `algorithm_refused` or `der_malformed`. */
 export function readPublicKeyPem(pem: string): PublicKey {
   try {

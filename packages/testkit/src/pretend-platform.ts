@@ -190,6 +190,8 @@ export async function startPretendPlatform({ lifetime = days(30) }: { lifetime?:
       fingerprint: "",
       notAfter: "2036-01-01T00:00:00Z",
       unknownDevices: "refuse",
+      manifests: "any",
+      manifestKeys: [],
       createdAt: "2026-01-01T00:00:00Z",
     };
     const answers: Record<string, unknown> = {

@@ -10,6 +10,11 @@ const columns: readonly Column<TrustAnchor>[] = [
   { title: "Manufacturer", cell: (each) => each.name },
   { title: "Subject", cell: (each) => <code>{each.subject}</code> },
   { title: "Fingerprint", cell: (each) => <code title={each.fingerprint}>{short(each.fingerprint, 20)}</code> },
+  {
+    title: "Manifests",
+    cell: (each) =>
+      `${each.manifests === "signed" ? "must be signed" : "any"}${each.manifestKeys.length > 0 ? `, ${each.manifestKeys.length} keys` : ""}`,
+  },
   { title: "Unknown devices", cell: (each) => (each.unknownDevices === "approve" ? "wait for approval" : "are refused") },
   { title: "Ends", cell: (each) => absolute(Date.parse(each.notAfter)) },
 ];

@@ -48,6 +48,7 @@ export type Refusal =
   | "serial_unusable"
   | "serial_of_another_manufacturer"
   | "device_not_expected"
+  | "manifest_not_signed"
   | "approval_rejected"
   | "device_suspended"
   | "device_quarantined"

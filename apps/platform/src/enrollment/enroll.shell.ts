@@ -20,9 +20,10 @@ import type { EnrollmentDeps } from "./deps.ts";
 import { type Credential, identify, type Shown } from "./identify.ts";
 import { type Decision, judgeDevice, judgeEnrollment, serialFor } from "./judge.ts";
 import { judgeLinking, type Linking, repeatOf } from "./linking.ts";
+import { findExpected } from "./manifest-store.shell.ts";
 import { deviceName, deviceUri } from "./names.ts";
 import { readRequest } from "./request.ts";
-import { countWrongCode, enqueue, findApproval, findCode, findExpected, loadTrust, lockSerial, spendCode } from "./store.ts";
+import { countWrongCode, enqueue, findApproval, findCode, loadTrust, lockSerial, spendCode } from "./store.ts";
 
 type EnrollRequest = {
   readonly operation: Extract<Operation, "simpleenroll" | "simplereenroll">;
@@ -191,15 +192,16 @@ async function judge(
 ): Promise<{ decision: Decision; past: Past }> {
   const keyFingerprint = spkiFingerprint(request.publicKey.der);
   const past = await findPast(tx, scope, serial);
+  const announced = await findExpected(tx, scope, serial);
   const decision = judgeEnrollment({
     request,
     credential,
     serial,
     now,
     device,
-    expected: (await findExpected(tx, scope, serial)) !== undefined,
+    announced,
     approval: credential.is === "idevid" ? await findApproval(tx, scope, pendingKey(credential, serial)) : undefined,
-    boundTo: past.boundTo,
+    boundTo: past.boundTo ?? announced?.signedBy,
     keyHolder: await findKeyHolder(tx, { keyFingerprint, device: serial }),
     renewed: credential.is === "ldevid" ? await findByFingerprint(tx, credential.certificate.fingerprint) : undefined,
     newestGeneration: past.generation,

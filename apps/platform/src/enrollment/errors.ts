@@ -6,6 +6,14 @@ export const enrollmentProblems = defineProblems({
   /** The text is not one CA certificate that could sign device identities. */
   trust_anchor_unusable: 422,
   trust_anchor_exists: 409,
+  manifest_key_unknown: 404,
+  manifest_key_exists: 409,
+  /** The text is not a public key that signs manifests. */
+  manifest_key_unusable: 422,
+  /** Every manufacturer must sign its manifests, and this one came without a signature. */
+  manifest_unsigned: 422,
+  /** No registered manifest key has signed this very document. */
+  manifest_signature_invalid: 422,
   pending_enrollment_unknown: 404,
   /** Somebody approved or rejected it before. */
   pending_enrollment_decided: 409,

@@ -14,6 +14,7 @@ export type TrustedAnchor = {
   readonly fleet: string;
   readonly name: string;
   readonly unknownDevices: "approve" | "refuse";
+  readonly manifests: "any" | "signed";
   readonly certificate: Certificate;
 };
 

@@ -12,6 +12,7 @@ import { createCrl } from "./crl.shell.ts";
 import type { EnrollmentDeps } from "./deps.ts";
 import { deviceRoutes } from "./device-routes.ts";
 import { createEnroll, type Enroll } from "./enroll.shell.ts";
+import { createManifests, type Manifests } from "./manifests.shell.ts";
 import { createNotices, type Notices } from "./notice.shell.ts";
 import { createOcsp } from "./ocsp.shell.ts";
 import { createOperating, type Operating } from "./operate.shell.ts";
@@ -23,6 +24,7 @@ import { sealLog } from "./sealed-log.shell.ts";
 import { prune } from "./store.ts";
 
 export type Enrollment = Revocations &
+  Manifests &
   Operating & {
     /** The device endpoints' key and certificate as they are now; `onServerTls` tells of later ones. */
     serverTls(): ServerTls;
@@ -69,6 +71,7 @@ export async function createEnrollment(deps: EnrollmentDeps): Promise<Enrollment
   const refusals = createRefusals({ db, clock, log });
   const revocations = createRevocations(deps);
   const operating = createOperating(deps);
+  const manifests = createManifests(deps);
   const rotations = await createRotations({ ...deps, authority, activeDevices: (since) => activeHolders(deps, since) });
   const { authorities } = rotations;
   const notices = createNotices({ ...deps, facts: rotations.noticeFacts, activeDevices: (since) => activeHolders(deps, since) });
@@ -89,6 +92,7 @@ export async function createEnrollment(deps: EnrollmentDeps): Promise<Enrollment
   return {
     ...revocations,
     ...operating,
+    ...manifests,
     serverTls: server.now,
     onServerTls: server.onChange,
     get trustedCaPem() {
@@ -103,7 +107,7 @@ export async function createEnrollment(deps: EnrollmentDeps): Promise<Enrollment
       await clones.observeBoots(heard);
       await rotations.observeTrust(heard.flatMap(({ roots, ...one }) => (roots === undefined ? [] : [{ ...one, roots }])));
     },
-    routes: (app) => routes(app, { ...deps, operating, revocations, rotations }),
+    routes: (app) => routes(app, { ...deps, operating, manifests, revocations, rotations }),
     deviceRoutes: (app) =>
       deviceRoutes(app, {
         enroll,

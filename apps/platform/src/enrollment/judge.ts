@@ -3,6 +3,7 @@ import { type Certificate, type CertificateRequest, sameName } from "@tenfold/pk
 import { type Refused, refuse } from "./attempt.ts";
 import type { Credential } from "./identify.ts";
 import { type CertificateFacts, judgeCertificate } from "./lifecycle.ts";
+import { type Announced, judgeAnnounced } from "./manifest.ts";
 import { isUsableSerial, serialOf } from "./names.ts";
 import { type TrustEvidence, trustLevel } from "./trust-level.ts";
 
@@ -14,10 +15,10 @@ export type EnrollmentPicture = {
   readonly now: number;
   /** The registry's device of that name, if there is one. */
   readonly device: { readonly lifecycle: Lifecycle } | undefined;
-  /** Whether the serial number stands in a manifest. */
-  readonly expected: boolean;
+  /** What the manifests say of the serial number; undefined where it stands in none. */
+  readonly announced: Announced | undefined;
   readonly approval: "waiting" | "approved" | "rejected" | undefined;
-  /** The manufacturer (anchor's fingerprint) from which this serial number enrolled before. */
+  /** The manufacturer (anchor's fingerprint) from which this serial number enrolled before, or who signed its manifest. */
   readonly boundTo: string | undefined;
   /** Another device that has or had a certificate for the key in the request. */
   readonly keyHolder: string | undefined;
@@ -112,19 +113,20 @@ function judgeCredential(picture: EnrollmentPicture): Decision {
 const levelFor = (admittedBy: TrustEvidence["admittedBy"]) => trustLevel({ admittedBy, keyHeldIn: "software" }).level;
 
 function judgeFirst(
-  { serial, expected, approval, boundTo }: EnrollmentPicture,
+  { serial, announced, approval, boundTo }: EnrollmentPicture,
   { anchor }: Extract<Credential, { is: "idevid" }>,
 ): Decision {
   if (boundTo !== undefined && boundTo !== anchor.certificate.fingerprint) {
     return refuse({
       step: "serial",
       because: "serial_of_another_manufacturer",
-      reason: `Serial number ${serial} enrolled before under another manufacturer than "${anchor.name}".`,
+      reason: `Serial number ${serial} belongs to another manufacturer than "${anchor.name}": it enrolled under it, or stands in its signed manifest.`,
       fix: "Two manufacturers use one serial number; have one of them add a prefix.",
       status: 403,
     });
   }
-  if (expected) return { is: "issue", trustLevel: levelFor("manifest") };
+  const word = judgeAnnounced(announced, anchor);
+  if (word === "announced") return { is: "issue", trustLevel: levelFor("manifest") };
   if (approval === "approved") return { is: "issue", trustLevel: levelFor("person") };
   if (approval === "rejected") {
     return refuse({
@@ -136,6 +138,15 @@ function judgeFirst(
     });
   }
   if (anchor.unknownDevices === "approve") return { is: "wait" };
+  if (word === "not_signed") {
+    return refuse({
+      step: "manifest",
+      because: "manifest_not_signed",
+      reason: `Serial number ${serial} stands in a manifest that "${anchor.name}" has not signed, and its manifests must be signed.`,
+      fix: "Import the manufacturer's signed manifest: `tenfold enroll manifest FILE --signature FILE.p7s`.",
+      status: 403,
+    });
+  }
   return refuse({
     step: "manifest",
     because: "device_not_expected",

@@ -5,16 +5,26 @@ import { type Certificate, formatName, fromPem, readCertificate } from "@tenfold
 import { codeFrom, hashCode } from "./code.ts";
 import type { EnrollmentDeps } from "./deps.ts";
 import { enrollmentProblems } from "./errors.ts";
-import { decidePending, deleteAnchor, insertAnchor, insertCode, insertManifest, type ManifestRow } from "./store.ts";
+import { listKeys } from "./manifest-store.shell.ts";
+import { decidePending, deleteAnchor, insertAnchor, insertCode, updateAnchor } from "./store.ts";
 
-/** What people do: trust manufacturers, announce devices, make codes, approve. Each change and its audit entry are one transaction. */
+/** What people do: trust manufacturers, make codes, approve. Each change and its audit entry are one transaction. */
 export type Operating = {
   trust(
     scope: Scope,
-    wish: { name: string; certificatePem: string; unknownDevices: "approve" | "refuse"; actor: Actor },
+    wish: {
+      name: string;
+      certificatePem: string;
+      unknownDevices: "approve" | "refuse";
+      manifests?: "any" | "signed";
+      actor: Actor;
+    },
+  ): Promise<TrustAnchor>;
+  changeTrust(
+    scope: Scope,
+    wish: { id: string; unknownDevices?: "approve" | "refuse" | undefined; manifests?: "any" | "signed" | undefined; actor: Actor },
   ): Promise<TrustAnchor>;
   distrust(scope: Scope, wish: { id: string; actor: Actor }): Promise<void>;
-  announce(scope: Scope, wish: { entries: readonly ManifestRow[]; actor: Actor }): Promise<{ expected: number; already: number }>;
   makeCode(
     scope: Scope,
     wish: { serial: string; lifetimeS: number; actor: Actor },
@@ -25,14 +35,9 @@ export type Operating = {
   ): Promise<PendingEnrollment>;
 };
 
-export function createOperating({
-  db,
-  registry,
-  audit,
-  clock,
-}: Pick<EnrollmentDeps, "db" | "registry" | "audit" | "clock">): Operating {
+export function createOperating({ db, audit, clock }: Pick<EnrollmentDeps, "db" | "audit" | "clock">): Operating {
   return {
-    async trust(scope, { name, certificatePem, unknownDevices, actor }) {
+    async trust(scope, { name, certificatePem, unknownDevices, manifests = "any", actor }) {
       const now = clock.now();
       const ca = readAnchor(certificatePem, now);
       const made = await db.transaction().execute(async (tx) => {
@@ -44,6 +49,7 @@ export function createOperating({
           subject: formatName(ca.subject),
           notAfter: ca.notAfter,
           unknownDevices,
+          manifests,
           createdAt: now,
         });
         if (anchor !== undefined)
@@ -51,7 +57,7 @@ export function createOperating({
             actor,
             action: "trust_anchor.created",
             subject: { kind: "trust_anchor", id: anchor.id },
-            detail: { name, fingerprint: ca.fingerprint, unknownDevices },
+            detail: { name, fingerprint: ca.fingerprint, unknownDevices, manifests },
           });
         return anchor;
       });
@@ -59,8 +65,18 @@ export function createOperating({
         throw enrollmentProblems.trust_anchor_exists(`The certificate authority "${formatName(ca.subject)}" is trusted already.`, {
           field: "certificatePem",
         });
-      return made;
+      return { ...made, manifestKeys: [] };
     },
+
+    changeTrust: (scope, { id, unknownDevices, manifests, actor }) =>
+      db.transaction().execute(async (tx) => {
+        const wish = { id, ...(unknownDevices ? { unknownDevices } : {}), ...(manifests ? { manifests } : {}) };
+        const changed = await updateAnchor(tx, scope, wish);
+        if (changed === undefined) throw enrollmentProblems.trust_anchor_unknown(`There is no trust anchor ${id}.`);
+        const detail = { unknownDevices: changed.unknownDevices, manifests: changed.manifests };
+        await audit(tx, scope, { actor, action: "trust_anchor.changed", subject: { kind: "trust_anchor", id }, detail });
+        return { ...changed, manifestKeys: (await listKeys(tx, scope)).get(id) ?? [] };
+      }),
 
     async distrust(scope, { id, actor }) {
       await db.transaction().execute(async (tx) => {
@@ -74,22 +90,6 @@ export function createOperating({
         });
       });
     },
-
-    announce: (scope, { entries, actor }) =>
-      db.transaction().execute(async (tx) => {
-        const at = clock.now();
-        const bySerial = new Map(entries.map((entry) => [entry.serial, entry]));
-        const fresh = await insertManifest(tx, scope, { entries: [...bySerial.values()], at });
-        for (const serial of fresh) await registry.register(tx, scope, expectedDevice(serial, bySerial.get(serial)));
-        const counts = { expected: fresh.length, already: entries.length - fresh.length };
-        await audit(tx, scope, {
-          actor,
-          action: "manifest.imported",
-          subject: { kind: "manifest", id: newId("man", at) },
-          detail: counts,
-        });
-        return counts;
-      }),
 
     async makeCode(scope, { serial, lifetimeS, actor }) {
       const now = clock.now();
@@ -123,13 +123,6 @@ export function createOperating({
       }),
   };
 }
-
-const expectedDevice = (id: string, { model, tags }: Partial<ManifestRow> = {}) => ({
-  id,
-  lifecycle: "expected" as const,
-  ...(model === undefined ? {} : { model }),
-  ...(tags === undefined ? {} : { tags }),
-});
 
 /** One CA certificate that could have signed a device's identity, or `trust_anchor_unusable` with what is wrong with it. */
 function readAnchor(pem: string, now: number): Certificate {

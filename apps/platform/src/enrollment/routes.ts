@@ -4,6 +4,8 @@ import { listCertificates, type StoredCertificate } from "./certificate-store.sh
 import type { EnrollmentDeps } from "./deps.ts";
 import { enrollmentProblems } from "./errors.ts";
 import { shownState } from "./lifecycle.ts";
+import { listKeys, listManifests } from "./manifest-store.shell.ts";
+import type { Manifests } from "./manifests.shell.ts";
 import type { Operating } from "./operate.shell.ts";
 import type { Revocations } from "./revoke.shell.ts";
 import type { Rotations } from "./rotation.shell.ts";
@@ -16,12 +18,14 @@ export type RouteDeps = {
   clock: Clock;
   registry: Pick<EnrollmentDeps["registry"], "find">;
   operating: Operating;
+  manifests: Manifests;
   revocations: Revocations;
   rotations: Rotations;
 };
 
 export function routes(app: Http, deps: RouteDeps): void {
   serveAnchors(app, deps);
+  serveManifests(app, deps);
   serveApprovals(app, deps);
   serveCertificates(app, deps);
   serveRotations(app, deps);
@@ -42,15 +46,35 @@ function serveRotations(app: Http, { rotations }: RouteDeps): void {
   serve(app, api.abortRotation, async ({ params, body, actor }) => rotations.abort({ id: params.id, because: body.reason, actor }));
 }
 
-function serveAnchors(app: Http, { db, operating }: RouteDeps): void {
-  serve(app, api.listTrustAnchors, async ({ scope }) => ({ items: await listAnchors(db, scope) }));
+function serveAnchors(app: Http, { db, operating, manifests }: RouteDeps): void {
+  serve(app, api.listTrustAnchors, async ({ scope }) => {
+    const [anchors, keys] = [await listAnchors(db, scope), await listKeys(db, scope)];
+    return { items: anchors.map((anchor) => ({ ...anchor, manifestKeys: keys.get(anchor.id) ?? [] })) };
+  });
   serve(app, api.createTrustAnchor, async ({ scope, body, actor }) => operating.trust(scope, { ...body, actor }));
+  serve(app, api.changeTrustAnchor, async ({ scope, params, body, actor }) =>
+    operating.changeTrust(scope, { ...body, id: params.id, actor }),
+  );
   serve(app, api.deleteTrustAnchor, async ({ scope, params, actor }) => {
     await operating.distrust(scope, { id: params.id, actor });
     return { deleted: true as const };
   });
-  serve(app, api.importManifest, async ({ scope, body, actor }) => operating.announce(scope, { entries: body.entries, actor }));
+  serve(app, api.addManifestKey, async ({ scope, params, body, actor }) =>
+    manifests.addManifestKey(scope, { ...body, anchor: params.id, actor }),
+  );
+  serve(app, api.deleteManifestKey, async ({ scope, params, actor }) => {
+    await manifests.removeManifestKey(scope, { anchor: params.id, id: params.key, actor });
+    return { deleted: true as const };
+  });
   serve(app, api.createEnrollmentCode, async ({ scope, body, actor }) => operating.makeCode(scope, { ...body, actor }));
+}
+
+function serveManifests(app: Http, { db, manifests }: RouteDeps): void {
+  serve(app, api.importManifest, async ({ scope, body, actor }) => manifests.announce(scope, { entries: body.entries, actor }));
+  serve(app, api.importSignedManifest, async ({ scope, body, actor }) => manifests.announceSigned(scope, { ...body, actor }));
+  serve(app, api.listManifests, async ({ scope, query: { limit, cursor } }) =>
+    pageOf(await listManifests(db, scope, { limit: limit + 1, ...(cursor ? { before: cursor } : {}) }), limit),
+  );
 }
 
 function serveApprovals(app: Http, { db, operating }: RouteDeps): void {

@@ -20,10 +20,11 @@ type AnchorRow = {
   subject: string;
   not_after: Date;
   unknown_devices: "approve" | "refuse";
+  manifests: "any" | "signed";
   created_at: Date;
 };
 
-const anchorColumns = sql`id, fleet, name, certificate, fingerprint, subject, not_after, unknown_devices, created_at`;
+const anchorColumns = sql`id, fleet, name, certificate, fingerprint, subject, not_after, unknown_devices, manifests, created_at`;
 
 /** The anchors of all fleets: a device that enrolls does not say which fleet it means. */
 export async function loadTrust(db: Queryable): Promise<TrustedAnchor[]> {
@@ -33,21 +34,26 @@ export async function loadTrust(db: Queryable): Promise<TrustedAnchor[]> {
     fleet: row.fleet,
     name: row.name,
     unknownDevices: row.unknown_devices,
+    manifests: row.manifests,
     certificate: readCertificate(row.certificate),
   }));
 }
 
-const toAnchor = (row: AnchorRow): TrustAnchor => ({
+/** An anchor without the keys for its manifests, which stand in a table of their own. */
+type Anchor = Omit<TrustAnchor, "manifestKeys">;
+
+const toAnchor = (row: AnchorRow): Anchor => ({
   id: row.id,
   name: row.name,
   subject: row.subject,
   fingerprint: row.fingerprint,
   notAfter: row.not_after.toISOString(),
   unknownDevices: row.unknown_devices,
+  manifests: row.manifests,
   createdAt: row.created_at.toISOString(),
 });
 
-export async function listAnchors(db: Queryable, scope: Scope): Promise<TrustAnchor[]> {
+export async function listAnchors(db: Queryable, scope: Scope): Promise<Anchor[]> {
   const { rows } =
     await sql<AnchorRow>`select ${anchorColumns} from enrollment.trust_anchor where fleet = ${scope.fleet} order by id`.execute(db);
   return rows.map(toAnchor);
@@ -61,49 +67,47 @@ export type NewAnchor = {
   subject: string;
   notAfter: number;
   unknownDevices: "approve" | "refuse";
+  manifests: "any" | "signed";
   createdAt: number;
 };
 
 /** Undefined when this certificate is trusted already. */
-export async function insertAnchor(tx: Transaction, scope: Scope, anchor: NewAnchor): Promise<TrustAnchor | undefined> {
+export async function insertAnchor(tx: Transaction, scope: Scope, anchor: NewAnchor): Promise<Anchor | undefined> {
   const { rows } = await sql<AnchorRow>`
-    insert into enrollment.trust_anchor (id, fleet, name, certificate, fingerprint, subject, not_after, unknown_devices, created_at)
+    insert into enrollment.trust_anchor (id, fleet, name, certificate, fingerprint, subject, not_after, unknown_devices, manifests, created_at)
     values (${anchor.id}, ${scope.fleet}, ${anchor.name}, ${anchor.der}, ${anchor.fingerprint}, ${anchor.subject}, ${new Date(anchor.notAfter)},
-      ${anchor.unknownDevices}, ${new Date(anchor.createdAt)})
+      ${anchor.unknownDevices}, ${anchor.manifests}, ${new Date(anchor.createdAt)})
     on conflict (fleet, fingerprint) do nothing returning ${anchorColumns}`.execute(tx);
   return rows[0] && toAnchor(rows[0]);
 }
 
-export async function deleteAnchor(tx: Transaction, scope: Scope, id: string): Promise<TrustAnchor | undefined> {
+export async function findAnchor(db: Queryable, scope: Scope, id: string): Promise<Anchor | undefined> {
+  const { rows } =
+    await sql<AnchorRow>`select ${anchorColumns} from enrollment.trust_anchor where fleet = ${scope.fleet} and id = ${id}`.execute(
+      db,
+    );
+  return rows[0] && toAnchor(rows[0]);
+}
+
+/** Changes what is given of an anchor's policy. */
+export async function updateAnchor(
+  tx: Transaction,
+  scope: Scope,
+  { id, unknownDevices, manifests }: { id: string } & Partial<Pick<NewAnchor, "unknownDevices" | "manifests">>,
+): Promise<Anchor | undefined> {
+  const { rows } = await sql<AnchorRow>`
+    update enrollment.trust_anchor
+    set unknown_devices = coalesce(${unknownDevices ?? null}, unknown_devices), manifests = coalesce(${manifests ?? null}, manifests)
+    where fleet = ${scope.fleet} and id = ${id} returning ${anchorColumns}`.execute(tx);
+  return rows[0] && toAnchor(rows[0]);
+}
+
+export async function deleteAnchor(tx: Transaction, scope: Scope, id: string): Promise<Anchor | undefined> {
   const { rows } =
     await sql<AnchorRow>`delete from enrollment.trust_anchor where fleet = ${scope.fleet} and id = ${id} returning ${anchorColumns}`.execute(
       tx,
     );
   return rows[0] && toAnchor(rows[0]);
-}
-
-export type ManifestRow = { serial: string; model?: string | undefined; tags?: Record<string, string> | undefined };
-
-/** Adds serial numbers and answers those that are new; one that is known keeps what was said of it first. */
-export async function insertManifest(
-  tx: Transaction,
-  scope: Scope,
-  { entries, at }: { entries: readonly ManifestRow[]; at: number },
-): Promise<string[]> {
-  const { rows } = await sql<{ serial: string }>`
-    insert into enrollment.manifest_entry (fleet, serial, model, tags, imported_at)
-    select ${scope.fleet}, serial, model, tags::jsonb, ${new Date(at)}
-    from unnest(${entries.map((entry) => entry.serial)}::text[], ${entries.map((entry) => entry.model ?? null)}::text[],
-      ${entries.map((entry) => JSON.stringify(entry.tags ?? {}))}::text[]) as given (serial, model, tags)
-    on conflict (fleet, serial) do nothing returning serial`.execute(tx);
-  return rows.map((row) => row.serial);
-}
-
-export async function findExpected(db: Queryable, scope: Scope, serial: string): Promise<ManifestRow | undefined> {
-  const { rows } = await sql<{ serial: string; model: string | null; tags: Record<string, string> }>`
-    select serial, model, tags from enrollment.manifest_entry where fleet = ${scope.fleet} and serial = ${serial}`.execute(db);
-  const row = rows[0];
-  return row && { serial: row.serial, tags: row.tags, ...(row.model === null ? {} : { model: row.model }) };
 }
 
 type CodeRow = {

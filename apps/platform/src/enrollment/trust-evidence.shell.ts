@@ -7,7 +7,13 @@ import { type TrustEvidence, trustLevel } from "./trust-level.ts";
 /** What the tables say about a device's trust. A one-time code is a person's word, whatever the manifest says. */
 export async function readTrustEvidence(db: Queryable, scope: Scope, device: string): Promise<TrustEvidence> {
   const { rows } = await sql<{ announced: boolean; by_code: boolean | null }>`
-    select exists (select 1 from enrollment.manifest_entry where fleet = ${scope.fleet} and serial = ${device}) as announced,
+    select exists (
+        select 1 from enrollment.manifest_entry m where m.fleet = ${scope.fleet} and m.serial = ${device}
+          -- Where a manufacturer must sign, an unsigned word is a person's.
+          and (m.signed_by is not null or not exists (
+            select 1 from enrollment.certificate c join enrollment.trust_anchor a on a.fleet = c.fleet and a.fingerprint = c.anchor
+            where c.fleet = m.fleet and c.device = m.serial and a.manifests = 'signed'))
+      ) as announced,
       (select identity like 'code:%' from enrollment.certificate
        where fleet = ${scope.fleet} and device = ${device} and identity not like 'ldevid:%' order by id desc limit 1) as by_code`.execute(
     db,

@@ -3,6 +3,37 @@ import { pageOf, pageQuery, timestamp } from "./common.ts";
 import { deviceId, tags } from "./devices.ts";
 import { operation } from "./operation.ts";
 
+/** A key with which a manufacturer signs its manifests. */
+export const manifestKey = z.object({
+  id: z.string(),
+  name: z.string(),
+  /** SHA-256 of the SubjectPublicKeyInfo, lower-case hex. */
+  fingerprint: z.string(),
+  createdAt: timestamp,
+});
+export type ManifestKey = z.infer<typeof manifestKey>;
+
+/** What an unsigned manifest is worth: `any` counts; `signed` says that only what this manufacturer signed lets its devices in. */
+const manifestPolicy = z.enum(["any", "signed"]);
+const unknownDevices = z.enum(["approve", "refuse"]);
+
+/** A manifest that was imported, and whose word it was. */
+export const manifest = z.object({
+  id: z.string(),
+  importedAt: timestamp,
+  importedBy: z.string(),
+  expected: z.int(),
+  already: z.int(),
+  /** SHA-256 of the document, where there was one. */
+  documentHash: z.string().optional(),
+  /** The manufacturer whose key has signed it; absent where it was a person's word. */
+  signedBy: z.string().optional(),
+  keyFingerprint: z.string().optional(),
+  /** The signer's own word. */
+  signedAt: timestamp.optional(),
+});
+export type Manifest = z.infer<typeof manifest>;
+
 /** A manufacturer's certificate authority whose device identities (IDevID) may enroll. */
 export const trustAnchor = z.object({
   id: z.string(),
@@ -11,7 +42,9 @@ export const trustAnchor = z.object({
   fingerprint: z.string(),
   notAfter: timestamp,
   /** Whether a device that chains to it but stands in no manifest waits for approval, or is refused. */
-  unknownDevices: z.enum(["approve", "refuse"]),
+  unknownDevices,
+  manifests: manifestPolicy,
+  manifestKeys: z.array(manifestKey),
   createdAt: timestamp,
 });
 export type TrustAnchor = z.infer<typeof trustAnchor>;
@@ -186,10 +219,41 @@ export const enrollmentOperations = {
     body: z.strictObject({
       name: z.string().min(1).max(100),
       certificatePem: z.string().min(1).max(20_000),
-      unknownDevices: z.enum(["approve", "refuse"]).default("approve"),
+      unknownDevices: unknownDevices.default("approve"),
+      manifests: manifestPolicy.default("any"),
     }),
     response: trustAnchor,
     status: 201,
+  }),
+  changeTrustAnchor: operation({
+    name: "changeTrustAnchor",
+    method: "PATCH",
+    path: "/trust-anchors/:id",
+    summary: "Changes what a manufacturer's word is worth. Devices that enrolled stay.",
+    permission: "enrollment.write",
+    params: z.object({ id: z.string() }),
+    body: z.strictObject({ unknownDevices: unknownDevices.optional(), manifests: manifestPolicy.optional() }),
+    response: trustAnchor,
+  }),
+  addManifestKey: operation({
+    name: "addManifestKey",
+    method: "POST",
+    path: "/trust-anchors/:id/manifest-keys",
+    summary: "Believes manifests that are signed with this key, for this manufacturer's devices.",
+    permission: "enrollment.write",
+    params: z.object({ id: z.string() }),
+    body: z.strictObject({ name: z.string().min(1).max(100), publicKeyPem: z.string().min(1).max(20_000) }),
+    response: manifestKey,
+    status: 201,
+  }),
+  deleteManifestKey: operation({
+    name: "deleteManifestKey",
+    method: "DELETE",
+    path: "/trust-anchors/:id/manifest-keys/:key",
+    summary: "Believes no further manifest that is signed with this key; what was imported stays.",
+    permission: "enrollment.write",
+    params: z.object({ id: z.string(), key: z.string() }),
+    response: z.object({ deleted: z.literal(true) }),
   }),
   deleteTrustAnchor: operation({
     name: "deleteTrustAnchor",
@@ -209,6 +273,29 @@ export const enrollmentOperations = {
     body: z.strictObject({ entries: z.array(manifestEntry).min(1).max(100_000) }),
     response: z.object({ expected: z.int(), already: z.int() }),
     status: 201,
+  }),
+  importSignedManifest: operation({
+    name: "importSignedManifest",
+    method: "POST",
+    path: "/manifests/signed",
+    summary: "Expected serial numbers on a manufacturer's signed word: the document (CSV or JSON) as it is, and its CMS signature.",
+    permission: "enrollment.write",
+    body: z.strictObject({
+      document: z.string().min(1).max(24_000_000),
+      /** RFC 5652 SignedData, detached, DER in base64. */
+      signature: z.string().min(1).max(100_000),
+    }),
+    response: z.object({ expected: z.int(), already: z.int(), signedBy: z.string(), keyFingerprint: z.string() }),
+    status: 201,
+  }),
+  listManifests: operation({
+    name: "listManifests",
+    method: "GET",
+    path: "/manifests",
+    summary: "Manifests that were imported, newest first, and who has signed them.",
+    permission: "enrollment.read",
+    query: pageQuery,
+    response: pageOf(manifest),
   }),
   createEnrollmentCode: operation({
     name: "createEnrollmentCode",

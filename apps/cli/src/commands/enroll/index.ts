@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { enrollApprovals } from "./approvals.ts";
 import { enrollLog } from "./log.ts";
+import { enrollManifest } from "./manifest.ts";
 import { enrollTrust } from "./trust.ts";
 
 export function enrollCommands(program: Command): void {
@@ -8,6 +9,7 @@ export function enrollCommands(program: Command): void {
     .command("enroll")
     .description("How devices come in: trust anchors, manifests, codes, approvals, attempt log");
   enrollTrust(enroll);
+  enrollManifest(enroll);
   enrollApprovals(enroll);
   enrollLog(enroll);
 }

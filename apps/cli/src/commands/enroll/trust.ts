@@ -1,12 +1,11 @@
 import { readFile } from "node:fs/promises";
-import { api, parseManifest } from "@tenfold/contracts";
+import { api } from "@tenfold/contracts";
 import type { Command } from "commander";
 import { facts } from "../../output.ts";
 import { addVerb, text, word } from "../../verb.ts";
+import { oneOf } from "./manifest.ts";
 
-const atOnce = 5_000;
-
-/** `enroll anchor|anchors|manifest|code`: who may come in. */
+/** `enroll anchor|anchors|code`: who may come in. */
 export function enrollTrust(enroll: Command): void {
   addVerb(enroll, {
     usage: "anchor <certificate>",
@@ -14,6 +13,7 @@ export function enrollTrust(enroll: Command): void {
     flags: [
       ["--name <name>", "what to call it"],
       ["--unknown <what>", "devices that stand in no manifest: approve (they wait) or refuse", "approve"],
+      ["--manifests <which>", "any, or signed: only what this manufacturer signed lets its devices in", "any"],
     ],
     example: "enroll anchor acme-ca.pem --name Acme",
     async run(session, given) {
@@ -21,7 +21,8 @@ export function enrollTrust(enroll: Command): void {
       const body = {
         name: text(given.flags, "name") ?? path,
         certificatePem: await readFile(path, "utf8"),
-        unknownDevices: given.flags.unknown === "refuse" ? ("refuse" as const) : ("approve" as const),
+        unknownDevices: oneOf(given.flags, "unknown", ["approve", "refuse"]) ?? "approve",
+        manifests: oneOf(given.flags, "manifests", ["any", "signed"]) ?? "any",
       };
       const anchor = await (await session.client()).call(api.createTrustAnchor, { body });
       session.out.one(anchor, () =>
@@ -39,25 +40,10 @@ export function enrollTrust(enroll: Command): void {
         name: one.name,
         subject: one.subject,
         unknown: one.unknownDevices,
+        manifests: one.manifests,
+        keys: one.manifestKeys.length,
         until: one.notAfter.slice(0, 10),
       }));
-    },
-  });
-  addVerb(enroll, {
-    usage: "manifest <file>",
-    summary: "Imports expected serial numbers (CSV or JSON)",
-    example: "enroll manifest batch-42.csv",
-    async run(session, given) {
-      const entries = parseManifest(await readFile(word(given, 0), "utf8"));
-      const client = await session.client();
-      const sum = { expected: 0, already: 0 };
-      for (let i = 0; i < entries.length; i += atOnce) {
-        const part = await client.call(api.importManifest, { body: { entries: entries.slice(i, i + atOnce) } });
-        sum.expected += part.expected;
-        sum.already += part.already;
-        session.out.note(`${Math.min(i + atOnce, entries.length)} of ${entries.length} read`);
-      }
-      session.out.one(sum, () => [`${sum.expected} devices are expected now; ${sum.already} were known already.`]);
     },
   });
   addVerb(enroll, {
