@@ -10,6 +10,7 @@ import { runInNewContext } from "node:vm";
 import { describeError, seededRandom } from "@tenfold/base";
 import { certificateTargets } from "./fuzz/certificates.ts";
 import { estTarget } from "./fuzz/est.ts";
+import { hardwareTargets } from "./fuzz/hardware.ts";
 import { mqttTargets } from "./fuzz/mqtt.ts";
 import { payloadTargets } from "./fuzz/payloads.ts";
 import { keepSeed, keptSeeds } from "./fuzz/seeds.ts";
@@ -17,7 +18,7 @@ import type { OpenTarget, Target } from "./fuzz/target.ts";
 import { textTargets } from "./fuzz/texts.ts";
 import { startWatchdog } from "./fuzz/watchdog.ts";
 
-const all: Target[] = [...payloadTargets, ...textTargets, ...certificateTargets, ...mqttTargets, estTarget];
+const all: Target[] = [...payloadTargets, ...textTargets, ...certificateTargets, ...hardwareTargets, ...mqttTargets, estTarget];
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { runs: { type: "string", default: "100000" }, seed: { type: "string", default: "tenfold" } },

@@ -2,10 +2,11 @@ import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { dirname, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { parseDuration } from "@tenfold/base";
+import { describeError, parseDuration } from "@tenfold/base";
 import { deviceIdPattern } from "@tenfold/contracts";
-import type { DeviceServer, Identity } from "@tenfold/device";
+import type { DeviceServer } from "@tenfold/device";
 import { type PublicKey, readPublicKey } from "@tenfold/ota";
+import { kindOfKeyUri, openKeyStore, pathOfFileUri, readKeyUri } from "@tenfold/pki";
 
 /** What the agent was told. Files are read; lengths of time are milliseconds. */
 export type AgentConfig = {
@@ -15,8 +16,10 @@ export type AgentConfig = {
   readonly https: DeviceServer;
   readonly mqtt: DeviceServer;
   readonly state: string;
+  /** Where the operational keys are made: `pkcs11:token=…` or `tpm:`; in the state folder unless told otherwise. */
+  readonly keys?: string;
   /** The manufacturer's identity, or a one-time code. Needed only until the first certificate is there. */
-  readonly idevid: Identity | undefined;
+  readonly idevid: { readonly cert: string; readonly key: string } | { readonly cert: string; readonly keyUri: string } | undefined;
   readonly code: string | undefined;
   readonly trustedKeys: readonly PublicKey[];
   readonly securityFloor: string | undefined;
@@ -44,6 +47,7 @@ const flags = {
   state: text,
   "idevid-cert": text,
   "idevid-key": text,
+  keys: text,
   code: text,
   "release-keys": text,
   "security-floor": text,
@@ -83,7 +87,8 @@ export function readConfig(args: string[]): AgentConfig {
     https: { url: https, ca },
     mqtt: { url: address(settings["mqtt-server"] ?? `mqtts://${new URL(https).hostname}:8883`, "mqtts:", "mqtt-server"), ca },
     state: resolve(need("state")),
-    idevid: settings["idevid-cert"] === undefined ? undefined : { cert: file("idevid-cert"), key: file("idevid-key") },
+    idevid: settings["idevid-cert"] === undefined ? undefined : { cert: file("idevid-cert"), ...idevidKey(need("idevid-key")) },
+    ...(settings.keys === undefined || kindOfKeyUri(settings.keys) === "file" ? {} : { keys: keyPlace(settings.keys) }),
     code: settings.code,
     trustedKeys: settings["release-keys"] === undefined ? [] : publicKeys(file("release-keys")),
     securityFloor: settings["security-floor"],
@@ -111,9 +116,27 @@ function readFile(path: string): Partial<Record<Key, string>> {
   for (const [key, value] of Object.entries(read)) {
     if (!isKey(key)) fail(`${path}: there is no setting "${key}". Known: ${Object.keys(flags).join(", ")}.`);
     if (typeof value !== "string") fail(`${path}: ${key} must be a text.`);
-    settings[key] = isPath(key) ? resolve(dirname(path), value) : value;
+    settings[key] = isPath(key) && kindOfKeyUri(value) === "file" ? resolve(dirname(path), pathOfFileUri(value)) : value;
   }
   return settings;
+}
+
+/** A file is read now; a key in a token or a TPM is asked for when it is needed. */
+function idevidKey(value: string): { key: string } | { keyUri: string } {
+  if (kindOfKeyUri(value) === "file") return { key: readText(pathOfFileUri(value), "idevid-key") };
+  return { keyUri: checked("idevid-key", value, () => readKeyUri(value)) };
+}
+
+/** A place for keys is a whole token or TPM; the URI is read here, so that a wrong one stops the start. */
+const keyPlace = (value: string): string => checked("keys", value, () => openKeyStore(value, { folder: "/" }));
+
+function checked(key: Key, value: string, read: () => unknown): string {
+  try {
+    read();
+    return value;
+  } catch (cause) {
+    throw new ConfigError(`--${key}: ${describeError(cause)}`, { cause });
+  }
 }
 
 const isKey = (key: string): key is Key => key !== "config" && Object.hasOwn(flags, key);

@@ -2,20 +2,22 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { describeError } from "@tenfold/base";
 import {
+  attestKey,
   type Body,
+  certifyKey,
   connectLink,
   deviceProblems,
   fetchArtifact,
   type Link,
   type Proof,
   type Running,
-  requestCertificate,
   senml,
   topics,
 } from "@tenfold/device";
-import { newDeviceKey, privateKeyPem, readPrivateKey } from "@tenfold/pki";
+import { kindOfKeyUri, type TpmAttestor } from "@tenfold/pki";
 import type { AgentConfig } from "./config.ts";
 import type { Disk } from "./disk.ts";
+import { attestorOf, destroySpent, identityOf, idevidOf, type KeptCredentials, pendingKey, succeed } from "./keys.ts";
 import type { Queue } from "./queue.ts";
 import { clockQuality, measureMachine } from "./signals.ts";
 import type { Trust } from "./trust.ts";
@@ -41,7 +43,7 @@ export function createDiskBody(
     enroll: (kind) => enroll({ ...config, https: trust.server(config.https) }, { disk, kind }),
     refreshTrust: trust.refresh,
     async connect(events) {
-      const identity = await currentCredentials(config, disk);
+      const identity = await currentIdentity(config, disk);
       const keepaliveS = Math.max(30, Math.ceil((2 * config.heartbeatMs) / 1_000));
       const link = await connectLink({ server: trust.server(config.mqtt), identity, device: config.device, keepaliveS, events });
       reconnects += 1;
@@ -49,13 +51,16 @@ export function createDiskBody(
       return link;
     },
     download: async ({ path, from }) =>
-      fetchArtifact({ server: trust.server(config.https), identity: await currentCredentials(config, disk), path, from }),
+      fetchArtifact({ server: trust.server(config.https), identity: await currentIdentity(config, disk), path, from }),
     async takeSample(link: Link | undefined) {
       const now = Date.now();
       queue.push({ topic: name.telemetry, payload: senml(measureMachine(disk.folder), now) }, now);
       if (link) void queue.drain(link);
     },
     selfTest: () => selfTest(config.selfTest),
+    ...(config.keys !== undefined && kindOfKeyUri(config.keys) === "tpm"
+      ? { attest: () => attest({ ...config, https: trust.server(config.https) }, disk) }
+      : {}),
     vitals() {
       const { depth, oldestAgeS, dropped, refused } = queue.figures(Date.now());
       return {
@@ -69,7 +74,9 @@ export function createDiskBody(
   };
 }
 
-async function currentCredentials(config: AgentConfig, disk: Disk) {
+const currentIdentity = async (config: AgentConfig, disk: Disk) => identityOf(await currentCredentials(config, disk), config);
+
+async function currentCredentials(config: AgentConfig, disk: Disk): Promise<KeptCredentials> {
   const credentials = await disk.loadCredentials();
   if (credentials === undefined) throw deviceProblems.link_unreachable(`${config.device} has no certificate yet.`);
   return credentials;
@@ -80,26 +87,45 @@ async function enroll(config: AgentConfig, { disk, kind }: { disk: Disk; kind: "
   const current = await disk.loadCredentials();
   // A power cut between the certificate's save and the memory's: the certificate is good.
   if (kind === "first" && current && current.notAfter > Date.now()) return current;
-  const pending = await disk.loadPendingKey();
-  const key = pending === undefined ? newDeviceKey() : readPrivateKey(pending);
-  if (pending === undefined) await disk.savePendingKey(privateKeyPem(key));
+  const key = await pendingKey(config, disk);
   const renewal = kind === "renewal" && current !== undefined;
-  const proof: Proof = renewal ? { is: "certificate", identity: current } : firstProof(config);
+  const proof: Proof = renewal ? { is: "certificate", identity: await identityOf(current, config) } : await firstProof(config);
   const operation = renewal ? "simplereenroll" : "simpleenroll";
-  const credentials = await requestCertificate({
-    server: config.https,
-    device: config.device,
-    proof,
-    operation,
-    key,
-    patienceMs: approvalPatienceMs,
-  });
+  const { https: server, device } = config;
+  if (key.attestor !== undefined) await attestFirst(config, { proof, attestor: key.attestor });
+  const issued = await certifyKey({ server, device, proof, operation, patienceMs: approvalPatienceMs }, key.signer);
+  const credentials = succeed(key.keep(issued), current);
   await disk.saveCredentials(credentials);
   await disk.savePendingKey(undefined);
+  await destroySpent(credentials, { disk, state: config.state });
   return credentials;
 }
 
-function firstProof({ idevid, code, device }: AgentConfig): Proof {
+/** The platform may want to know first that the key is in a TPM. Where it does not, an attestation that does not come about keeps nobody out. */
+async function attestFirst({ https: server }: AgentConfig, wish: { proof: Proof; attestor: TpmAttestor }): Promise<void> {
+  try {
+    const { verdict, because, software } = await attestKey({ server, ...wish });
+    say("attestation.answered", { verdict, because, software });
+  } catch (error) {
+    say("attestation.failed", { because: describeError(error) });
+  }
+}
+
+/** As a command asks for it: for the certificate that is in use. */
+async function attest(config: AgentConfig, disk: Disk) {
+  const current = await currentCredentials(config, disk);
+  const attestor = attestorOf(current, config);
+  if (attestor === undefined)
+    throw deviceProblems.attestation_refused("The certificate in use has a software key; the next one will not.");
+  return attestKey({ server: config.https, proof: { is: "certificate", identity: await identityOf(current, config) }, attestor });
+}
+
+const say = (event: string, fields: Record<string, unknown>): void =>
+  void process.stderr.write(`${JSON.stringify({ event, ...fields })}\n`);
+
+async function firstProof(config: AgentConfig): Promise<Proof> {
+  const { code, device } = config;
+  const idevid = await idevidOf(config);
   if (idevid) return { is: "certificate", identity: idevid };
   if (code !== undefined) return { is: "code", serial: device, code };
   throw deviceProblems.enrollment_refused(`${device} has nothing to enroll with.`, {

@@ -3,10 +3,11 @@ import { createReadStream } from "node:fs";
 import { type FileHandle, mkdir, open, rm, stat, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { signedRelease } from "@tenfold/contracts";
-import { type BootRecord, bootRecord, type Credentials, type Memory, parseMemory, type Slot, type Slots } from "@tenfold/device";
+import { type BootRecord, bootRecord, type Memory, parseMemory, type Slot, type Slots } from "@tenfold/device";
 import { type PublicKey, verifyRelease } from "@tenfold/ota";
 import { makePrivateFolder, readOptionalFile, readPrivateFile, writeFileAtomically } from "@tenfold/pki";
 import { z } from "zod";
+import type { KeptCredentials } from "./keys.ts";
 
 /** What stands beside an image: the release that was signed, or that the factory put nothing but a version there. */
 const seal = z.union([z.strictObject({ release: signedRelease }), z.strictObject({ factory: z.string() })]);
@@ -23,11 +24,11 @@ export type Disk = {
   saveMemory(memory: Memory): Promise<void>;
   loadBoot(): Promise<BootRecord>;
   saveBoot(record: BootRecord): Promise<void>;
-  loadCredentials(): Promise<Credentials | undefined>;
-  saveCredentials(credentials: Credentials): Promise<void>;
-  /** A key that waits for its certificate, so that a request that is asked again after a power cut is the same request. */
+  loadCredentials(): Promise<KeptCredentials | undefined>;
+  saveCredentials(credentials: KeptCredentials): Promise<void>;
+  /** A key that waits for its certificate (PEM, or where it is), so that a request that is asked again after a power cut is the same request. */
   loadPendingKey(): Promise<string | undefined>;
-  savePendingKey(pem: string | undefined): Promise<void>;
+  savePendingKey(key: string | undefined): Promise<void>;
   sealOf(slot: Slot): Promise<Seal | undefined>;
   /** Whether the boot loader may start a slot: the image has the hash that was signed, by a key that is trusted here. */
   startable(slot: Slot): Promise<boolean>;
@@ -60,11 +61,12 @@ export async function openDisk(
     loadBoot: async () => bootRecord.parse(JSON.parse((await readOptionalFile(at("boot.json"))) ?? "")),
     saveBoot: (record) => write(at("boot.json"), record),
     // Only this agent writes the file, with the mode that it checks.
-    loadCredentials: async () => optional(await readPrivateFile(at("credentials.json")), (text) => JSON.parse(text) as Credentials),
+    loadCredentials: async () =>
+      optional(await readPrivateFile(at("credentials.json")), (text) => JSON.parse(text) as KeptCredentials),
     saveCredentials: (credentials) => write(at("credentials.json"), credentials),
     loadPendingKey: () => readPrivateFile(at("pending.key")),
-    savePendingKey: (pem) =>
-      pem === undefined ? rm(at("pending.key"), { force: true }) : writeFileAtomically(at("pending.key"), pem, 0o600),
+    savePendingKey: (key) =>
+      key === undefined ? rm(at("pending.key"), { force: true }) : writeFileAtomically(at("pending.key"), key, 0o600),
     sealOf,
     close: slots.close,
     async startable(slot) {

@@ -10,8 +10,10 @@ Flags (or the same names in a flat JSON object given by --config FILE; flags win
   --model NAME              default linux
   --hardware-revision REV   the board's revision, as its maker names it; releases may be limited to some
   --state DIR               default /var/lib/tenfold-agent
-  --idevid-cert FILE --idevid-key FILE   the manufacturer's identity, or
+  --idevid-cert FILE --idevid-key FILE   the manufacturer's identity (the key: FILE, pkcs11:… or tpm:handle=…), or
   --code CODE               a one-time code: tenfold enroll code NAME
+  --keys PLACE              where the device's own keys are made: pkcs11:token=NAME?pin-source=file:FILE or tpm:
+                            (default: files in the state folder)
   --release-keys FILE       public ed25519 keys (PEM) whose releases are installed; without it no update is taken
   --security-floor VERSION  never run anything older
   --firmware-version V      what the machine runs before its first update (default 0.0.0)

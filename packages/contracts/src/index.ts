@@ -1,4 +1,5 @@
 export * from "./api/index.ts";
+export * from "./device/attestation.ts";
 export * from "./device/commands.ts";
 export * from "./device/deployment.ts";
 export * from "./device/heartbeat.ts";

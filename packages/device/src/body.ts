@@ -1,4 +1,4 @@
-import type { Heartbeat, SignedRelease } from "@tenfold/contracts";
+import type { AttestationOutcome, Heartbeat, SignedRelease } from "@tenfold/contracts";
 import type { BootRecord, Slot } from "./boot.ts";
 import type { Memory } from "./memory.ts";
 import type { Running } from "./picture.ts";
@@ -63,6 +63,8 @@ export type Body = {
   selfTest(): Promise<{ is: "pass" } | { is: "fail"; detail: string }>;
   /** Makes itself known to a person who stands before it (a light, a sound) for a while. A body that cannot has none. */
   identify?(seconds: number): Promise<void>;
+  /** Shows the platform anew that the certificate's key is in its TPM, and what runs here. A body without a TPM has none. */
+  attest?(): Promise<AttestationOutcome>;
   /** What else the heartbeat can say. */
   vitals(): Partial<Pick<Heartbeat, "power" | "net" | "queue" | "counters" | "clock" | "trust">>;
 };

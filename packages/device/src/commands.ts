@@ -18,15 +18,20 @@ export type Act =
   | { do: "reboot" }
   | { do: "identify"; seconds: number }
   | { do: "report_now" }
+  | { do: "attest" }
   | { do: "set_interval"; settings: Settings };
 
-/** [C6] The closed list of what every brain knows. What stands in a body (`identify`) may be missing there. */
+/** [C6] The closed list of what every brain knows. What stands in a body (`identify`, `attest`) may be missing there. */
 const readers: Readonly<Record<string, (args: CommandDocument["args"]) => Act>> = {
   reboot: (args) => {
     nothing.parse(args);
     return { do: "reboot" };
   },
   identify: (args) => ({ do: "identify", ...identifyArgs.parse(args) }),
+  attest: (args) => {
+    nothing.parse(args);
+    return { do: "attest" };
+  },
   "report-now": (args) => {
     nothing.parse(args);
     return { do: "report_now" };

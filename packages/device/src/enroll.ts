@@ -1,8 +1,19 @@
-import { createPublicKey, type KeyObject } from "node:crypto";
+import type { KeyObject } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { setTimeout as pause } from "node:timers/promises";
 import { Problem } from "@tenfold/base";
-import { createCsr, fromBase64, newDeviceKey, oids, privateKeyPem, readCertificate, readCertsOnly, toPem } from "@tenfold/pki";
+import {
+  createCsr,
+  fromBase64,
+  newDeviceKey,
+  oids,
+  privateKeyPem,
+  readCertificate,
+  readCertsOnly,
+  type Signer,
+  signerOf,
+  toPem,
+} from "@tenfold/pki";
 import { deviceProblems } from "./errors.ts";
 import { ask, type DeviceServer, type Identity, readBody } from "./https.ts";
 
@@ -11,8 +22,11 @@ export type Proof =
   | { readonly is: "certificate"; readonly identity: Identity }
   | { readonly is: "code"; readonly serial: string; readonly code: string };
 
-/** What a device keeps after enrollment. Times are milliseconds. */
-export type Credentials = Identity & { readonly notBefore: number; readonly notAfter: number };
+/** A certificate that was issued, in PEM. Times are milliseconds. */
+export type Issued = { readonly cert: string; readonly notBefore: number; readonly notAfter: number };
+
+/** What a device with a software key keeps after enrollment. */
+export type Credentials = Issued & { readonly key: string };
 
 export type CertificateWish = {
   readonly server: DeviceServer;
@@ -37,18 +51,22 @@ export async function fetchCaCerts(server: DeviceServer, signal?: AbortSignal): 
   return (await certificatesIn(answer)).map((der) => toPem("CERTIFICATE", der)).join("");
 }
 
+/** As `certifyKey`, for a software key; a new one unless `key` is given. */
+export async function requestCertificate({ key = newDeviceKey(), ...wish }: CertificateWish): Promise<Credentials> {
+  return { ...(await certifyKey(wish, signerOf(key))), key: privateKeyPem(key) };
+}
+
 /**
- * [RFC 7030 4.2] Asks for a certificate for a key that never leaves the device; a new one unless `key` is given. Goes on asking while
+ * [RFC 7030 4.2] Asks for a certificate for a key that never leaves the device, wherever it is kept. Goes on asking while
  * the answer is 202, the same request each time, until `patienceMs` is over. Throws `enrollment_refused` (the answer says why),
  * `enrollment_pending` (out of patience) or `enrollment_unreachable`.
  */
-export async function requestCertificate(wish: CertificateWish): Promise<Credentials> {
-  const key = wish.key ?? newDeviceKey();
+export async function certifyKey(wish: Omit<CertificateWish, "key">, key: Signer): Promise<Issued> {
   const csr = base64Lines(await createCsr({ key, subject: [{ type: oids.commonName, value: wish.device }] }));
   const until = performance.now() + wish.patienceMs;
   for (;;) {
     const answer = await reach(() => post(wish, csr));
-    if (answer.statusCode === 200) return credentialsFrom(answer, key);
+    if (answer.statusCode === 200) return issuedIn(answer, key);
     if (answer.statusCode !== 202) throw await refusal(answer, wish.operation);
     answer.resume();
     const waitMs = retryAfterMs(answer);
@@ -62,25 +80,28 @@ export async function requestCertificate(wish: CertificateWish): Promise<Credent
   }
 }
 
-function post({ server, proof, operation, signal }: CertificateWish, body: string): Promise<IncomingMessage> {
-  const headers: Record<string, string> = {
+/** [RFC 7617] A one-time code travels as HTTP Basic; a certificate needs no header. */
+export const headersOf = (proof: Proof): Record<string, string> =>
+  proof.is === "code" ? { Authorization: `Basic ${Buffer.from(`${proof.serial}:${proof.code}`).toString("base64")}` } : {};
+
+function post({ server, proof, operation, signal }: Omit<CertificateWish, "key">, body: string): Promise<IncomingMessage> {
+  const headers = {
+    ...headersOf(proof),
     "Content-Type": "application/pkcs10",
     "Content-Transfer-Encoding": "base64",
     Accept: "application/pkcs7-mime",
   };
-  if (proof.is === "code") headers.Authorization = `Basic ${Buffer.from(`${proof.serial}:${proof.code}`).toString("base64")}`;
   const identity = proof.is === "certificate" ? proof.identity : undefined;
   return ask({ server, path: `/.well-known/est/${operation}`, method: "POST", headers, body, identity, idleMs, signal });
 }
 
-async function credentialsFrom(answer: IncomingMessage, key: KeyObject): Promise<Credentials> {
+async function issuedIn(answer: IncomingMessage, key: Signer): Promise<Issued> {
   const [der] = await certificatesIn(answer);
   if (der === undefined) throw deviceProblems.enrollment_refused("The platform answered without a certificate.");
   const { publicKey, notBefore, notAfter } = readCertificate(der);
-  const ours = createPublicKey(key).export({ format: "der", type: "spki" });
-  if (!publicKey.der.equals(ours))
+  if (!publicKey.der.equals(key.publicKey.der))
     throw deviceProblems.enrollment_refused("The platform certified another key than this device's.");
-  return { cert: toPem("CERTIFICATE", der), key: privateKeyPem(key), notBefore, notAfter };
+  return { cert: toPem("CERTIFICATE", der), notBefore, notAfter };
 }
 
 async function certificatesIn(answer: IncomingMessage): Promise<Buffer[]> {

@@ -10,6 +10,8 @@ export const deviceProblems = defineProblems({
   enrollment_refused: 403,
   enrollment_pending: 503,
   enrollment_unreachable: 503,
+  /** The platform does not take this TPM's word: the answer says why. */
+  attestation_refused: 403,
   download_failed: 503,
   download_refused: 404,
   device_memory_unreadable: 500,

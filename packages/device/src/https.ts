@@ -1,11 +1,12 @@
 import type { IncomingMessage, OutgoingHttpHeaders } from "node:http";
 import { request } from "node:https";
+import type { TlsKey } from "@tenfold/pki";
 
 /** The platform's device endpoint as a device knows it: where, and which authority may vouch for it. Nothing else is trusted. */
 export type DeviceServer = { readonly url: string; readonly ca: string };
 
-/** A certificate with its private key, in PEM. `cert` may go on with the chain. */
-export type Identity = { readonly cert: string; readonly key: string };
+/** A certificate in PEM, which may go on with the chain, with its private key: PEM too, or one that stays in a token or a TPM. */
+export type Identity = { readonly cert: string } & TlsKey;
 
 export type Ask = {
   readonly server: DeviceServer;

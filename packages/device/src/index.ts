@@ -1,11 +1,20 @@
 /** A device's brain: what to do next, and how to do it in a body (docs/protocol/device.md, docs/decisions/0007-one-brain.md). */
 
 export { type ArtifactWish, fetchArtifact } from "./artifact.ts";
+export { type AttestWish, attestKey } from "./attest.ts";
 export { fullJitter } from "./backoff.ts";
 export type { Body, Link, LinkEvents, MessageCount, Slots } from "./body.ts";
 export { armTrial, type BootChoice, type BootRecord, bootRecord, chooseSlot, otherSlot, type Slot, trialStarts } from "./boot.ts";
 export { type Brain, type BrainDeps, createBrain, type Rest } from "./brain.ts";
-export { type CertificateWish, type Credentials, fetchCaCerts, type Proof, requestCertificate } from "./enroll.ts";
+export {
+  type CertificateWish,
+  type Credentials,
+  certifyKey,
+  fetchCaCerts,
+  type Issued,
+  type Proof,
+  requestCertificate,
+} from "./enroll.ts";
 export { deviceProblems } from "./errors.ts";
 export type { DeviceServer, Identity } from "./https.ts";
 export { ackMs, connectLink, countOf, type LinkWish, reconnectAdvice, refusedForGood, subscriptions } from "./link.ts";

@@ -1,5 +1,5 @@
 import { describeError, hash32, Problem, unreachable } from "@tenfold/base";
-import type { CommandResult, DeploymentReason, DeploymentReport } from "@tenfold/contracts";
+import type { AttestationOutcome, CommandResult, DeploymentReason, DeploymentReport } from "@tenfold/contracts";
 import { verifyRelease } from "@tenfold/ota";
 import { abandonTrial, armTrial, confirmTrial } from "./boot.ts";
 import { type Act as CommandAct, endCommand, judgeCommand, reportedOf, startCommand, toldCommand } from "./commands.ts";
@@ -190,6 +190,10 @@ async function act(mind: Mind, what: Exclude<CommandAct, { do: "reboot" }>): Pro
         return { status: "refused", code: "command_unknown", detail: "This device has no light and no sound." };
       await body.identify(what.seconds);
       return { status: "succeeded" };
+    case "attest":
+      if (body.attest === undefined)
+        return { status: "refused", code: "command_unknown", detail: "This device's key is in no TPM." };
+      return attested(await body.attest());
     case "report_now":
       session.heartbeatDueAt = session.telemetryDueAt = body.clock.mono();
       return { status: "succeeded" };
@@ -200,6 +204,11 @@ async function act(mind: Mind, what: Exclude<CommandAct, { do: "reboot" }>): Pro
       return { status: "succeeded" };
   }
 }
+
+const attested = ({ verdict, because }: AttestationOutcome): CommandResult =>
+  verdict === "passed"
+    ? { status: "succeeded", detail: because }
+    : { status: "failed", code: "attestation_failed", detail: because };
 
 async function tellResult(mind: Mind, { command, result }: { command: string; result: CommandResult }): Promise<void> {
   const topic = topics(mind.config.device).result(command);

@@ -32,7 +32,8 @@ export type ChainQuestion = {
   readonly intermediates: readonly Certificate[];
   readonly anchors: readonly Certificate[];
   readonly at: number;
-  readonly usage: "device" | "server";
+  /** `tpm`: the certificate of a TPM's endorsement key, which decrypts and never signs. */
+  readonly usage: "device" | "server" | "tpm";
 };
 
 export type DerChainQuestion = Pick<ChainQuestion, "anchors" | "at" | "usage"> & {
@@ -171,7 +172,11 @@ function judgeIssuer(issuer: Certificate, { search, path }: { search: Search; pa
 function judgeLeaf(leaf: Certificate, question: ChainQuestion): Invalid | undefined {
   if (leaf.basicConstraints?.ca === true)
     return invalid("leaf_is_a_ca", `${name(leaf)} is a certificate authority; a ${question.usage} presents its own certificate.`);
-  if (leaf.keyUsage !== undefined && !leaf.keyUsage.includes(keyUsageBits.digitalSignature)) {
+  if (leaf.keyUsage !== undefined && question.usage === "tpm") {
+    // [TCG EK Credential Profile 3.2.14] RSA keys encipher, ECC keys agree.
+    if (![keyUsageBits.keyEncipherment, keyUsageBits.keyAgreement].some((bit) => leaf.keyUsage?.includes(bit)))
+      return invalid("key_usage_missing", `${name(leaf)} may not encipher keys, so it is no certificate of an endorsement key.`);
+  } else if (leaf.keyUsage !== undefined && !leaf.keyUsage.includes(keyUsageBits.digitalSignature)) {
     return invalid("key_usage_missing", `${name(leaf)} may not sign (digitalSignature is not set), so it cannot be used in TLS.`);
   }
   return judgeCommon(leaf, question) ?? judgePurpose(leaf, question);
@@ -203,12 +208,17 @@ function judgeCommon(certificate: Certificate, { at }: Pick<ChainQuestion, "at">
 
 /** An absent list of purposes allows all; one on an authority limits everything below it. */
 function judgePurpose(certificate: Certificate, { usage }: Pick<ChainQuestion, "usage">): Invalid | undefined {
-  const wanted = usage === "device" ? oids.clientAuth : oids.serverAuth;
+  const { oid, name: purpose } = purposeOf[usage];
   const purposes = certificate.extendedKeyUsage;
-  if (purposes === undefined || purposes.includes(wanted) || purposes.includes(oids.anyExtendedKeyUsage)) return undefined;
-  const purpose = usage === "device" ? "TLS client authentication" : "TLS server authentication";
+  if (purposes === undefined || purposes.includes(oid) || purposes.includes(oids.anyExtendedKeyUsage)) return undefined;
   return invalid("extended_key_usage_missing", `${name(certificate)} is not meant for ${purpose}.`);
 }
+
+const purposeOf = {
+  device: { oid: oids.clientAuth, name: "TLS client authentication" },
+  server: { oid: oids.serverAuth, name: "TLS server authentication" },
+  tpm: { oid: oids.endorsementKeyCertificate, name: "the endorsement key of a TPM" },
+} as const;
 
 const invalid = (because: ChainFault, detail: string): Invalid => ({ is: "invalid", because, detail });
 const name = (certificate: Certificate): string =>

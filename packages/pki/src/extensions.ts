@@ -9,7 +9,7 @@ export type AlternativeName = { readonly kind: "dns" | "ip" | "uri" | "email" | 
 export type BasicConstraints = { readonly ca: boolean; readonly pathLength?: number };
 
 /** [RFC 5280 4.2.1.3] Bits of KeyUsage, by number. */
-export const keyUsageBits = { digitalSignature: 0, keyEncipherment: 2, keyCertSign: 5, crlSign: 6 } as const;
+export const keyUsageBits = { digitalSignature: 0, keyEncipherment: 2, keyAgreement: 4, keyCertSign: 5, crlSign: 6 } as const;
 
 /** Reads Extensions (a SEQUENCE OF Extension); each may stand only once [RFC 5280 4.2]. */
 export function readExtensions(element: Der | undefined): Extension[] {

@@ -38,7 +38,16 @@ export {
   readPrivateKey,
 } from "./idevid.ts";
 export { type CertificateWish, type Issuer, issueCertificate, keyIdentifier, randomSerial } from "./issue.ts";
-export { type KeyUriKind, kindOfKeyUri, openHardwareKey, openKey, openKeyStore } from "./key-uri.ts";
+export {
+  type KeyUriKind,
+  keyUriIn,
+  kindOfKeyUri,
+  openHardwareKey,
+  openKey,
+  openKeyStore,
+  pathOfFileUri,
+  readKeyUri,
+} from "./key-uri.ts";
 export { type PublicKey, publicKeyOf, readPublicKeyDer, readPublicKeyPem, type Signer, signerOf } from "./keys.ts";
 export { fileKeyStore, type HardwareSigner, type KeyStore } from "./keystore.ts";
 export {
@@ -72,3 +81,19 @@ export {
 export { oids } from "./oids.ts";
 export { fromBase64, fromPem, type PemLabel, toPem } from "./pem.ts";
 export { certsOnly, readCertsOnly } from "./pkcs7.ts";
+export { type TlsKey, tlsKeyOf } from "./pkcs11/tls-key.ts";
+export { createTpmAttestor, type TpmAttestor, type TpmChallenge } from "./tpm/attestor.ts";
+export { makeCredential } from "./tpm/credential.ts";
+export {
+  type Evidence,
+  judgeClaim,
+  judgeEvidence,
+  matchReference,
+  type PcrReference,
+  type PlausibleClaim,
+  type TpmCheck,
+  type TpmClaim,
+  type TpmCounters,
+  type TpmFault,
+} from "./tpm/evidence.ts";
+export { readTpmPublic, type TpmPublic } from "./tpm/public-area.ts";

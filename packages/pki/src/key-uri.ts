@@ -1,10 +1,11 @@
+import { join } from "node:path";
 import { pkiProblems } from "./errors.ts";
 import { readPrivateFile } from "./files.ts";
 import type { Signer } from "./keys.ts";
 import { fileKeyStore, type HardwareSigner, type KeyStore, signerFrom } from "./keystore.ts";
 import { pkcs11KeyStore } from "./pkcs11/key-store.ts";
 import { readPkcs11Uri } from "./pkcs11/uri.ts";
-import { readTpmUri } from "./tpm/address.ts";
+import { readTpmUri, writeAddress } from "./tpm/address.ts";
 import { openTpmKey, tpmKeyStore } from "./tpm/key-store.ts";
 
 /** A place for keys, or one key: `file:PATH` or a path, `pkcs11:…` (RFC 7512), `tpm:…`. */
@@ -15,7 +16,7 @@ export function kindOfKeyUri(uri: string): KeyUriKind {
   return uri.startsWith("tpm:") ? "tpm" : "file";
 }
 
-const pathOf = (uri: string): string => uri.replace(/^file:(\/\/)?/, "");
+export const pathOfFileUri = (uri: string): string => uri.replace(/^file:(\/\/)?/, "");
 
 /** The PIN from elsewhere, for a URI that says nothing of it. */
 export type PinWish = { readonly pin?: string | undefined };
@@ -39,14 +40,36 @@ export function openKeyStore(uri: string, { folder, pin }: { folder: string } & 
       return tpmKeyStore({ folder, address });
     }
     case "file":
-      return fileKeyStore(pathOf(uri) || folder);
+      return fileKeyStore(pathOfFileUri(uri) || folder);
   }
+}
+
+/** The URI of a key that `openKeyStore(uri, …)` made under this name. */
+export function keyUriIn(uri: string, { folder, name }: { folder: string; name: string }): string {
+  switch (kindOfKeyUri(uri)) {
+    case "pkcs11": {
+      const [path = "", query] = uri.split("?");
+      return `${path};object=${encodeURIComponent(name)}${query === undefined ? "" : `?${query}`}`;
+    }
+    case "tpm":
+      return `tpm:file=${join(folder, `${name}.tpm.pem`)}${writeAddress(readTpmUri(uri).address)}`;
+    case "file":
+      return `file:${join(pathOfFileUri(uri) || folder, `${name}.key`)}`;
+  }
+}
+
+/** Reads the URI of one key, without asking for it. Throws `key_uri_invalid`. */
+export function readKeyUri(uri: string): void {
+  const kind = kindOfKeyUri(uri);
+  const named = kind === "file" || (kind === "tpm" ? readTpmUri(uri).key : readPkcs11Uri(uri).object) !== undefined;
+  if (!named)
+    throw pkiProblems.key_uri_invalid(`${kind}: names no key.`, { fix: "Add object=LABEL to pkcs11:, handle=0x81… to tpm:." });
 }
 
 /** One key, ready to sign. Throws `key_missing`, `key_uri_invalid`, or what its store throws. */
 export async function openKey(uri: string, { pin }: PinWish = {}): Promise<Signer> {
   if (kindOfKeyUri(uri) !== "file") return openHardwareKey(uri, { pin });
-  const path = pathOf(uri);
+  const path = pathOfFileUri(uri);
   const pem = await readPrivateFile(path);
   if (pem === undefined)
     throw pkiProblems.key_missing(`The key file ${path} is missing.`, { fix: "Correct the path, or restore it." });

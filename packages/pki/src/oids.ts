@@ -24,6 +24,8 @@ export const oids = {
   anyExtendedKeyUsage: "2.5.29.37.0",
   serverAuth: "1.3.6.1.5.5.7.3.1",
   clientAuth: "1.3.6.1.5.5.7.3.2",
+  // TCG EK Credential Profile 3.2.16
+  endorsementKeyCertificate: "2.23.133.8.1",
   // Keys and signatures: RFC 5480, 5758, 8410, 8017
   ecPublicKey: "1.2.840.10045.2.1",
   p256: "1.2.840.10045.3.1.7",

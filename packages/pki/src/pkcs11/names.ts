@@ -51,7 +51,18 @@ const faults: Readonly<Record<number, { name: string; fix: string }>> = {
   258: { name: "CKR_USER_PIN_NOT_INITIALIZED", fix: "Set the token's user PIN with the tool of its maker." },
 };
 
-export const CKR = { ok: 0n, userAlreadyLoggedIn: 0x100n, functionNotSupported: 0x54n, sessionHandleInvalid: 0xb3n } as const;
+export const CKR = {
+  ok: 0n,
+  attributeTypeInvalid: 0x12n,
+  deviceError: 0x30n,
+  functionNotSupported: 0x54n,
+  keyHandleInvalid: 0x60n,
+  mechanismInvalid: 0x70n,
+  objectHandleInvalid: 0x82n,
+  operationNotInitialized: 0x91n,
+  sessionHandleInvalid: 0xb3n,
+  userAlreadyLoggedIn: 0x100n,
+} as const;
 
 /** A return value by its name, with what to do about it. */
 export const faultOf = (value: bigint): { name: string; fix: string } =>

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
 import { pkiProblems } from "../errors.ts";
 import { shownAddress, type TpmAddress } from "./address.ts";
 import { alg, commandCode, handle, hashes, structureTag } from "./names.ts";
@@ -181,6 +182,19 @@ export class Tpm {
     for (const transient of [...this.#transient]) await this.flush({ handle: transient, area: empty }).catch(() => {});
   }
 
+  /** The answer behind its head. */
+  async #exchange(name: string, command: Buffer): Promise<TpmReader> {
+    for (let tries = 1; ; tries++) {
+      const from = new TpmReader(await this.#transport.exchange(command));
+      from.u16();
+      from.u32();
+      const code = from.u32();
+      if (code === 0) return from;
+      if (!again.includes(code) || tries === mostTries) throw new TpmRefusal(name, code);
+      await pause(20);
+    }
+  }
+
   #hold(transient: number, area: Buffer): Loaded {
     this.#transient.add(transient);
     return { handle: transient, area };
@@ -203,17 +217,16 @@ export class Tpm {
       ...(wish.parameters ?? []),
     ]);
     const tag = withSessions ? structureTag.sessions : structureTag.noSessions;
-    const answer = await this.#transport.exchange(Buffer.concat([u16(tag), u32(rest.length + 6), rest]));
-    const from = new TpmReader(answer);
-    from.u16();
-    from.u32();
-    const code = from.u32();
-    if (code !== 0) throw new TpmRefusal(name, code);
+    const from = await this.#exchange(name, Buffer.concat([u16(tag), u32(rest.length + 6), rest]));
     const made = wish.answers === "handle" ? from.u32() : 0;
     // With sessions the parameters have a size in front, and the sessions' answers stand behind them.
     return { handle: made, body: withSessions ? new TpmReader(from.take(from.u32())) : from };
   }
 }
+
+/** [TPM 2.0 part 2, 6.6.3] TPM_RC_YIELDED, TESTING, RETRY: the command did not begin, and is to be sent again. */
+const again = [0x908, 0x90a, 0x922];
+const mostTries = 50;
 
 export function writeSelection({ hash, pcrs }: PcrSelection): Buffer {
   const bits = Buffer.alloc(3);
