@@ -39,6 +39,7 @@ export function createSession(options: GlobalOptions): Session {
     jsonl: options.jsonl === true,
     env,
     terminal,
+    watched: process.stderr.isTTY === true && !env.CI,
     write: (text) => void process.stdout.write(text),
     writeNote: (text) => void process.stderr.write(text),
   });

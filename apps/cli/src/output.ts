@@ -13,6 +13,8 @@ export type Output = {
   one(value: unknown, human: () => string[]): void;
   /** A line for people only. Goes to stderr, so that a pipe gets results alone. */
   note(line: string): void;
+  /** A line about long work that is written over by the next one; undefined takes it away. Only for a person who watches a terminal. */
+  progress(line: string | undefined): void;
   /** A line of a longer story: text for people, an object for programs. */
   event(value: unknown, human: string): void;
 };
@@ -22,11 +24,13 @@ export type OutputOptions = {
   jsonl: boolean;
   env: Readonly<Record<string, string | undefined>>;
   terminal: boolean;
+  /** Whether notes go to a terminal. */
+  watched?: boolean;
   write: (text: string) => void;
   writeNote: (text: string) => void;
 };
 
-export function createOutput({ json, jsonl, env, terminal, write, writeNote }: OutputOptions): Output {
+export function createOutput({ json, jsonl, env, terminal, watched = false, write, writeNote }: OutputOptions): Output {
   const form = json ? "json" : jsonl ? "jsonl" : "human";
   const colors = pico.createColors(terminal && form === "human" && !env.NO_COLOR);
   const print = (value: unknown) => write(`${JSON.stringify(value)}\n`);
@@ -43,7 +47,10 @@ export function createOutput({ json, jsonl, env, terminal, write, writeNote }: O
       else print(value);
     },
     note(line) {
-      if (form === "human") writeNote(`${line}\n`);
+      if (form === "human") writeNote(`${watched ? "\r\u001b[K" : ""}${line}\n`);
+    },
+    progress(line) {
+      if (watched && form === "human") writeNote(`\r\u001b[K${line ?? ""}`);
     },
     event(value, human) {
       if (form === "human") write(`${human}\n`);

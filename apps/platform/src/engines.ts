@@ -33,6 +33,8 @@ export type Engines = {
   /** Where the configuration names a server. */
   nats: Nats | undefined;
   blobs: Blobs;
+  /** The parts of unfinished uploads: apart from the artifacts, because they are removed again. */
+  uploadParts: Blobs;
   /** Which kind each is, for `/api/v1/version`. */
   kinds: Record<string, string>;
 };
@@ -65,13 +67,14 @@ export async function startEngines({ config, log, ending, onBroken }: EngineOpti
   const journal = await startJournal({ config, dataDir, log, nats, onBroken });
   ending.add("journal", stopMs, () => journal.close());
   const blobs = await openBlobs(join(dataDir, "blobs"));
+  const uploadParts = await openBlobs(join(dataDir, "uploads"));
   const kinds = {
     postgresql: config["database.url"] === undefined ? "embedded" : "external",
     clickhouse: config["clickhouse.url"] === undefined ? "embedded (chdb)" : "external",
     journal: nats === undefined ? "file" : "NATS JetStream",
     artifacts: "file",
   };
-  return { dataDir, db: database.value.db, store: store.value, journal, nats, blobs, kinds };
+  return { dataDir, db: database.value.db, store: store.value, journal, nats, blobs, uploadParts, kinds };
 }
 
 /** For each engine; what is not down by then is stopped by its own watchdog when the process ends. */

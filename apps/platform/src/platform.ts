@@ -82,7 +82,7 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
   const { config, log, clock = systemClock, answers = "stringify", processMetrics = "collect" } = options;
   const broken = Promise.withResolvers<string>();
   const engines = await startEngines({ config, log, ending, onBroken: broken.resolve });
-  const { db, store, journal, blobs, dataDir } = engines;
+  const { db, store, journal, blobs, uploadParts, dataDir } = engines;
   const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string };
   const startedAt = new Date(clock.now()).toISOString();
   const bus = createBus(clock);
@@ -190,9 +190,13 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
   const releases = createReleases({
     db,
     blobs,
+    parts: uploadParts,
     audit,
     clock,
+    log: part("releases"),
     maxArtifactBytes: config["artifact.max.bytes"],
+    uploadQuotaBytes: config["upload.quota.bytes"],
+    uploadLifetimeMs: config["upload.lifetime"],
     admitRequest,
     firmwareInUse: (scope) => registry.firmwareInUse(scope),
   });
@@ -308,11 +312,14 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
 
   // Everything is built: first the loops and what an earlier process acknowledged, then the doors. The end goes the other way: what came
   // in through the doors is acknowledged, the loops stop, the intake finishes its batch, and the engines go last.
-  ending.add("loops", 3_000, () => Promise.all([monitoring.stop(), rollouts.stop(), commands.stop(), enrollment.stop()]));
+  ending.add("loops", 3_000, () =>
+    Promise.all([monitoring.stop(), rollouts.stop(), releases.stop(), commands.stop(), enrollment.stop()]),
+  );
   ending.add("doors", 2 * drainMs, () => Promise.all([links.close({ drainMs }), deviceHttp.close(), http.close()]));
   intake.start();
   enrollment.start();
   rollouts.start();
+  releases.start();
   commands.start();
   await monitoring.start();
   const endpoints = await openDoors();

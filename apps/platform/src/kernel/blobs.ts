@@ -17,6 +17,8 @@ export type PutOptions = {
 /** Bytes by their SHA-256. A name that exists always has exactly its bytes, also after a power cut. */
 export type Blobs = {
   put(source: Readable, options: PutOptions): Promise<{ sha256: string; size: number }>;
+  /** Forgets the bytes. What is not there is no error. Only for those who know that nobody else counts on them. */
+  remove(sha256: string): Promise<void>;
   stat(sha256: string): Promise<{ size: number } | undefined>;
   /** `end` is inclusive, as in HTTP ranges. */
   read(sha256: string, range?: { start: number; end: number }): Readable;
@@ -53,6 +55,7 @@ export async function openBlobs(dir: string): Promise<Blobs> {
       const found = await stat(pathOf(sha256)).catch(() => undefined);
       return found === undefined ? undefined : { size: found.size };
     },
+    remove: (sha256) => rm(pathOf(sha256), { force: true }),
     read: (sha256, range) => createReadStream(pathOf(sha256), range),
   };
 }

@@ -1,11 +1,13 @@
 import type { Readable } from "node:stream";
 import type { Scope } from "@tenfold/base";
+import type { Actor } from "@tenfold/contracts";
 import type { FastifyReply, FastifyRequest } from "fastify";
-import type { Blobs, Queryable } from "../kernel/index.ts";
+import type { Audit } from "../access/index.ts";
+import type { Blobs, Queryable, Transaction } from "../kernel/index.ts";
 import type { ReleasesDeps } from "./deps.ts";
 import { releaseProblems } from "./errors.ts";
 import { etagOf, portionOf } from "./range.ts";
-import { findArtifact, type StoredArtifact } from "./store.ts";
+import { findArtifact, insertArtifact, type StoredArtifact } from "./store.ts";
 
 /** A hash from a path, or a Problem: what is no hash never reaches the blob store. */
 export function sha256From(request: FastifyRequest): string {
@@ -16,12 +18,13 @@ export function sha256From(request: FastifyRequest): string {
   });
 }
 
-type Upload = { scope: Scope; sha256: string; source: Readable; record: (artifact: StoredArtifact) => Promise<void> };
+type Sent = { sha256: string; source: Readable };
 
 /** Stores bytes first and the row second: a row promises bytes. Safe to repeat; a repetition reads and drops the body. */
 export async function storeArtifact(
-  { db, blobs, clock, maxArtifactBytes }: ReleasesDeps,
-  { scope, sha256, source, record }: Upload,
+  { db, blobs, clock, audit, maxArtifactBytes }: ReleasesDeps,
+  { scope, actor }: { scope: Scope; actor: Actor },
+  { sha256, source }: Sent,
 ): Promise<{ artifact: StoredArtifact; created: boolean }> {
   const existing = await heldArtifact({ db, blobs }, scope, sha256);
   if (existing) {
@@ -30,12 +33,27 @@ export async function storeArtifact(
   }
   const { size } = await blobs.put(source, { sha256, maxBytes: maxArtifactBytes });
   const artifact = { sha256, size, createdAt: clock.now() };
-  await record(artifact);
+  await db.transaction().execute((tx) => recordArtifact(tx, { scope, actor, audit }, artifact));
   return { artifact: (await findArtifact(db, scope, sha256)) ?? artifact, created: true };
 }
 
+/** Writes an artifact down whose bytes are stored. The first time counts. */
+export async function recordArtifact(
+  tx: Transaction,
+  { scope, actor, audit }: { scope: Scope; actor: Actor; audit: Audit },
+  artifact: StoredArtifact,
+): Promise<void> {
+  if (!(await insertArtifact(tx, scope, artifact))) return;
+  await audit(tx, scope, {
+    actor,
+    action: "artifact.uploaded",
+    subject: { kind: "artifact", id: artifact.sha256 },
+    detail: { size: artifact.size },
+  });
+}
+
 /** The artifact when both its row and its bytes are there. */
-async function heldArtifact(
+export async function heldArtifact(
   { db, blobs }: { db: Queryable; blobs: Blobs },
   scope: Scope,
   sha256: string,

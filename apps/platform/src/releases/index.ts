@@ -1,19 +1,23 @@
 /** Releases: artifacts by content, signing keys (public halves), signed releases, and their bytes for devices. */
 import type { Scope } from "@tenfold/base";
 import type { FastifyReply } from "fastify";
-import type { DeviceHttp, Http, Queryable, Transaction } from "../kernel/index.ts";
+import type { DeviceHttp, Http, Loop, Queryable, Transaction } from "../kernel/index.ts";
 import { type Exchange, sendArtifact } from "./artifacts.shell.ts";
 import type { ReleasesDeps } from "./deps.ts";
 import { deviceRoutes } from "./device-routes.ts";
 import { type RunningFirmware, releaseRunning, type StoredRelease, type Usability, usabilityOf } from "./release.ts";
 import { routes } from "./routes.ts";
 import { listKeys, markUsed, releasesLike } from "./store.ts";
+import { startExpiry } from "./uploads/reconcile.ts";
 import { findRelease } from "./writes.shell.ts";
 
 export type { ReleasesDeps } from "./deps.ts";
 export type { StoredRelease } from "./release.ts";
 
 export type Releases = {
+  /** Starts what removes half uploads that nobody goes on with. */
+  start(): void;
+  stop(): Promise<void>;
   /** By id, version or `name@version`. Throws `release_ambiguous` when a version alone means several. */
   get(on: Queryable, scope: Scope, named: string): Promise<StoredRelease | undefined>;
   /** Whether a rollout may hand it out now: not retired, and still signed by a key that counts. */
@@ -29,7 +33,15 @@ export type Releases = {
 };
 
 export function createReleases(deps: ReleasesDeps): Releases {
+  let expiry: Loop | undefined;
   return {
+    start() {
+      expiry ??= startExpiry(deps, deps.log);
+    },
+    async stop() {
+      await expiry?.stop();
+      expiry = undefined;
+    },
     get: findRelease,
     async usability(on, scope, release) {
       return usabilityOf(release, await listKeys(on, scope));

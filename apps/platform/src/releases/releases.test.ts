@@ -28,7 +28,11 @@ async function releasesWorld() {
   const access = createAccess({ db, clock, log: silentLog });
   const releases = createReleases({
     db,
-    blobs: await openBlobs(folder),
+    blobs: await openBlobs(join(folder, "blobs")),
+    parts: await openBlobs(join(folder, "parts")),
+    log: silentLog,
+    uploadQuotaBytes: 1_000,
+    uploadLifetimeMs: 60_000,
     audit: access.audit,
     clock,
     maxArtifactBytes: 100,

@@ -1,19 +1,21 @@
 import type { Readable } from "node:stream";
 import { api } from "@tenfold/contracts";
-import type { FastifyRequest } from "fastify";
 import { guarded, type Http, serve } from "../kernel/index.ts";
 import { sendArtifact, sha256From, storeArtifact } from "./artifacts.shell.ts";
+import { asker } from "./asker.ts";
 import { changeRelease, reinstateRelease, retireRelease } from "./changes.shell.ts";
 import type { ReleasesDeps } from "./deps.ts";
 import { etagOf } from "./range.ts";
 import { keyView, releaseView, runs, type StoredRelease } from "./release.ts";
-import { insertArtifact, listKeys, pageOfReleases } from "./store.ts";
+import { listKeys, pageOfReleases } from "./store.ts";
+import { uploadRoutes } from "./uploads/routes.ts";
 import { createRelease, createSigningKey, needRelease, revokeSigningKey } from "./writes.shell.ts";
 
 export function routes(app: Http, deps: ReleasesDeps): void {
   releaseRoutes(app, deps);
   keyRoutes(app, deps);
   artifactRoutes(app, deps);
+  uploadRoutes(app, deps);
 }
 
 function releaseRoutes(app: Http, deps: ReleasesDeps): void {
@@ -73,7 +75,9 @@ function artifactRoutes(app: Http, deps: ReleasesDeps): void {
       "/api/v1/artifacts/:sha256",
       { ...guarded("releases.write"), bodyLimit: deps.maxArtifactBytes },
       async (request, reply) => {
-        const { artifact, created } = await receive(deps, request);
+        // An upload without a content type is not parsed: its bytes are then still on the request itself.
+        const source = (request.body as Readable | undefined) ?? request.raw;
+        const { artifact, created } = await storeArtifact(deps, asker(request), { sha256: sha256From(request), source });
         return reply
           .status(created ? 201 : 200)
           .header("ETag", etagOf(artifact.sha256))
@@ -84,32 +88,7 @@ function artifactRoutes(app: Http, deps: ReleasesDeps): void {
       method: ["GET", "HEAD"],
       url: "/api/v1/artifacts/:sha256",
       ...guarded("releases.read"),
-      handler: async (request, reply) => sendArtifact(deps, scopeOf(request), { sha256: sha256From(request), request, reply }),
+      handler: async (request, reply) => sendArtifact(deps, asker(request).scope, { sha256: sha256From(request), request, reply }),
     });
   });
 }
-
-async function receive(deps: ReleasesDeps, request: FastifyRequest) {
-  const [scope, sha256] = [scopeOf(request), sha256From(request)];
-  const actor = request.identity?.actor ?? { kind: "system" as const, id: "nobody", name: "nobody" };
-  // An upload without a content type is not parsed: its bytes are then still on the request itself.
-  const source = (request.body as Readable | undefined) ?? request.raw;
-  return storeArtifact(deps, {
-    scope,
-    sha256,
-    source,
-    record: (artifact) =>
-      deps.db.transaction().execute(async (tx) => {
-        if (!(await insertArtifact(tx, scope, artifact))) return;
-        await deps.audit(tx, scope, {
-          actor,
-          action: "artifact.uploaded",
-          subject: { kind: "artifact", id: sha256 },
-          detail: { size: artifact.size },
-        });
-      }),
-  });
-}
-
-// `guarded` lets nobody through who is not signed in.
-const scopeOf = (request: FastifyRequest) => request.identity?.scope ?? { fleet: "main" };

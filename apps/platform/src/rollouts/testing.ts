@@ -64,7 +64,11 @@ export async function pretendFleet({ devices: count, effects = () => "good", see
     blobs,
     audit,
     clock,
+    parts: blobs,
+    log: silentLog,
     maxArtifactBytes: 1_000,
+    uploadQuotaBytes: 10_000,
+    uploadLifetimeMs: 60_000,
     admitRequest: () => Promise.reject(new Error("no device HTTP here")),
     firmwareInUse: async () => [],
   });

@@ -32,6 +32,19 @@ export const release = z.object({
 });
 export type Release = z.infer<typeof release>;
 
+/** An artifact on its way in. */
+export const upload = z.object({
+  id: z.string(),
+  sha256: z.string(),
+  size: z.int(),
+  received: z.int(),
+  by: z.string(),
+  createdAt: timestamp,
+  /** When it is removed if nobody goes on with it. */
+  expiresAt: timestamp,
+});
+export type Upload = z.infer<typeof upload>;
+
 export const signingKey = z.object({
   keyid: z.string(),
   name: z.string(),
@@ -108,6 +121,14 @@ export const releaseOperations = {
     params: byId,
     body: why,
     response: release,
+  }),
+  listUploads: operation({
+    name: "listUploads",
+    method: "GET",
+    path: "/uploads",
+    summary: "Artifacts whose upload has begun and not ended. The upload itself speaks tus 1.0 at this path.",
+    permission: "releases.read",
+    response: z.object({ items: z.array(upload) }),
   }),
   listSigningKeys: operation({
     name: "listSigningKeys",

@@ -45,7 +45,7 @@ export function releaseCommands(program: Command): void {
       const envelope =
         from === undefined ? await signFile(path, given.flags) : signedRelease.parse(JSON.parse(await readFile(from, "utf8")));
       const client = await session.client();
-      await pushArtifact(client, path);
+      await pushArtifact(client, path, session.out);
       const made = await client.call(api.createRelease, {
         body: { envelope, notes: await notesOf(given.flags), channel: channelOf(given.flags) ?? "stable" },
       });
