@@ -1,156 +1,262 @@
 /**
- * A load in a process of its own: N devices over mutual TLS, each with at most `window` unacknowledged QoS 1 messages.
- * Reads its orders from the JSON file named first, prints one JSON line.
+ * A load in a process of its own: devices over mutual TLS that publish at QoS 1. Made to cost little beside the server: one packet shape,
+ * digits written in place, latencies counted in buckets. Started by load.ts, which tells it when to begin what.
  */
 import { readFileSync } from "node:fs";
 import { connect, type TLSSocket } from "node:tls";
 import { generate } from "mqtt-packet";
+import { LatencyCounts } from "./latency.ts";
 
 export type LoadOrders = {
   host: string;
   port: number;
   ca: string;
   devices: { id: string; cert: string; key: string }[];
-  window: number;
-  messages: number;
-  /** `hold`: connect, stay silent for so long, and end. */
-  holdMs?: number;
-  /** Sequence number of the first message of each device. */
-  firstSeq?: number;
+  /** How many connections are being made at one time. */
+  connectsAtOnce: number;
 };
 
-export type LoadReport = {
-  connected: number;
+/**
+ * `count`: each device sends so many, at most `window` unacknowledged. `pace`: all devices together `perSecond`, in turn, for `seconds`; a
+ * latency counts from when the message was due, so that a server which falls behind cannot hide it.
+ */
+export type LoadPhase =
+  | { is: "count"; each: number; window: number }
+  | { is: "pace"; perSecond: number; seconds: number; window: number };
+
+export type PhaseReport = {
+  sent: number;
   acknowledged: number;
+  /** Connections that ended before everything was acknowledged. */
+  lost: number;
   seconds: number;
-  connectSeconds: number;
-  ackMs: { p50: number; p95: number; p99: number };
+  cpuSeconds: number;
+  /** Buckets of `latency.ts`, publish to PUBACK. */
+  ack: number[];
 };
 
-type Link = {
-  socket: TLSSocket;
-  topic: string;
-  left: number;
-  inFlight: number;
-  nextId: number;
-  seq: number;
-  sentAt: Map<number, number>;
-};
+export type ToClient = { do: "run"; phase: LoadPhase } | { do: "end" };
+export type FromClient =
+  | { is: "connected"; connections: number; seconds: number; cpuSeconds: number }
+  | { is: "done"; report: PhaseReport };
 
-const payloadOf = (seq: number) =>
-  `{"ts":${Date.now()},"seq":${seq},"temperature":${(20 + (seq % 100) / 10).toFixed(1)},"humidity":${40 + (seq % 20)},"vibration":${((seq % 50) / 100).toFixed(2)},"battery":3.7}`;
+const longestWindow = 1_024;
 
-async function openLink(orders: LoadOrders, device: LoadOrders["devices"][number], left: number): Promise<Link> {
-  const socket = connect({
-    host: orders.host,
-    port: orders.port,
-    ca: orders.ca,
-    cert: device.cert,
-    key: device.key,
-    servername: "localhost",
-    checkServerIdentity: () => undefined,
-  });
+/** One device. The packet id is the message's place in the window, so that an acknowledgement finds its message without a search. */
+class Device {
+  readonly socket: TLSSocket;
+  readonly #packet: Buffer;
+  readonly #payloadAt: number;
+  readonly #sentAt = new Float64Array(longestWindow);
+  readonly #free: number[] = [];
+  #seq = 0;
+  #rest = 0;
+  #partial = Buffer.alloc(4);
+  inFlight = 0;
+  left = 0;
+  window = 0;
+  onAck: (latencyMs: number) => void = () => {};
+
+  constructor(socket: TLSSocket, id: string) {
+    this.socket = socket;
+    const payload = payloadShape;
+    this.#packet = generate({
+      cmd: "publish",
+      topic: `devices/${id}/telemetry`,
+      payload,
+      qos: 1,
+      messageId: 1,
+      dup: false,
+      retain: false,
+    });
+    this.#payloadAt = this.#packet.length - payload.length;
+  }
+
+  begin(each: number, window: number): void {
+    this.left = each;
+    this.window = Math.min(window, longestWindow);
+    this.#free.length = 0;
+    for (let id = this.window; id >= 1; id--) this.#free.push(id);
+    this.inFlight = 0;
+  }
+
+  /** Sends until the window is full. `dueAt` is from when latency counts. */
+  pump(dueAt: number, most = Number.POSITIVE_INFINITY): number {
+    const many = Math.min(this.window - this.inFlight, this.left, most);
+    if (many <= 0) return 0;
+    const size = this.#packet.length;
+    const bytes = Buffer.allocUnsafe(size * many);
+    const now = Date.now();
+    for (let i = 0; i < many; i++) this.#write(bytes, i * size, now, dueAt);
+    this.inFlight += many;
+    this.left -= many;
+    this.socket.write(bytes);
+    return many;
+  }
+
+  #write(bytes: Buffer, at: number, now: number, dueAt: number): void {
+    const id = this.#free.pop() ?? 1;
+    this.#packet.copy(bytes, at);
+    bytes.writeUInt16BE(id, at + this.#payloadAt - 2);
+    digits(bytes, at + this.#payloadAt + tsAt, now, 13);
+    const seq = this.#seq++;
+    digits(bytes, at + this.#payloadAt + seqAt, 1_000_000 + (seq % 9_000_000), 7);
+    digits(bytes, at + this.#payloadAt + temperatureAt, 10 + (seq % 90), 2);
+    this.#sentAt[id - 1] = dueAt;
+  }
+
+  /** Reads PUBACKs: four bytes each in MQTT 3.1.1. */
+  arrived(chunk: Buffer): void {
+    const now = performance.now();
+    let at = 0;
+    while (this.#rest > 0 && at < chunk.length) {
+      this.#partial[this.#rest++] = chunk[at++] ?? 0;
+      if (this.#rest < 4) continue;
+      this.#rest = 0;
+      this.#acknowledged(this.#partial.readUInt16BE(2), now);
+    }
+    for (; at + 4 <= chunk.length; at += 4) this.#acknowledged(chunk.readUInt16BE(at + 2), now);
+    while (at < chunk.length) this.#partial[this.#rest++] = chunk[at++] ?? 0;
+  }
+
+  #acknowledged(id: number, now: number): void {
+    this.inFlight -= 1;
+    this.#free.push(id);
+    this.onAck(now - (this.#sentAt[id - 1] ?? now));
+  }
+}
+
+const payloadShape = '{"ts":1700000000000,"seq":1000000,"temperature":20.5,"humidity":45,"vibration":0.12,"battery":3.7}';
+const tsAt = payloadShape.indexOf("1700");
+const seqAt = payloadShape.indexOf("1000000,");
+const temperatureAt = payloadShape.indexOf("20.5");
+
+function digits(bytes: Buffer, at: number, value: number, width: number): void {
+  let rest = value;
+  for (let i = width - 1; i >= 0; i--) {
+    const next = Math.floor(rest / 10);
+    bytes[at + i] = 0x30 + (rest - next * 10);
+    rest = next;
+  }
+}
+
+async function open(orders: LoadOrders, { id, cert, key }: LoadOrders["devices"][number]): Promise<Device> {
+  const { host, port, ca } = orders;
+  const socket = connect({ host, port, ca, cert, key, servername: "localhost", checkServerIdentity: () => undefined });
   socket.setNoDelay(true);
   await new Promise<void>((resolve, reject) => socket.once("secureConnect", resolve).once("error", reject));
-  socket.write(
-    generate({ cmd: "connect", protocolId: "MQTT", protocolVersion: 4, clientId: device.id, clean: true, keepalive: 600 }),
-  );
+  socket.on("error", () => {});
+  socket.write(generate({ cmd: "connect", protocolId: "MQTT", protocolVersion: 4, clientId: id, clean: true, keepalive: 600 }));
   await new Promise<void>((resolve, reject) => {
-    socket.once("data", (answer) =>
+    socket.once("data", (answer: Buffer) =>
       answer[0] === 0x20 && answer[3] === 0 ? resolve() : reject(new Error(`CONNACK refused: ${answer.toString("hex")}`)),
     );
-    socket.once("close", () => reject(new Error("closed before CONNACK")));
+    socket.once("close", () => reject(new Error(`${id} was closed before CONNACK.`)));
   });
-  return {
-    socket,
-    topic: `devices/${device.id}/telemetry`,
-    left,
-    inFlight: 0,
-    nextId: 1,
-    seq: orders.firstSeq ?? 0,
-    sentAt: new Map(),
+  return new Device(socket, id);
+}
+
+async function openAll(orders: LoadOrders): Promise<Device[]> {
+  const opened: Device[] = [];
+  let next = 0;
+  const lane = async () => {
+    for (let device = orders.devices[next++]; device !== undefined; device = orders.devices[next++])
+      opened.push(await open(orders, device));
   };
+  await Promise.all(Array.from({ length: orders.connectsAtOnce }, lane));
+  return opened;
 }
 
-/** Sends until the window is full. */
-function pump(link: Link, window: number): void {
-  const packets: Buffer[] = [];
-  while (link.inFlight < window && link.left > 0) {
-    const id = link.nextId;
-    link.nextId = (id % 65_535) + 1;
-    packets.push(
-      generate({
-        cmd: "publish",
-        topic: link.topic,
-        payload: payloadOf(link.seq++),
-        qos: 1,
-        messageId: id,
-        dup: false,
-        retain: false,
-      }),
-    );
-    link.sentAt.set(id, performance.now());
-    link.inFlight += 1;
-    link.left -= 1;
-  }
-  if (packets.length > 0) link.socket.write(packets.length === 1 && packets[0] ? packets[0] : Buffer.concat(packets));
-}
-
-/** Reads PUBACKs (4 bytes each in MQTT 3.1.1) and goes on sending until every message is acknowledged. */
-function drive(link: Link, { window, latencies }: { window: number; latencies: number[] }): Promise<number> {
-  let acknowledged = 0;
-  let rest = Buffer.alloc(0);
-  return new Promise((resolve) => {
-    link.socket.removeAllListeners("close");
-    link.socket.on("data", (chunk) => {
-      rest = rest.length > 0 ? Buffer.concat([rest, chunk]) : chunk;
-      let at = 0;
-      while (at + 4 <= rest.length && rest[at] === 0x40) {
-        const id = rest.readUInt16BE(at + 2);
-        latencies.push(performance.now() - (link.sentAt.get(id) ?? performance.now()));
-        link.sentAt.delete(id);
-        link.inFlight -= 1;
-        acknowledged += 1;
-        at += 4;
-      }
-      rest = rest.subarray(at);
-      if (link.left === 0 && link.inFlight === 0) resolve(acknowledged);
-      else pump(link, window);
+async function runPhase(devices: readonly Device[], phase: LoadPhase): Promise<PhaseReport> {
+  const counts = new LatencyCounts();
+  const [began, cpu] = [performance.now(), process.cpuUsage()];
+  let [acknowledged, sent, lost] = [0, 0, 0];
+  const done = Promise.withResolvers<void>();
+  let going = devices.length;
+  const ended = () => {
+    going -= 1;
+    if (going === 0) done.resolve();
+  };
+  for (const device of devices) {
+    let over = false;
+    const end = () => {
+      if (over) return;
+      over = true;
+      ended();
+    };
+    device.begin(phase.is === "count" ? phase.each : Number.POSITIVE_INFINITY, phase.window);
+    device.onAck = (latency) => {
+      acknowledged += 1;
+      counts.add(latency);
+    };
+    device.socket.removeAllListeners("data").removeAllListeners("close");
+    device.socket.on("close", () => {
+      if (!over) lost += 1;
+      end();
     });
-    link.socket.on("close", () => resolve(acknowledged));
-    link.socket.on("error", () => resolve(acknowledged));
-    pump(link, window);
-  });
-}
-
-const percentile = (sorted: number[], share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
-
-export async function runLoad(orders: LoadOrders): Promise<LoadReport> {
-  const began = performance.now();
-  const links: Link[] = [];
-  const each = Math.ceil(orders.messages / orders.devices.length);
-  for (let i = 0; i < orders.devices.length; i += 32)
-    links.push(...(await Promise.all(orders.devices.slice(i, i + 32).map((device) => openLink(orders, device, each)))));
-  const connectSeconds = (performance.now() - began) / 1_000;
-  const latencies: number[] = [];
-  const started = performance.now();
-  if (orders.holdMs !== undefined) await new Promise((resolve) => setTimeout(resolve, orders.holdMs));
-  const counts =
-    orders.holdMs === undefined ? await Promise.all(links.map((link) => drive(link, { window: orders.window, latencies }))) : [];
-  const seconds = (performance.now() - started) / 1_000;
-  for (const { socket } of links) socket.destroy();
-  latencies.sort((a, b) => a - b);
+    device.socket.on("data", (chunk: Buffer) => {
+      device.arrived(chunk);
+      if (device.left > 0 && phase.is === "count") sent += device.pump(performance.now());
+      else if (device.left === 0 && device.inFlight === 0) end();
+    });
+  }
+  if (phase.is === "count") for (const device of devices) sent += device.pump(performance.now());
+  else sent = await pace(devices, phase, began);
+  if (phase.is === "pace")
+    for (const device of devices) {
+      device.left = 0;
+      if (device.inFlight === 0) device.socket.emit("data", Buffer.alloc(0));
+    }
+  await done.promise;
+  const used = process.cpuUsage(cpu);
   return {
-    connected: links.length,
-    acknowledged: counts.reduce((sum, n) => sum + n, 0),
-    seconds,
-    connectSeconds,
-    ackMs: { p50: percentile(latencies, 0.5), p95: percentile(latencies, 0.95), p99: percentile(latencies, 0.99) },
+    sent,
+    acknowledged,
+    lost,
+    seconds: (performance.now() - began) / 1_000,
+    cpuSeconds: (used.user + used.system) / 1e6,
+    ack: counts.buckets(),
   };
 }
+
+/** Each message when it is due, from the next device in turn that has room in its window. */
+async function pace(
+  devices: readonly Device[],
+  { perSecond, seconds }: LoadPhase & { is: "pace" },
+  began: number,
+): Promise<number> {
+  const total = perSecond * seconds;
+  let [due, turn, sent] = [0, 0, 0];
+  while (due < total) {
+    await new Promise((resolve) => setTimeout(resolve, 4));
+    const now = performance.now();
+    // After the time is over nothing more becomes due: a server that is too slow is not waited for.
+    if (now - began > seconds * 1_000) break;
+    const until = Math.min(total, Math.floor(((now - began) / 1_000) * perSecond));
+    for (; due < until; due++) {
+      const device = devices[turn++ % devices.length];
+      if (device) sent += device.pump(began + (due / perSecond) * 1_000, 1);
+    }
+  }
+  return sent;
+}
+
+const say = (message: FromClient) => process.send?.(message);
 
 if (import.meta.main) {
   const orders = JSON.parse(readFileSync(process.argv[2] ?? "", "utf8")) as LoadOrders;
-  console.log(JSON.stringify(await runLoad(orders)));
-  process.exit(0);
+  const [began, cpu] = [performance.now(), process.cpuUsage()];
+  const devices = await openAll(orders);
+  const used = process.cpuUsage(cpu);
+  process.on("message", (order: ToClient) => {
+    if (order.do === "end") process.exit(0);
+    void runPhase(devices, order.phase).then((report) => say({ is: "done", report }));
+  });
+  process.on("disconnect", () => process.exit(0));
+  say({
+    is: "connected",
+    connections: devices.length,
+    seconds: (performance.now() - began) / 1_000,
+    cpuSeconds: (used.user + used.system) / 1e6,
+  });
 }

@@ -34,7 +34,7 @@ export async function runMosquitto(deviceCa: string): Promise<Mosquitto | undefi
   await writeFile(at("server.key"), key);
   await writeFile(
     at("mosquitto.conf"),
-    `listener ${port} 127.0.0.1\ncafile ${at("devices.pem")}\ncertfile ${at("server.pem")}\nkeyfile ${at("server.key")}\nrequire_certificate true\nuse_identity_as_username true\npersistence false\nmax_inflight_messages 0\nmax_queued_messages 0\nuser root\nlog_type error\n`,
+    `listener ${port} 127.0.0.1\ncafile ${at("devices.pem")}\ncertfile ${at("server.pem")}\nkeyfile ${at("server.key")}\nrequire_certificate true\nuse_identity_as_username true\npersistence false\nmax_inflight_messages 0\nmax_queued_messages 0\nmax_connections -1\nuser root\nlog_type error\n`,
   );
   const child = spawn("mosquitto", ["-c", at("mosquitto.conf")], { stdio: "ignore" });
   await untilOpen();

@@ -1,11 +1,5 @@
-import { execFile } from "node:child_process";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { promisify } from "node:util";
-import type { LoadOrders, LoadReport } from "./load-client.ts";
+import { readdir, readFile } from "node:fs/promises";
 
-const run = promisify(execFile);
 const clockTicksPerSecond = 100;
 
 /** A process and all that it started. Linux only. */
@@ -41,18 +35,13 @@ export async function cpuOf(pids: readonly number[]): Promise<number> {
   return ticks / clockTicksPerSecond;
 }
 
-/** Runs a load in a process of its own and resolves to what it measured. */
-export async function load(orders: LoadOrders): Promise<LoadReport> {
-  const dir = await mkdtemp(join(tmpdir(), "tenfold-load-"));
-  try {
-    const file = join(dir, "orders.json");
-    await writeFile(file, JSON.stringify(orders));
-    const { stdout } = await run(process.execPath, [join(import.meta.dirname, "load-client.ts"), file], {
-      timeout: 300_000,
-      maxBuffer: 1 << 20,
-    });
-    return JSON.parse(stdout) as LoadReport;
-  } finally {
-    await rm(dir, { recursive: true, force: true });
+/** CPU seconds by part of the platform: its own process, the store's, and PostgreSQL's. */
+export async function cpuByPart(pid: number): Promise<{ platform: number; store: number; postgres: number }> {
+  const parts = { platform: 0, store: 0, postgres: 0 };
+  for (const member of await familyOf(pid)) {
+    const command = await readFile(`/proc/${member}/cmdline`, "utf8").catch(() => "");
+    const part = member === pid ? "platform" : command.includes("chdb-worker") ? "store" : "postgres";
+    parts[part] += await cpuOf([member]);
   }
+  return parts;
 }

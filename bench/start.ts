@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { runPlatform } from "../tools/running-platform.ts";
 import { enrollFleet } from "./fleet.ts";
-import { familyOf, load, memoryOf } from "./processes.ts";
+import { startLoad } from "./load.ts";
+import { familyOf, memoryOf } from "./processes.ts";
 import { atMost, type BenchResult } from "./result.ts";
 
 const connected = 1_000;
@@ -63,10 +64,9 @@ async function measureMemory(): Promise<{ restMegabytes: number; connectedMegaby
   const rest = await memoryOf(await familyOf(platform.pid));
   const devices = await enrollFleet(platform, { prefix: "rest", devices: connected });
   const ca = await readFile(platform.ca, "utf8");
-  const holding = load({ host: "127.0.0.1", port: platform.mqttPort, ca, devices, window: 1, messages: 0, holdMs: 15_000 });
-  await wait(13_000);
+  await using _load = await startLoad({ host: "127.0.0.1", port: platform.mqttPort, ca, devices });
+  await wait(10_000);
   const full = await memoryOf(await familyOf(platform.pid));
-  await holding;
   return {
     restMegabytes: rest / megabyte,
     connectedMegabytes: full / megabyte,

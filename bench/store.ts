@@ -4,14 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { seededRandom } from "@tenfold/base";
 import { type ChdbStore, migrateStore, openChdbStore, silentLog } from "../apps/platform/src/kernel/index.ts";
-import {
-  allPoints,
-  insertPoints,
-  metricsOf,
-  type PointRow,
-  rawDrawing,
-  thinnedPoints,
-} from "../apps/platform/src/telemetry/store.ts";
+import type { Item } from "../apps/platform/src/telemetry/intake.shell.ts";
+import type { Points } from "../apps/platform/src/telemetry/point.ts";
+import { columnsOf } from "../apps/platform/src/telemetry/point-columns.shell.ts";
+import { allPoints, insertPoints, metricsOf, rawDrawing, thinnedPoints } from "../apps/platform/src/telemetry/store.ts";
 import { atLeast, atMost, type BenchResult } from "./result.ts";
 
 const devices = 1_000;
@@ -48,29 +44,34 @@ export async function run(): Promise<BenchResult> {
 const named = (prefix: string, figures: Record<string, number>) =>
   Object.fromEntries(Object.entries(figures).map(([name, value]) => [`${prefix}.${name}`, value]));
 
-/** Random walks with two decimals, and clocks that jitter by 10 ms: what a fleet of sensors sends. */
-function fleetRows() {
+/** Random walks with two decimals, and clocks that jitter by 10 ms: what a fleet of sensors sends. A message of all metrics from each device. */
+function fleetMessages() {
   const draw = seededRandom("bench-store");
   const levels = Array.from({ length: devices * metrics.length }, () => 2_000 + Math.floor(draw() * 1_000));
-  return (tick: number): PointRow[] =>
-    levels.map((level, series) => {
-      levels[series] = level + Math.round((draw() - 0.5) * 6);
-      const [device, metric] = [`device-${Math.floor(series / metrics.length)}`, metrics[series % metrics.length] ?? ""];
+  const shape = { metrics, units: metrics.map(() => "") };
+  const moved = (series: number) => {
+    const level = levels[series] ?? 0;
+    levels[series] = level + Math.round((draw() - 0.5) * 6);
+    return level / 100;
+  };
+  return (tick: number): Item<Points>[] =>
+    Array.from({ length: devices }, (_, device) => {
       const at = start + tick * ticksAMessage + Math.floor(draw() * 20) - 10;
       const message = {
-        device,
+        device: `device-${device}`,
         scope: fleet,
         channel: "telemetry" as const,
         payload: Buffer.alloc(0),
         receivedAt: at + 40 + Math.floor(draw() * 30),
         transport: "mqtt" as const,
       };
-      return { message, point: { metric, v: level / 100, unit: "", at, timeSource: "device" as const } };
+      const values = metrics.map((_, place) => moved(device * metrics.length + place));
+      return { message, value: { shape, values, at, timeSource: "device" as const } };
     });
 }
 
 async function insertRounds(store: ChdbStore, { rounds, ticks, from }: { rounds: number; ticks: number; from: number }) {
-  const next = fleetRows();
+  const next = fleetMessages();
   const batches = Array.from({ length: rounds }, (_, round) =>
     Array.from({ length: ticks }, (_, tick) => next(from + round * ticks + tick)).flat(),
   );
@@ -79,7 +80,8 @@ async function insertRounds(store: ChdbStore, { rounds, ticks, from }: { rounds:
   const times: number[] = [];
   for (const [round, batch] of batches.entries()) {
     const at = performance.now();
-    await insertPoints(store, batch, { token: `bench-${from}-${round}` });
+    const points = columnsOf(batch);
+    await insertPoints(store, { points, rows: Array.from(points.ts.keys()) }, { token: `bench-${from}-${round}`, again: false });
     times.push(performance.now() - at);
   }
   const [seconds, own] = [(performance.now() - began) / 1_000, process.cpuUsage(ownBefore)];
