@@ -4,6 +4,8 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "@pro
 export type Metrics = {
   counter(name: string, help: string, labels?: string[]): Counter<string>;
   gauge(name: string, help: string, labels?: string[]): Gauge<string>;
+  /** A gauge that is read when somebody asks for the metrics. */
+  reading(name: string, help: string, read: () => number): void;
   histogram(name: string, help: string, options: { labels?: string[]; buckets: number[] }): Histogram<string>;
   /** The text of `/metrics`. */
   render(): Promise<string>;
@@ -17,6 +19,16 @@ export function createMetrics({ processMetrics }: { processMetrics: "collect" | 
   return {
     counter: (name, help, labels = []) => new Counter({ name, help, labelNames: labels, registers: [registry] }),
     gauge: (name, help, labels = []) => new Gauge({ name, help, labelNames: labels, registers: [registry] }),
+    reading(name, help, read) {
+      new Gauge({
+        name,
+        help,
+        registers: [registry],
+        collect() {
+          this.set(read());
+        },
+      });
+    },
     histogram: (name, help, { labels = [], buckets }) =>
       new Histogram({ name, help, labelNames: labels, buckets, registers: [registry] }),
     render: () => registry.metrics(),

@@ -92,7 +92,7 @@ async function store(request: FastifyRequest, content: Content, parts: Parts): P
     ...(remoteAddress === undefined ? {} : { remoteAddress }),
   };
   const received = await links.store(content.payload.length, () => endpoint.receive(message));
-  endpoint.counted({ transport: "https", channel: content.channel, result: received.is });
+  endpoint.counted({ transport: "https", channel: content.channel, result: received.is }, 1);
   return received;
 }
 

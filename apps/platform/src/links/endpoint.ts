@@ -44,7 +44,7 @@ export type Endpoint = {
   /** A message of an admitted device was refused by this endpoint, before the intake saw it. */
   inputRefused(identity: Identity, refusal: { because: string; detail: string }): void;
   contact(identity: Identity): void;
-  counted(message: { transport: Transport; channel: string; result: string }): void;
+  counted(messages: { transport: Transport; channel: string; result: string }, many: number): void;
   failed(event: string, fields: Record<string, unknown>): void;
 };
 

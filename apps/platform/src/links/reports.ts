@@ -61,7 +61,7 @@ export function createReports(parts: Parts): Reports {
       contacts.set(device, tick());
       parts.contact?.(device, scope, clock.now());
     },
-    counted: (labels) => messages.inc(labels),
+    counted: (labels, many) => messages.inc(labels, many),
     failed: (event, fields) => log.error(event, fields),
     look() {
       // The memory of contacts is as long as it is needed for, and no longer.

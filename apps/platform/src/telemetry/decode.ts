@@ -4,10 +4,22 @@ import { type Cbor, decodeCbor } from "./cbor.ts";
 import { type Refusal, Refused } from "./errors.ts";
 import { resolveFlat } from "./flat.ts";
 import type { Decode, Decoded, UpMessage } from "./message.ts";
-import { limits, type MeasuredPoint } from "./point.ts";
+import { limits, type MeasuredPoint, type Points, pointsOf } from "./point.ts";
+import { createScan } from "./scan.ts";
 import { recordsOfCbor, recordsOfJson, resolveSenml } from "./senml.ts";
 import { readSequence, type Sequence } from "./sequence.ts";
 import { beginsSparkplug, resolveSparkplug } from "./sparkplug.ts";
+
+/** As `decodeTelemetry`, in columns, and fast where the payload is the usual flat object. */
+export function createTelemetryDecoder(): Decode<Points> {
+  const scan = createScan();
+  return (payload, message) => {
+    const scanned = scan(payload, message.receivedAt);
+    if (scanned) return { is: "ok", ...scanned };
+    const read = decodeTelemetry(payload, message);
+    return read.is === "ok" ? { ...read, value: pointsOf(read.value) } : read;
+  };
+}
 
 /** SenML in JSON or CBOR, or a flat JSON object, told apart by the first byte (docs/protocol/telemetry.md). */
 export const decodeTelemetry: Decode<MeasuredPoint[]> = (payload, { receivedAt }) =>

@@ -13,27 +13,42 @@ const fixedBytes = 3 + 8;
  * the boot as a fifth text and the sequence number (f64); the payload.
  */
 export function encodeFrame(message: UpMessage): Buffer {
-  const { sequence } = message;
-  const texts = [message.device, message.scope.fleet, message.id ?? "", message.remoteAddress ?? ""].map((text) =>
-    Buffer.from(text),
-  );
-  if (sequence) texts.push(Buffer.from(sequence.boot));
-  const head = Buffer.allocUnsafe(fixedBytes);
-  head.writeUInt8(message.sequence ? versions.counted : versions.plain, 0);
-  head.writeUInt8(channels.indexOf(message.channel), 1);
-  head.writeUInt8(transports.indexOf(message.transport), 2);
-  head.writeDoubleBE(message.receivedAt, 3);
-  const parts: Buffer[] = [head];
-  for (const text of texts) {
-    if (text.length > 255) throw new RangeError("A device, fleet, id or address is longer than 255 bytes.");
-    parts.push(Buffer.of(text.length), text);
+  const { device, scope, id = "", remoteAddress = "", sequence, payload } = message;
+  const texts = sizeOf(device) + sizeOf(scope.fleet) + sizeOf(id) + sizeOf(remoteAddress);
+  const number = sequence ? sizeOf(sequence.boot) + 8 : 0;
+  const frame = Buffer.allocUnsafe(fixedBytes + texts + number + payload.length);
+  frame[0] = sequence ? versions.counted : versions.plain;
+  frame[1] = channels.indexOf(message.channel);
+  frame[2] = transports.indexOf(message.transport);
+  frame.writeDoubleBE(message.receivedAt, 3);
+  let at = writeText(frame, fixedBytes, device);
+  at = writeText(frame, at, scope.fleet);
+  at = writeText(frame, at, id);
+  at = writeText(frame, at, remoteAddress);
+  if (sequence) at = frame.writeDoubleBE(sequence.seq, writeText(frame, at, sequence.boot));
+  frame.set(payload, at);
+  return frame;
+}
+
+/** What a text takes, with the byte of its length. */
+function sizeOf(text: string): number {
+  const length = Buffer.byteLength(text);
+  if (length > 255) throw new RangeError("A device, fleet, id or address is longer than 255 bytes.");
+  return 1 + length;
+}
+
+/** Behind a byte with its length, which fits: `sizeOf` has seen to it. Returns the place after it. */
+function writeText(frame: Buffer, at: number, text: string): number {
+  let length = 0;
+  // Nearly all are short and plain, and a call into the runtime would cost more than the bytes.
+  for (; length < text.length; length++) {
+    const char = text.charCodeAt(length);
+    if (char > 0x7f) break;
+    frame[at + 1 + length] = char;
   }
-  if (sequence) {
-    const seq = Buffer.allocUnsafe(8);
-    seq.writeDoubleBE(sequence.seq);
-    parts.push(seq);
-  }
-  return Buffer.concat([...parts, message.payload]);
+  if (length < text.length) length = frame.write(text, at + 1);
+  frame[at] = length;
+  return at + 1 + length;
 }
 
 /** Reads what `encodeFrame` wrote; undefined when this version cannot. */

@@ -1,4 +1,4 @@
-import { describeError, Problem, type Scope } from "@tenfold/base";
+import { describeError, type Scope } from "@tenfold/base";
 import type { UpChannel } from "@tenfold/contracts";
 import {
   applyIsolating,
@@ -9,6 +9,7 @@ import {
   type Metrics,
   usualBatches,
 } from "../kernel/index.ts";
+import { type Counted, createAnswers } from "./answers.ts";
 import type { Refusal } from "./errors.ts";
 import { decodeFrame, encodeFrame } from "./frame.ts";
 import type { Decode, Decoded, Received, UpMessage } from "./message.ts";
@@ -40,7 +41,7 @@ export type RefusalNote = { device: string; scope: Scope; at: number; because: s
 export type DeadLetter = { message: UpMessage; consumer: string; token: string; because: string };
 
 export type Intake = {
-  /** Resolves `stored` only when the message is on the disk. Never rejects. */
+  /** Resolves `stored` only when the message is durable: one promise for all that became so together. Never rejects. */
   receive(message: UpMessage): Promise<Received>;
   /** Several consumers may share a channel; the message is refused when one of them cannot read it. Register before `start`. */
   consume<Value>(channel: UpChannel, consumer: Consumer<Value>): void;
@@ -59,7 +60,7 @@ export type IntakeDeps = {
   putAside(letter: DeadLetter): Promise<void>;
   onRefused(note: RefusalNote): void;
   log: Log;
-  metrics: Pick<Metrics, "counter" | "gauge">;
+  metrics: Pick<Metrics, "counter" | "reading">;
   /** Leaves out what came again. Without it, a message that is sent twice is applied twice. */
   sift?: Sift;
   batches?: Partial<typeof usualBatches>;
@@ -78,62 +79,70 @@ export function createIntake({ journal, putAside, onRefused, log, metrics, sift,
     "Acknowledged messages that could not be applied and are kept as dead letters.",
     ["consumer"],
   );
-  const backlog = metrics.gauge("tenfold_intake_backlog_frames", "Messages that are durable and not yet applied.", []);
+  metrics.reading(
+    "tenfold_intake_backlog_frames",
+    "Messages that are durable and not yet applied.",
+    () => journal.backlog().frames,
+  );
   const aliases = createAliases();
   let consumption: Consumption | undefined;
 
-  const receive = async (message: UpMessage): Promise<Received> => {
-    const result = await judge(message);
-    messages.inc({ transport: message.transport, channel: message.channel, result: result.is });
-    if (result.is === "refused")
-      onRefused({
-        device: message.device,
-        scope: message.scope,
-        at: message.receivedAt,
-        because: result.because,
-        detail: result.detail,
-      });
-    return result;
-  };
+  const count = ({ transport, channel, result, many }: Counted) => messages.inc({ transport, channel, result }, many);
+  const answerOf = createAnswers(count);
 
-  const judge = async (given: UpMessage): Promise<Received> => {
+  const receive = (given: UpMessage): Promise<Received> => {
     const message = aliases.resolve(given);
     const read = examine(message, channels.get(message.channel) ?? []);
-    if (read.is === "refused") return read;
+    if (read.is === "refused") return Promise.resolve(refused(message, read));
+    const { kept } = read;
+    return answerOf(append(kept.message, kept), message);
+  };
+
+  const append = (message: UpMessage, kept: Kept): Promise<unknown> => {
     try {
-      await journal.append(encodeFrame(read.sequence ? { ...message, sequence: read.sequence } : message));
-      return { is: "stored" };
+      return journal.append(encodeFrame(message), kept);
     } catch (error) {
-      return { is: "unavailable", detail: error instanceof Problem ? error.message : describeError(error) };
+      return Promise.reject(error);
     }
   };
 
-  const apply = async ({ token, frames, again }: Batch): Promise<void> => {
-    const messages: UpMessage[] = [];
-    for (const frame of frames) {
-      const message = decodeFrame(frame);
-      if (message === undefined) log.error("intake.frame_unreadable", { token, bytes: frame.length });
-      else messages.push(message);
+  const refused = ({ device, scope, receivedAt, transport, channel }: UpMessage, read: Received & { is: "refused" }): Received => {
+    count({ transport, channel, result: read.is, many: 1 });
+    onRefused({ device, scope, at: receivedAt, because: read.because, detail: read.detail });
+    return read;
+  };
+
+  const apply = async ({ token, frames, kept = [], again }: Batch): Promise<void> => {
+    const all: Kept[] = [];
+    for (const [place, frame] of frames.entries()) {
+      // What lies beside a frame, `append` above put there.
+      const read = (kept[place] as Kept | undefined) ?? readFrame(frame);
+      if (read === undefined) log.error("intake.frame_unreadable", { token, bytes: frame.length });
+      else all.push(read);
     }
-    const byChannel = new Map<UpChannel, UpMessage[]>();
-    for (const message of sift ? await sift(messages, token) : messages) listOf(byChannel, message.channel).push(message);
+    const byChannel = new Map<UpChannel, Kept[]>();
+    for (const one of sift ? await sift(all, token) : all) listOf(byChannel, one.message.channel).push(one);
     const work = [...byChannel].flatMap(([channel, list]) =>
-      (channels.get(channel) ?? []).map((consumer) => hand(consumer, list, { token, again })),
+      (channels.get(channel) ?? []).map((consumer, place) => hand(consumer, place, { list, token, again })),
     );
     // All are waited for, so that none is still at work when the batch is tried again.
     const failed = (await Promise.allSettled(work)).find((result) => result.status === "rejected");
-    backlog.set(journal.backlog().frames);
     if (failed) throw failed.reason;
   };
 
-  const hand = async (consumer: Consumer<unknown>, list: UpMessage[], { token, again }: Applying): Promise<void> => {
+  /** `place` is the consumer's among those of its channel. */
+  const hand = async (consumer: Consumer<unknown>, place: number, { list, token, again }: Applying & { list: Kept[] }) => {
     const items: Item<unknown>[] = [];
     const keep = async (message: UpMessage, because: string) => {
       aside.inc({ consumer: consumer.name });
       log.error("intake.put_aside", { device: message.device, channel: message.channel, consumer: consumer.name, because });
       await putAside({ message, consumer: consumer.name, token, because });
     };
-    for (const message of list) {
+    for (const { message, values } of list) {
+      if (values !== undefined) {
+        items.push({ message, value: values[place] });
+        continue;
+      }
       const read = decodeSafely(consumer, message);
       if (read.is === "ok") items.push({ message, value: read.value });
       else await keep(message, `${read.because}: ${read.detail}`);
@@ -164,24 +173,47 @@ export function createIntake({ journal, putAside, onRefused, log, metrics, sift,
   };
 }
 
-type Examined = { is: "ok"; sequence: Sequence | undefined } | (Received & { is: "refused" });
+/** A message, and what each consumer of its channel reads in it; without that where it comes from the disk. */
+type Kept = { message: UpMessage; values?: readonly unknown[] };
 
-/** Whether every consumer can read the message; and its number, where it stands in the payload. */
+function readFrame(frame: Buffer): Kept | undefined {
+  const message = decodeFrame(frame);
+  return message && { message };
+}
+
+type Examined = { is: "ok"; kept: Kept } | (Received & { is: "refused" });
+
+/** Whether every consumer can read the message; what they read; and the message with its number, where that stands in the payload. */
 function examine(message: UpMessage, consumers: readonly Consumer<unknown>[]): Examined {
   if (consumers.length === 0)
     return refuse("channel_unsupported", `Nothing here takes messages of the channel "${message.channel}".`);
   if (message.payload.length > limits.payloadBytes)
     return refuse("payload_too_large", `A payload may have ${limits.payloadBytes} bytes, this one has ${message.payload.length}.`);
   let { sequence } = message;
-  for (const [place, { decode }] of consumers.entries()) {
+  const values: unknown[] = [];
+  for (const consumer of consumers) {
     // Consumers often share a decoder; what it says once holds for all of them.
-    if (consumers.findIndex((other) => other.decode === decode) < place) continue;
-    const read = decodeSafely({ decode }, message);
+    const same = firstWith(consumers, consumer.decode);
+    if (same < values.length) {
+      values.push(values[same]);
+      continue;
+    }
+    const read = decodeSafely(consumer, message);
     if (read.is === "refused") return read;
+    values.push(read.value);
     sequence ??= read.sequence;
   }
-  return { is: "ok", sequence };
+  return { is: "ok", kept: { message: sequence === message.sequence ? message : withNumber(message, sequence), values } };
 }
+
+function firstWith(consumers: readonly Consumer<unknown>[], decode: Decode<unknown>): number {
+  let place = 0;
+  while (consumers[place]?.decode !== decode) place += 1;
+  return place;
+}
+
+const withNumber = (message: UpMessage, sequence: Sequence | undefined): UpMessage =>
+  sequence ? { ...message, sequence } : message;
 
 const refuse = (because: Refusal, detail: string) => ({ is: "refused" as const, because, detail });
 

@@ -43,10 +43,12 @@ export function startLag({ db, log, everyMs = 5_000 }: { db: Database; log: Log;
 
   return {
     record(seen) {
+      let current: Minute | undefined;
       for (const { fleet, happenedAt, receivedAt, visibleAt } of seen) {
-        const minute = minuteOf(open, { fleet, minute: Math.floor(visibleAt / minutes(1)) * minutes(1) });
-        addValue(minute.lag, visibleAt - happenedAt);
-        addValue(minute.platform, visibleAt - receivedAt);
+        const minute = Math.floor(visibleAt / minutes(1)) * minutes(1);
+        if (current?.minute !== minute || current.fleet !== fleet) current = minuteOf(open, { fleet, minute });
+        addValue(current.lag, visibleAt - happenedAt);
+        addValue(current.platform, visibleAt - receivedAt);
       }
     },
     async lagBetween(scope, from, to) {

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { createAnnouncer } from "./announce.ts";
 import { rememberLatest } from "./latest.ts";
 import { piecesOf } from "./pieces.ts";
+import { pointsOf } from "./point.ts";
 import { addSketch, addValue, quantile, type Sketch } from "./sketch.ts";
 
 const sketchOf = (values: readonly number[]): Sketch => {
@@ -64,7 +65,7 @@ test("pieces hold one month each, every row once, and are cut alike each time", 
 test("latest values: an older point changes nothing, and who was silent longest is forgotten first", () => {
   const latest = rememberLatest({ devices: 2, metrics: 2 });
   const note = (device: string, metric: string, v: number, at: number) =>
-    latest.note({ fleet: "main", device }, [{ metric, v, unit: "", at, timeSource: "device" }]);
+    latest.note({ fleet: "main", device }, pointsOf([{ metric, v, unit: "", at, timeSource: "device" }]));
   note("a", "t", 1, 10);
   note("a", "t", 2, 5);
   assert.equal(latest.of({ fleet: "main", device: "a" })?.get("t")?.v, 1);

@@ -9,20 +9,21 @@ export type Piece<Row> = { rows: Row[]; suffix: string };
  */
 export function piecesOf<Row>(rows: readonly Row[], timeOf: (row: Row) => number): Piece<Row>[] {
   const months = new Map<string, Row[]>();
-  let [month, until, from]: [string, number, number] = ["", Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
+  let list: Row[] = [];
+  let [until, from] = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
   for (const row of rows) {
     const at = timeOf(row);
     if (at >= until || at < from) {
       const date = new Date(at);
-      month = date.toISOString().slice(0, 7);
+      const month = date.toISOString().slice(0, 7);
+      list = months.get(month) ?? [];
+      months.set(month, list);
       [from, until] = [
         Date.UTC(date.getUTCFullYear(), date.getUTCMonth()),
         Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + 1),
       ];
     }
-    const list = months.get(month) ?? [];
     list.push(row);
-    months.set(month, list);
   }
   return [...months].flatMap(([name, list]) =>
     Array.from({ length: Math.ceil(list.length / rowsAPiece) }, (_, i) => ({

@@ -4,6 +4,41 @@ import { eventTime, type TimeSource } from "./event-time.ts";
 /** One measurement. `v` is a finite number, or a text; true and false are 1 and 0. Times are milliseconds since 1970. */
 export type MeasuredPoint = { metric: string; v: number | string; unit: string; at: number; timeSource: TimeSource };
 
+/** What the messages of one kind of device have in common. The same object for as many messages as possible, so that what is known of it is looked up once. */
+export type Shape = { readonly metrics: readonly string[]; readonly units: readonly string[] };
+
+/** The points of one message, a column each. `at` and `timeSource` are one for all points, or one each. */
+export type Points = {
+  readonly shape: Shape;
+  readonly values: readonly (number | string)[];
+  readonly at: number | readonly number[];
+  readonly timeSource: TimeSource | readonly TimeSource[];
+};
+
+/** When the point at this place was measured. */
+export const timeAt = ({ at }: Points, place: number): number => (typeof at === "number" ? at : (at[place] ?? Number.NaN));
+
+export const sourceAt = ({ timeSource }: Points, place: number): TimeSource =>
+  typeof timeSource === "string" ? timeSource : (timeSource[place] ?? "received");
+
+export const newestOf = ({ at }: Points): number => (typeof at === "number" ? at : Math.max(...at));
+
+export const pointsOf = (list: readonly MeasuredPoint[]): Points => ({
+  shape: { metrics: list.map(({ metric }) => metric), units: list.map(({ unit }) => unit) },
+  values: list.map(({ v }) => v),
+  at: list.map(({ at }) => at),
+  timeSource: list.map(({ timeSource }) => timeSource),
+});
+
+export const listOf = (points: Points): MeasuredPoint[] =>
+  points.values.map((v, place) => ({
+    metric: points.shape.metrics[place] ?? "",
+    v,
+    unit: points.shape.units[place] ?? "",
+    at: timeAt(points, place),
+    timeSource: sourceAt(points, place),
+  }));
+
 export const limits = { payloadBytes: 256 * 1024, points: 10_000, metricChars: 200, textChars: 4_096, unitChars: 64 } as const;
 
 /** What a decoder collects; each `add` checks one point against the limits. Throws Refused. */

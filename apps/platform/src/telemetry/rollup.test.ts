@@ -140,9 +140,9 @@ test("a batch makes its running hours due as a whole, and in closed hours the la
   assert.deepEqual(
     duesOf(
       [
-        { device: "a", times: [now, today + 1, now] },
-        { device: "b", times: [now - 1] },
-        { device: "b", times: [today] },
+        { device: "a", at: [now, today + 1, now] },
+        { device: "b", at: [now - 1] },
+        { device: "b", at: today },
       ],
       now,
     ),

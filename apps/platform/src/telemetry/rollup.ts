@@ -17,20 +17,22 @@ const mostLateDevices = 200;
 
 const hourOf = (at: number): number => Math.floor(at / hours(1)) * hours(1);
 
-/** Which hours the points of a batch touch. */
-export function duesOf(batch: Iterable<{ device: string; times: Iterable<number> }>, now: number): Due[] {
+/** Which hours the points of a batch touch. `at`: one time for all points of a message, or one each. */
+export function duesOf(batch: Iterable<{ device: string; at: number | readonly number[] }>, now: number): Due[] {
   const late = new Map<number, Set<string>>();
-  for (const { device, times } of batch) {
-    let [known, devices]: [number, Set<string> | undefined] = [Number.NaN, undefined];
-    for (const at of times) {
-      const hour = hourOf(at);
-      if (hour !== known) {
-        devices = late.get(hour) ?? new Set();
-        late.set(hour, devices);
-        known = hour;
-      }
-      devices?.add(device);
+  let [known, devices]: [number, Set<string> | undefined] = [Number.NaN, undefined];
+  const touch = (at: number, device: string) => {
+    const hour = hourOf(at);
+    if (hour !== known) {
+      devices = late.get(hour) ?? new Set();
+      late.set(hour, devices);
+      known = hour;
     }
+    devices?.add(device);
+  };
+  for (const { device, at } of batch) {
+    if (typeof at === "number") touch(at, device);
+    else for (const each of at) touch(each, device);
   }
   return [...late].flatMap(([hour, devices]) =>
     isClosed(hour, now) && devices.size <= mostLateDevices

@@ -4,7 +4,7 @@ import type { UpMessage } from "./message.ts";
 import { keyOf, type Ranges, sift } from "./sequence.ts";
 
 /** Leaves out of a batch what was taken before. The same token gives the same answer, as long as it is the journal's last one. */
-export type Sift = (batch: readonly UpMessage[], token: string) => Promise<readonly UpMessage[]>;
+export type Sift = <One extends { message: UpMessage }>(batch: readonly One[], token: string) => Promise<readonly One[]>;
 
 /** Boots of a device whose numbers are remembered; one that restarts sends what it kept under the boot it had then. */
 const boots = 8;
@@ -17,8 +17,11 @@ const boots = 8;
 export const siftBy =
   ({ db, clock }: { db: Database; clock: Clock }): Sift =>
   async (batch, token) => {
-    if (batch.every(({ sequence }) => sequence === undefined)) return batch;
-    const repeated = new Set(await db.transaction().execute((tx) => decide(tx, { batch, token, at: new Date(clock.now()) })));
+    if (batch.every(({ message }) => message.sequence === undefined)) return batch;
+    const messages = batch.map(({ message }) => message);
+    const repeated = new Set(
+      await db.transaction().execute((tx) => decide(tx, { batch: messages, token, at: new Date(clock.now()) })),
+    );
     return repeated.size === 0 ? batch : batch.filter((_, place) => !repeated.has(place));
   };
 

@@ -112,11 +112,11 @@ test("whatever is sent again, and wherever the platform dies between deciding an
         const sift = siftBy({ db: world.database.db, clock: world.clock });
         const applied = new Map<string, number[]>();
         for (const [at, { seqs, dies }] of batches.entries()) {
-          const batch = seqs.map((seq) => message(device, { t: seq }, { sequence: { boot: "b", seq } }));
+          const batch = seqs.map((seq) => ({ message: message(device, { t: seq }, { sequence: { boot: "b", seq } }) }));
           const token = `journal${run}-1-${at}`;
           // The batch comes again after each death, and its token makes one of what was applied before.
           for (let life = 0; life <= dies; life++) {
-            const kept = (await sift(batch, token)).map(({ sequence }) => sequence?.seq ?? -1);
+            const kept = (await sift(batch, token)).map(({ message }) => message.sequence?.seq ?? -1);
             assert.deepEqual(applied.get(token) ?? kept, kept);
             applied.set(token, kept);
           }
@@ -133,7 +133,7 @@ test("of a device that restarts again and again, the last boots are remembered",
   await using world = await telemetryWorld();
   const sift = siftBy({ db: world.database.db, clock: world.clock });
   for (let boot = 0; boot < 12; boot++)
-    await sift([message("pump-1", { t: 1 }, { sequence: { boot: `b${boot}`, seq: 1 } })], `j-1-${boot}`);
+    await sift([{ message: message("pump-1", { t: 1 }, { sequence: { boot: `b${boot}`, seq: 1 } }) }], `j-1-${boot}`);
   const { rows } = await sql<{ boots: number }>`select count(*)::int as boots from telemetry.sequence`.execute(world.database.db);
   assert.equal(rows[0]?.boots, 8);
 });

@@ -1,53 +1,26 @@
 import type { Scope } from "@tenfold/base";
 import type { DeviceEvent, DeviceLogs } from "@tenfold/contracts";
-import { type Column, type ColumnStore, dictionaryColumn, type Insert, type Parameters } from "../kernel/index.ts";
+import type { Column, ColumnStore, Insert, Parameters } from "../kernel/index.ts";
 import { eventTime, type TimeSource } from "./event-time.ts";
 import type { UpMessage } from "./message.ts";
-import type { MeasuredPoint } from "./point.ts";
+import { type PointColumns, pickRows } from "./point-columns.shell.ts";
 
 /** Names an insert, and says whether it may have been applied before. */
 type Applying = Pick<Insert, "token" | "again">;
 
 /** A row and the message that it came from. */
-export type PointRow = { message: UpMessage; point: MeasuredPoint };
 export type EventRow = { message: UpMessage; event: DeviceEvent };
 export type LogRow = { message: UpMessage; line: DeviceLogs["lines"][number]; place: number };
 
 const sourceCode: Readonly<Record<TimeSource, number>> = { device: 0, received: 1 };
 
-export async function insertPoints(store: ColumnStore, rows: readonly PointRow[], applying: Applying): Promise<void> {
-  const n = rows.length;
-  const [fleet, device, metric, unit] = [
-    dictionaryColumn("fleet"),
-    dictionaryColumn("device"),
-    dictionaryColumn("metric"),
-    dictionaryColumn("unit"),
-  ];
-  const text = dictionaryColumn("text");
-  const [ts, value, source, delay] = [new Float64Array(n), new Float64Array(n), new Uint8Array(n), new BigInt64Array(n)];
-  for (const [row, { message, point }] of rows.entries()) {
-    fleet.add(message.scope.fleet);
-    device.add(message.device);
-    metric.add(point.metric);
-    unit.add(point.unit);
-    text.add(typeof point.v === "string" ? point.v : "");
-    ts[row] = point.at;
-    value[row] = typeof point.v === "string" ? Number.NaN : point.v;
-    source[row] = sourceCode[point.timeSource];
-    delay[row] = BigInt(Math.round(message.receivedAt) - point.at);
-  }
-  const columns: Column[] = [
-    fleet.column(),
-    metric.column(),
-    device.column(),
-    { name: "ts", type: "ms", values: ts },
-    { name: "value", type: "f64", values: value },
-    text.column(),
-    unit.column(),
-    { name: "time_source", type: "u8", values: source },
-    { name: "delay_ms", type: "i64", values: delay },
-  ];
-  await store.insert({ table: "tenfold.point", columns, ...applying });
+/** `rows`: places in the columns. */
+export async function insertPoints(
+  store: ColumnStore,
+  { points, rows }: { points: PointColumns; rows: readonly number[] },
+  applying: Applying,
+): Promise<void> {
+  await store.insert({ table: "tenfold.point", columns: pickRows(points, rows), ...applying });
 }
 
 export async function insertEvents(store: ColumnStore, rows: readonly EventRow[], applying: Applying): Promise<void> {

@@ -4,13 +4,14 @@ import type { Audit } from "../access/index.ts";
 import { applyIsolating, type Bus, type Clock, type ColumnStore, type Database, type Log } from "../kernel/index.ts";
 import { createAnnouncer } from "./announce.ts";
 import { createBudget } from "./budget.shell.ts";
-import { decodeEvent, decodeLogs, decodeTelemetry } from "./decode.ts";
+import { createTelemetryDecoder, decodeEvent, decodeLogs } from "./decode.ts";
 import { eventTime } from "./event-time.ts";
 import type { Applying, DeadLetter, Intake, Item, RefusalNote } from "./intake.shell.ts";
 import { type Lag, startLag } from "./lag.shell.ts";
 import { type LatestPoint, rememberLatest } from "./latest.ts";
 import { piecesOf } from "./pieces.ts";
-import type { MeasuredPoint } from "./point.ts";
+import { listOf, newestOf, type Points } from "./point.ts";
+import { columnsOf } from "./point-columns.shell.ts";
 import { type RetentionDeps, startRetention } from "./retention.shell.ts";
 import { readKept } from "./retention-store.shell.ts";
 import { type RollUps, startRollUps } from "./rollup.shell.ts";
@@ -25,7 +26,6 @@ import {
   logTime,
   metricsOf,
   newestEvents,
-  type PointRow,
   type StoredEvent,
 } from "./store.ts";
 
@@ -101,24 +101,21 @@ export function createTelemetry(deps: TelemetryDeps): Telemetry {
     }
   };
 
-  intake.consume<MeasuredPoint[]>("telemetry", {
+  intake.consume<Points>("telemetry", {
     name: "points",
-    decode: decodeTelemetry,
+    decode: createTelemetryDecoder(),
     async apply(arrived, applying) {
       const batch = await budget.admit(arrived);
-      const rows: PointRow[] = batch.flatMap(({ message, value }) => value.map((point) => ({ message, point })));
       const dues = duesOf(
-        batch.map(({ message, value }) => ({ device: message.device, times: value.map(({ at }) => at) })),
+        batch.map(({ message, value }) => ({ device: message.device, at: value.at })),
         clock.now(),
       );
-      await rollUps.storing(dues, () =>
-        inPieces(rows, { ...applying, consumer: "points", timeOf: ({ point }) => point.at, insert: insertPoints }),
-      );
+      await rollUps.storing(dues, () => storePoints(batch, applying));
       const visibleAt = clock.now();
       lag.record(
         batch.map(({ message, value }) => ({
           fleet: message.scope.fleet,
-          happenedAt: value.reduce((newest, { at }) => Math.max(newest, at), Number.NEGATIVE_INFINITY),
+          happenedAt: newestOf(value),
           receivedAt: message.receivedAt,
           visibleAt,
         })),
@@ -128,10 +125,26 @@ export function createTelemetry(deps: TelemetryDeps): Telemetry {
     },
   });
 
-  const announcePoints = (batch: readonly Item<MeasuredPoint[]>[]) => {
-    const byDevice = new Map(batch.map((item) => [item.message.device, item]));
-    for (const device of announcer.choose(byDevice.keys(), clock.now())) {
-      const metrics = (byDevice.get(device)?.value ?? [])
+  const storePoints = async (batch: readonly Item<Points>[], { token, again }: Applying) => {
+    const points = columnsOf(batch);
+    const all: number[] = [];
+    for (let row = 0; row < points.rows; row++) all.push(row);
+    for (const { rows, suffix } of piecesOf(all, (row) => points.ts[row] ?? Number.NaN))
+      await applyIsolating({
+        items: rows,
+        token: `${token}/${suffix}`,
+        apply: (some, someToken) => insertPoints(store, { points, rows: some }, { token: someToken, again }),
+        putAside: async (row, failure) => {
+          const item = batch[points.item[row] ?? 0];
+          if (item) await putAside({ message: item.message, consumer: "points", ...failure });
+        },
+      });
+  };
+
+  const announcePoints = (batch: readonly Item<Points>[]) => {
+    for (const device of announcer.choose(devicesOf(batch), clock.now())) {
+      const newest = batch.findLast(({ message }) => message.device === device);
+      const metrics = (newest ? listOf(newest.value) : [])
         .slice(-50)
         .map(({ metric, v, at }) => [metric, { v, at: new Date(at).toISOString() }] as const);
       bus.publish({ type: "telemetry.stored", subject: device, data: { metrics: Object.fromEntries(metrics) } });
@@ -180,4 +193,8 @@ export function createTelemetry(deps: TelemetryDeps): Telemetry {
     deviceEvents: (scope, device, limit) => newestEvents(store, scope, { device, limit }),
     stop: async () => void (await Promise.all([lag.stop(), retaining.stop().then(() => rollUps.stop())])),
   };
+}
+
+function* devicesOf(batch: readonly Item<unknown>[]): Generator<string> {
+  for (const { message } of batch) yield message.device;
 }

@@ -3,6 +3,7 @@ import { describeError } from "@tenfold/base";
 import type { Log } from "../log.ts";
 import type { ConsumeOptions, Consumption } from "./port.ts";
 import { readFrames, type Stretch } from "./reader.ts";
+import type { Recent } from "./recent.ts";
 import { type Cut, compare, encodeCut, encodePosition, type Position, tokenOf } from "./record.ts";
 import type { Recovered } from "./recover.ts";
 import { segmentPath } from "./segments.ts";
@@ -12,10 +13,10 @@ export type Backlog = { frames: number; bytes: number; oldestMs: number };
 
 export type Consumer = Consumption & { wrote(frames: number): void; backlog(): { frames: number; applied: Position } };
 
-export type ConsumerParts = { dir: string; id: string; writer: Writer; recovered: Recovered; log: Log };
+export type ConsumerParts = { dir: string; id: string; writer: Writer; recent: Recent; recovered: Recovered; log: Log };
 
 /** Hands the frames on in batches, in order. The order of effects: fix the batch in the journal, apply it, note that it is applied. */
-export function startConsumer({ dir, id, writer, recovered, log }: ConsumerParts, options: ConsumeOptions): Consumer {
+export function startConsumer({ dir, id, writer, recent, recovered, log }: ConsumerParts, options: ConsumeOptions): Consumer {
   const stopped = new AbortController();
   const { signal } = stopped;
   const replays = [...recovered.cuts];
@@ -65,15 +66,22 @@ export function startConsumer({ dir, id, writer, recovered, log }: ConsumerParts
   };
 
   const cutNext = async () => {
-    const stretch = await readFrames(dir, {
-      from: position,
-      until: writer.end(),
-      limits: { frames: options.maxFrames, bytes: options.maxBytes },
-      sizes: writer.sizes,
-    });
+    const stretch = await nextStretch();
+    if (stretch.frames.length === 0) {
+      // Nothing but cuts and checkpoints lay between; what follows is in memory.
+      position = stretch.to;
+      return undefined;
+    }
     const cut: Cut = { from: position, to: stretch.to, frames: stretch.frames.length };
     await writer.write("cut", encodeCut(cut));
     return { cut, stretch };
+  };
+
+  const nextStretch = async (): Promise<Stretch> => {
+    const limits = { frames: options.maxFrames, bytes: options.maxBytes };
+    const remembered = recent.take(position, limits);
+    if (remembered !== undefined) return remembered;
+    return readFrames(dir, { from: position, until: recent.from ?? writer.end(), limits, sizes: writer.sizes });
   };
 
   const replay = async (cut: Cut) => {
@@ -109,8 +117,9 @@ export function startConsumer({ dir, id, writer, recovered, log }: ConsumerParts
     return stretch;
   };
 
-  const applyCut = async (cut: Cut, { frames, again }: Stretch & { again: boolean }) => {
-    await untilApplied((failures) => options.apply({ token: tokenOf(id, cut.from), frames, again: again || failures > 0 }, signal));
+  const applyCut = async (cut: Cut, { frames, kept, again }: Stretch & { again: boolean }) => {
+    const batch = { token: tokenOf(id, cut.from), frames, ...(kept && { kept }) };
+    await untilApplied((failures) => options.apply({ ...batch, again: again || failures > 0 }, signal));
     if (signal.aborted) return;
     position = cut.to;
     waiting -= cut.frames;

@@ -67,6 +67,37 @@ test("what is appended is applied, in order, once", async () => {
   await journal.close();
 });
 
+test("what was kept beside a frame comes with it or not at all, however much has to be read from the files again", async () => {
+  for (const keptBytes of [0, 300, 1 << 20]) {
+    await using at = await scratch();
+    const journal = await opened(at.dir, { segmentBytes: 2_048, keptBytes });
+    const seen: string[] = [];
+    let remembered = 0;
+    const consumption = journal.consume(
+      consuming(
+        async ({ frames, kept }) => {
+          for (const [place, frame] of frames.entries()) {
+            const beside = kept?.[place];
+            if (beside !== undefined) assert.deepEqual(beside, { text: frame.toString() });
+            if (beside !== undefined) remembered += 1;
+            seen.push(frame.toString());
+          }
+          await new Promise((resolve) => setTimeout(resolve, seen.length % 3));
+        },
+        { maxFrames: 7 },
+      ),
+    );
+    const texts = Array.from({ length: 400 }, (_, i) => `frame-${i}`);
+    for (let i = 0; i < texts.length; i += 8)
+      await Promise.all(texts.slice(i, i + 8).map((text) => journal.append(Buffer.from(text), { text })));
+    await consumption.caughtUp();
+    assert.deepEqual(seen, texts);
+    if (keptBytes === 0) assert.equal(remembered, 0);
+    if (keptBytes === 1 << 20) assert.equal(remembered, texts.length);
+    await journal.close();
+  }
+});
+
 test("segments whose frames are all applied are deleted", async () => {
   await using at = await scratch();
   const journal = await opened(at.dir, { segmentBytes: 2_048 });

@@ -3,6 +3,7 @@ import type { Log } from "../log.ts";
 import { bytesBetween, type Consumer, startConsumer } from "./consumption.ts";
 import { lockFolder } from "./lock.ts";
 import type { Journal } from "./port.ts";
+import { Recent } from "./recent.ts";
 import { recover } from "./recover.ts";
 import { type Disk, type JournalLimits, realDisk, startWriter, usualLimits } from "./writer.ts";
 
@@ -16,7 +17,13 @@ export type JournalOptions = {
 };
 
 /** Opens the journal in `dir`, or begins one there. Rejects with `journal_locked` or `journal_damaged`. */
-export async function openJournal({ dir, log, limits, disk = realDisk, onBroken = () => {} }: JournalOptions): Promise<Journal> {
+export async function openJournal({
+  dir,
+  log,
+  limits: given,
+  disk = realDisk,
+  onBroken = () => {},
+}: JournalOptions): Promise<Journal> {
   await mkdir(dir, { recursive: true });
   const unlock = await lockFolder(dir);
   const recovered = await recover(dir, log).catch(async (error: unknown) => {
@@ -25,16 +32,19 @@ export async function openJournal({ dir, log, limits, disk = realDisk, onBroken 
   });
   let consumer: Consumer | undefined;
   let unread = 0;
+  const limits = { ...usualLimits, ...given };
+  const recent = new Recent(limits.keptBytes);
   const writer = startWriter({
     dir,
     recovered,
-    limits: { ...usualLimits, ...limits },
+    limits,
     disk,
     log,
     onBroken,
-    onWritten({ frames }) {
-      if (consumer) consumer.wrote(frames);
-      else unread += frames;
+    onWritten(group) {
+      recent.add(group);
+      if (consumer) consumer.wrote(group.frames.length);
+      else unread += group.frames.length;
     },
   });
   const closed = { promise: undefined as Promise<void> | undefined };
@@ -45,7 +55,7 @@ export async function openJournal({ dir, log, limits, disk = realDisk, onBroken 
   };
   return {
     id: recovered.id,
-    append: async (frame) => void (await writer.write("frame", frame)),
+    append: (frame, kept) => writer.write("frame", frame, kept),
     pressure: writer.pressure,
     ready: writer.ready,
     health() {
@@ -59,7 +69,7 @@ export async function openJournal({ dir, log, limits, disk = realDisk, onBroken 
     consume(options) {
       if (consumer) throw new Error("A journal has one consumer.");
       consumer = startConsumer(
-        { dir, id: recovered.id, writer, recovered: { ...recovered, frames: recovered.frames + unread }, log },
+        { dir, id: recovered.id, writer, recent, recovered: { ...recovered, frames: recovered.frames + unread }, log },
         options,
       );
       return consumer;

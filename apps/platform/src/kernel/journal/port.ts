@@ -6,8 +6,12 @@
 export type Journal = {
   /** Begins the tokens of its batches; never the same for two journals. */
   readonly id: string;
-  /** Resolves when the frame is durable. Rejects with a `journal_…` problem, and then the frame counts as never sent. */
-  append(frame: Uint8Array): Promise<void>;
+  /**
+   * Resolves when the frame is durable; frames that become durable together may share a promise. Rejects with a `journal_…` problem, and then
+   * the frame counts as never sent. `kept` may be handed out again with the frame, or not: whoever gets a frame alone reads its bytes. The
+   * frame must not be changed afterwards.
+   */
+  append(frame: Buffer, kept?: object): Promise<unknown>;
   /** `high`: stop reading from sockets until `ready()` resolves. */
   pressure(): "none" | "high";
   ready(): Promise<void>;
@@ -23,7 +27,9 @@ export type Journal = {
 export type Batch = {
   /** Names exactly these frames, for ever: the same batch has the same token when it is applied again after a crash. */
   token: string;
-  frames: Buffer[];
+  frames: readonly Buffer[];
+  /** What was appended beside each frame, where this process still has it in memory. */
+  kept?: readonly (object | undefined)[];
   /** Whether it may have been applied before, in whole or in part: it was fixed by an earlier process, or the attempt before this one failed. */
   again: boolean;
 };

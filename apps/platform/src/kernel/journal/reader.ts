@@ -3,11 +3,11 @@ import { compare, type Position } from "./record.ts";
 import { damaged, segmentHeaderBytes, segmentPath, visitRecords } from "./segments.ts";
 
 export type ReadLimits = { frames: number; bytes: number };
-export type Stretch = { frames: Buffer[]; to: Position };
+export type Stretch = { frames: Buffer[]; kept?: (object | undefined)[]; to: Position };
 
 /**
  * Reads frames from `from` on, at least one where there is one, at most up to `until`, `limits.frames` and (but for the first) about
- * `limits.bytes`. Always from the files: what waits for a slow store costs no memory.
+ * `limits.bytes`, from the files: however long something waits for a slow store, it costs no memory.
  */
 export async function readFrames(
   dir: string,

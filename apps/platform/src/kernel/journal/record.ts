@@ -4,7 +4,7 @@ import { crc32 } from "node:zlib";
  * One record: length of the payload (u32), CRC-32 of kind and payload (u32), kind (u8), payload; big-endian. A run of zeros is no
  * record, because the CRC of nothing but a zero kind is not zero.
  */
-const recordHeaderBytes = 9;
+export const recordHeaderBytes = 9;
 export const longestPayload = 1024 * 1024;
 
 /** `frame` is what somebody appended; `cut` fixes a batch before it is applied; `checkpoint` says up to where all is applied. */
@@ -19,12 +19,19 @@ export type Cut = { readonly from: Position; readonly to: Position; readonly fra
 
 export const compare = (a: Position, b: Position): number => a.segment - b.segment || a.offset - b.offset;
 
+/** Writes a record into `into` at `at`, where there must be room for it; returns the place behind it. */
+export function writeRecord(into: Buffer, at: number, { kind, payload }: { kind: RecordKind; payload: Uint8Array }): number {
+  const end = at + recordHeaderBytes + payload.length;
+  into.writeUInt32BE(payload.length, at);
+  into[at + 8] = recordKinds[kind];
+  into.set(payload, at + recordHeaderBytes);
+  into.writeUInt32BE(crc32(into.subarray(at + 8, end)), at + 4);
+  return end;
+}
+
 export function encodeRecord(kind: RecordKind, payload: Uint8Array): Buffer {
   const record = Buffer.allocUnsafe(recordHeaderBytes + payload.length);
-  record.writeUInt32BE(payload.length, 0);
-  record.writeUInt8(recordKinds[kind], 8);
-  record.set(payload, recordHeaderBytes);
-  record.writeUInt32BE(crc32(record.subarray(8)), 4);
+  writeRecord(record, 0, { kind, payload });
   return record;
 }
 

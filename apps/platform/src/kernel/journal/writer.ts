@@ -1,7 +1,8 @@
 import type { FileHandle } from "node:fs/promises";
 import type { Log } from "../log.ts";
 import { journalProblems } from "./problems.ts";
-import { encodeRecord, longestPayload, type Position, type RecordKind } from "./record.ts";
+import type { WrittenGroup } from "./recent.ts";
+import { longestPayload, type Position, type RecordKind, recordHeaderBytes, writeRecord } from "./record.ts";
 import type { Recovered } from "./recover.ts";
 import { createSegment, segmentHeaderBytes } from "./segments.ts";
 
@@ -14,6 +15,8 @@ export type JournalLimits = {
   waitingBytes: number;
   /** The longest time that a busy journal gathers before it writes. */
   gatherMs: number;
+  /** Bytes of frames that are kept in memory until they are applied; what goes beyond is read from the disk again. */
+  keptBytes: number;
 };
 
 export const usualLimits: JournalLimits = {
@@ -21,6 +24,7 @@ export const usualLimits: JournalLimits = {
   quotaBytes: 4 * 1024 ** 3,
   waitingBytes: 32 << 20,
   gatherMs: 5,
+  keptBytes: 16 << 20,
 };
 
 /** What the disk does; replaced only by tests of failing disks. */
@@ -33,13 +37,19 @@ export const realDisk: Disk = {
   datasync: (file) => file.datasync(),
 };
 
-type Group = { records: Buffer[]; frames: number; bytes: number; done: PromiseWithResolvers<Position> };
-
-export type Written = { frames: number; bytes: number };
+/** What is written together. `bytes` holds the records as they will stand on the disk, `ends` where in it each frame's record ends. */
+type Group = {
+  bytes: Buffer;
+  length: number;
+  frames: Buffer[];
+  kept: (object | undefined)[];
+  ends: number[];
+  done: PromiseWithResolvers<Position>;
+};
 
 export type Writer = {
-  /** Resolves with the end of the journal as of then, when the record is on the disk. */
-  write(kind: RecordKind, payload: Uint8Array): Promise<Position>;
+  /** Resolves with the end of the journal as of then, when the record is on the disk: one promise for all records of one write. */
+  write(kind: RecordKind, payload: Buffer, kept?: object): Promise<Position>;
   pressure(): "none" | "high";
   /** Resolves when there is no pressure. */
   ready(): Promise<void>;
@@ -59,7 +69,7 @@ export type WriterOptions = {
   limits: JournalLimits;
   disk: Disk;
   log: Log;
-  onWritten: (written: Written) => void;
+  onWritten: (written: WrittenGroup) => void;
   onBroken: (because: string) => void;
 };
 
@@ -88,11 +98,11 @@ export function startWriter({ dir, recovered, limits, disk, log, onWritten, onBr
 
   const drain = async () => {
     await pause(gatherFor({ lastFrames: last.frames, lastSyncMs: last.syncMs, most: limits.gatherMs }));
-    while (group.records.length > 0) {
+    while (group.length > 0) {
       const taken = group;
       group = newGroup();
       await commit(taken);
-      waiting -= taken.bytes;
+      waiting -= taken.length;
       if (pressure() === "none") {
         relief?.resolve();
         relief = undefined;
@@ -105,8 +115,8 @@ export function startWriter({ dir, recovered, limits, disk, log, onWritten, onBr
     if (broken !== undefined) return taken.done.reject(journalProblems.journal_broken(broken));
     const began = performance.now();
     try {
-      if (end.offset > segmentHeaderBytes && end.offset + taken.bytes > limits.segmentBytes) await rotate();
-      await disk.write(file, Buffer.concat(taken.records, taken.bytes), end.offset);
+      if (end.offset > segmentHeaderBytes && end.offset + taken.length > limits.segmentBytes) await rotate();
+      await disk.write(file, taken.bytes.subarray(0, taken.length), end.offset);
     } catch (error) {
       return taken.done.reject(await undo(error));
     }
@@ -116,11 +126,12 @@ export function startWriter({ dir, recovered, limits, disk, log, onWritten, onBr
       // The kernel may have dropped the pages and will report success next time (fsyncgate): nothing after this can be believed.
       return taken.done.reject(breakDown("An fdatasync failed", error));
     }
-    end = { segment: end.segment, offset: end.offset + taken.bytes };
+    const from = end;
+    end = { segment: from.segment, offset: from.offset + taken.length };
     sizes.set(end.segment, end.offset);
-    onDisk += taken.bytes;
-    last = { frames: taken.frames, syncMs: performance.now() - began };
-    onWritten(taken);
+    onDisk += taken.length;
+    last = { frames: taken.frames.length, syncMs: performance.now() - began };
+    onWritten({ from, frames: taken.frames, kept: taken.kept, ends: taken.ends.map((place) => from.offset + place) });
     taken.done.resolve(end);
   };
 
@@ -174,14 +185,18 @@ export function startWriter({ dir, recovered, limits, disk, log, onWritten, onBr
   };
 
   return {
-    write(kind, payload) {
+    write(kind, payload, kept) {
       const refused = refusal(kind, payload.length);
       if (refused !== undefined) return Promise.reject(refused);
-      const record = encodeRecord(kind, payload);
-      group.records.push(record);
-      group.bytes += record.length;
-      waiting += record.length;
-      if (kind === "frame") group.frames++;
+      makeRoom(group, recordHeaderBytes + payload.length);
+      const before = group.length;
+      group.length = writeRecord(group.bytes, before, { kind, payload });
+      waiting += group.length - before;
+      if (kind === "frame") {
+        group.frames.push(payload);
+        group.kept.push(kept);
+        group.ends.push(group.length);
+      }
       const { promise } = group.done;
       writing ??= drain();
       return promise;
@@ -210,7 +225,18 @@ export function startWriter({ dir, recovered, limits, disk, log, onWritten, onBr
 function newGroup(): Group {
   const done = Promise.withResolvers<Position>();
   done.promise.catch(() => undefined); // Whoever wrote also hears of it; a checkpoint's writer may not care.
-  return { records: [], frames: 0, bytes: 0, done };
+  return { bytes: nothing, length: 0, frames: [], kept: [], ends: [], done };
+}
+
+const nothing = Buffer.alloc(0);
+const firstRoom = 4 * 1024;
+
+/** Twice as much each time, so that growing costs linear time in all. */
+function makeRoom(group: Group, bytes: number): void {
+  if (group.length + bytes <= group.bytes.length) return;
+  const larger = Buffer.allocUnsafeSlow(Math.max(firstRoom, 2 * group.bytes.length, group.length + bytes));
+  group.bytes.copy(larger, 0, 0, group.length);
+  group.bytes = larger;
 }
 
 const pause = (ms: number) => new Promise<void>((resolve) => (ms === 0 ? setImmediate(resolve) : setTimeout(resolve, ms)));

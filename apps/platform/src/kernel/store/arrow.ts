@@ -1,4 +1,4 @@
-import type { Column } from "./column.ts";
+import { type Column, wholeNumbers } from "./column.ts";
 
 /** What chdb's `_arrowRegisterColumns` takes: an Arrow C format letter, and the buffers as Arrow lays them out. */
 export type ArrowColumn = {
@@ -9,8 +9,9 @@ export type ArrowColumn = {
   buffers: (Buffer | null)[];
 };
 
-/** The columns in Arrow's layout, without nulls. Numbers are not copied. */
-export const arrowColumns = (columns: readonly Column[]): ArrowColumn[] => columns.map(arrowColumn);
+/** The columns in Arrow's layout, without nulls and without those that `selected` names by themselves. Numbers are not copied. */
+export const arrowColumns = (columns: readonly Column[]): ArrowColumn[] =>
+  columns.filter((column) => constantOf(column) === undefined).map(arrowColumn);
 
 function arrowColumn(column: Column): ArrowColumn {
   const part = { name: column.name, length: column.values.length, nullCount: 0 as const };
@@ -25,33 +26,53 @@ function arrowColumn(column: Column): ArrowColumn {
       return { ...part, format: "l", buffers: [null, bytesOf(column.values)] };
     case "f64":
       return { ...part, format: "g", buffers: [null, bytesOf(column.values)] };
-    case "ms":
-      return { ...part, format: "l", buffers: [null, bytesOf(BigInt64Array.from(column.values, BigInt))] };
-    case "utf8":
-      return { ...part, format: "u", buffers: [null, ...utf8(column.values.map((text) => Buffer.from(text)))] };
-    case "dictionary": {
-      const texts = column.texts.map((text) => Buffer.from(text));
-      return { ...part, format: "u", buffers: [null, ...utf8(Array.from(column.values, (place) => texts[place] ?? empty))] };
+    case "ms": {
+      const words = wholeNumbers(column.values.length);
+      for (const [row, at] of column.values.entries()) words.set(row, at);
+      return { ...part, format: "l", buffers: [null, bytesOf(words.values)] };
     }
+    case "utf8":
+      return { ...part, format: "u", buffers: [null, ...utf8({ texts: column.values })] };
+    case "dictionary":
+      return { ...part, format: "u", buffers: [null, ...utf8({ texts: column.texts, places: column.values })] };
   }
+}
+
+const bytesOf = (values: ArrayBufferView): Buffer => Buffer.from(values.buffer, values.byteOffset, values.byteLength);
+
+/** Arrow's Utf8: N+1 offsets of 32 bits, then all bytes one after the other. Without `places` each text stands once. */
+function utf8({ texts, places }: { texts: readonly string[]; places?: Uint32Array }): [Buffer, Buffer] {
+  const encoded = texts.map((text) => Buffer.from(text));
+  const rows = places?.length ?? texts.length;
+  const offsets = new Int32Array(rows + 1);
+  let end = 0;
+  for (let row = 0; row < rows; row++) {
+    end += (encoded[places?.[row] ?? row] ?? empty).length;
+    if (end > 0x7fffffff) throw new Error("A text column of one insert may hold at most 2 GiB.");
+    offsets[row + 1] = end;
+  }
+  const bytes = Buffer.allocUnsafe(end);
+  for (let row = 0; row < rows; row++) copy(encoded[places?.[row] ?? row] ?? empty, bytes, offsets[row] ?? 0);
+  return [bytesOf(offsets), bytes];
 }
 
 const empty = Buffer.alloc(0);
 
-const bytesOf = (values: ArrayBufferView): Buffer => Buffer.from(values.buffer, values.byteOffset, values.byteLength);
-
-/** Arrow's Utf8: N+1 offsets of 32 bits, then all bytes one after the other. */
-function utf8(texts: readonly Buffer[]): [Buffer, Buffer] {
-  const offsets = new Int32Array(texts.length + 1);
-  let end = 0;
-  for (const [row, text] of texts.entries()) {
-    end += text.length;
-    if (end > 0x7fffffff) throw new Error("A text column of one insert may hold at most 2 GiB.");
-    offsets[row + 1] = end;
-  }
-  return [bytesOf(offsets), Buffer.concat(texts, end)];
+/** Byte by byte: the texts are short, and a call into the runtime for each would cost more than the bytes. */
+function copy(text: Buffer, into: Buffer, at: number): void {
+  if (text.length > 64) into.set(text, at);
+  else for (let i = 0; i < text.length; i++) into[at + i] = text[i] ?? 0;
 }
 
-/** How a column is read back from `arrowstream(…)` in the INSERT … SELECT. */
-export const selected = (column: Column): string =>
-  column.type === "ms" ? `fromUnixTimestamp64Milli(${column.name}, 'UTC')` : column.name;
+/** The text that a column holds in every row, where it may stand in SQL as it is: what devices wrote never does. */
+export function constantOf(column: Column): string | undefined {
+  const [text, ...more] = column.type === "dictionary" ? column.texts : [];
+  return text !== undefined && more.length === 0 && /^[A-Za-z0-9._-]{0,64}$/.test(text) ? text : undefined;
+}
+
+/** How a column is read back from `arrowstream(…)` in the INSERT … SELECT; one that is the same in all rows is not sent at all. */
+export function selected(column: Column): string {
+  const constant = constantOf(column);
+  if (constant !== undefined) return `'${constant}'`;
+  return column.type === "ms" ? `fromUnixTimestamp64Milli(${column.name}, 'UTC')` : column.name;
+}

@@ -22,11 +22,14 @@ export function countRows(columns: readonly Column[]): number {
     names.add(column.name);
     if (column.values.length !== rows)
       throw new Error(`Column "${column.name}" has ${column.values.length} rows, the first has ${rows}.`);
-    if (column.type === "dictionary" && column.values.some((place) => place >= column.texts.length)) {
-      throw new Error(`Column "${column.name}" points outside its ${column.texts.length} texts.`);
-    }
+    if (column.type === "dictionary") assertWithin(column);
   }
   return rows;
+}
+
+function assertWithin({ name, values, texts }: Column & { type: "dictionary" }): void {
+  for (const place of values)
+    if (place >= texts.length) throw new Error(`Column "${name}" points outside its ${texts.length} texts.`);
 }
 
 /** Table and column names stand in SQL as they are, so they may hold nothing else than letters, digits and `_`. */
@@ -36,16 +39,38 @@ export function assertIdentifier(name: string): string {
   return name;
 }
 
-/** Builds a dictionary column row by row. */
-export function dictionaryColumn(name: string): { add(text: string): void; column(): Column } {
-  const places = new Map<string, number>();
-  const rows: number[] = [];
+/** A text column that is being made: `places[row]` is set by whoever fills it, to what `placeOf` says of the row's text. */
+export type Texts = {
+  readonly places: Uint32Array;
+  placeOf(text: string): number;
+  column(name: string): Column;
+};
+
+export function textsOf(rows: number): Texts {
+  const known = new Map<string, number>();
+  const places = new Uint32Array(rows);
   return {
-    add(text) {
-      const place = places.get(text) ?? places.size;
-      if (place === places.size) places.set(text, place);
-      rows.push(place);
+    places,
+    placeOf(text) {
+      const found = known.get(text);
+      if (found !== undefined) return found;
+      known.set(text, known.size);
+      return known.size - 1;
     },
-    column: () => ({ name, type: "dictionary", values: Uint32Array.from(rows), texts: [...places.keys()] }),
+    column: (name) => ({ name, type: "dictionary", values: places, texts: [...known.keys()] }),
+  };
+}
+
+/** A column of 64-bit integers, set from numbers: without a BigInt for each of them. */
+export function wholeNumbers(rows: number): { values: BigInt64Array; set(row: number, value: number): void } {
+  const values = new BigInt64Array(rows);
+  const words = new Int32Array(values.buffer);
+  return {
+    values,
+    set(row, value) {
+      // Little-endian, as everything that Node runs on: the low word first. Two's complement comes out right for negative numbers too.
+      words[2 * row] = value;
+      words[2 * row + 1] = Math.floor(value / 0x1_0000_0000);
+    },
   };
 }

@@ -1,4 +1,3 @@
-import type { UpChannel } from "@tenfold/contracts";
 import type { Limits } from "../limits.ts";
 import { type Sequence, sequenceOf, unreadableSequence } from "../sequence.ts";
 import type { TopicRule } from "../topics.ts";
@@ -7,15 +6,28 @@ import { reasons, type Violation } from "./reasons.ts";
 import { levelsOf } from "./topic-syntax.ts";
 
 export type PublishVerdict =
-  | { is: "message"; channel: UpChannel; id?: string; sequence?: Sequence }
+  | { is: "message"; to: Own; sequence?: Sequence }
   /** Acknowledged with the violation, and not stored; the connection goes on. */
   | { is: "refuse"; violation: Violation }
   | { is: "close"; violation: Violation };
 
+/** What topics that this connection has used mean. A device uses the same few for as long as it lives. */
+export type KnownTopics = Map<string, ReturnType<TopicRule["up"]>>;
+export type Own = ReturnType<TopicRule["up"]> & { is: "own" };
+const mostKnown = 16;
+
 /** The topics that this connection has given numbers to [MQTT5 3.3.2.3.4]. Empty in MQTT 3.1.1. */
 export type Aliases = Map<number, string>;
 
-type Context = { device: string; version: Version; limits: Limits; topics: TopicRule; aliases: Aliases; unacknowledged: number };
+type Context = {
+  device: string;
+  version: Version;
+  limits: Limits;
+  topics: TopicRule;
+  aliases: Aliases;
+  known: KnownTopics;
+  unacknowledged: number;
+};
 
 /** What becomes of a PUBLISH that the gate let through. Records the alias it sets. */
 export function judgePublish(publish: Publish, context: Context): PublishVerdict {
@@ -46,17 +58,16 @@ function topicOf({ topic, alias }: Publish, { aliases, limits }: Context): strin
   return topic;
 }
 
-function judgeTopic(topic: string, publish: Publish, { device, version, limits, topics }: Context): PublishVerdict {
-  const found = fits(topic, limits) ? topics.up(device, topic) : ({ is: "unknown" } as const);
+function judgeTopic(topic: string, publish: Publish, { device, version, limits, topics, known }: Context): PublishVerdict {
+  let found = known.get(topic);
+  if (found === undefined) {
+    found = fits(topic, limits) ? topics.up(device, topic) : { is: "unknown" };
+    if (known.size < mostKnown) known.set(topic, found);
+  }
   if (found.is === "own") {
     const sequence = publish.pairs && sequenceOf(publish.pairs.get("seq"), publish.pairs.get("boot"));
     if (sequence === "unreadable") return { is: "refuse", violation: uncounted };
-    return {
-      is: "message",
-      channel: found.channel,
-      ...(found.id === undefined ? {} : { id: found.id }),
-      ...(sequence ? { sequence } : {}),
-    };
+    return { is: "message", to: found, ...(sequence ? { sequence } : {}) };
   }
   const violation =
     found.is === "foreign" ? foreign : { ...unknown, detail: `No such topic of a device: "${topic.slice(0, 80)}".` };

@@ -4,7 +4,7 @@ import type { Endpoint } from "../endpoint.ts";
 import { farewells } from "../farewells.ts";
 import type { Farewell, Identity, Received, UpMessage } from "../link.ts";
 import type { Sequence } from "../sequence.ts";
-import { type Aliases, judgePublish } from "./judge-publish.ts";
+import { type Aliases, judgePublish, type KnownTopics, type Own } from "./judge-publish.ts";
 import { Pace } from "./pace.ts";
 import type { Publish, Will } from "./packets.ts";
 import { reasons, type Violation } from "./reasons.ts";
@@ -21,19 +21,23 @@ export type UplinkParts = {
   broke(error: unknown): void;
 };
 
-type To = { channel: UpChannel; id?: string; sequence?: Sequence };
+/** Messages whose answer is one and the same, oldest first. */
+type Waiting = { answer: Promise<Received>; channel: UpChannel; publishes: Publish[] };
 
 /** One device's way up: each message is handed to the intake, and acknowledged when the intake says that it is durable. */
 export class Uplink {
   readonly #parts: UplinkParts;
   readonly #pace: Pace;
   readonly #aliases: Aliases = new Map();
+  readonly #known: KnownTopics = new Map();
   #underWay = 0;
   #bytesUnderWay = 0;
   #unacknowledged = 0;
   /** The tick at which storage last answered, or had nothing to answer. */
   #answered: number;
   #drained: (() => void) | undefined;
+  /** What was handed over last, as long as it waits for its answer. */
+  #latest: Waiting | undefined;
 
   constructor(parts: UplinkParts) {
     this.#parts = parts;
@@ -66,10 +70,14 @@ export class Uplink {
       limits,
       topics,
       aliases: this.#aliases,
+      known: this.#known,
       unacknowledged: this.#unacknowledged,
     });
-    if (verdict.is === "message") return void this.#store(publish, verdict).catch(this.#parts.broke);
-    endpoint.counted({ transport: "mqtt", channel: "none", result: "refused" });
+    if (verdict.is === "message") {
+      this.#store(publish, verdict.to, verdict.sequence);
+      return;
+    }
+    endpoint.counted({ transport: "mqtt", channel: "none", result: "refused" }, 1);
     endpoint.inputRefused(identity, verdict.violation);
     if (verdict.is === "close") this.#parts.close(farewells.violation(verdict.violation));
     else if (publish.qos === 1) this.#parts.send(writeNotStored(peer, publish.packetId, verdict.violation));
@@ -82,7 +90,7 @@ export class Uplink {
     if (found.is !== "own") return;
     const message = this.#message(payload, found);
     endpoint.receive(message).then(
-      (received) => endpoint.counted({ transport: "mqtt", channel: found.channel, result: received.is }),
+      (received) => endpoint.counted({ transport: "mqtt", channel: found.channel, result: received.is }, 1),
       (error: unknown) => endpoint.failed("link.will_lost", { device: identity.device, because: describeError(error) }),
     );
   }
@@ -95,20 +103,38 @@ export class Uplink {
     });
   }
 
-  async #store(publish: Publish, to: To): Promise<void> {
+  #store(publish: Publish, to: Own, sequence?: Sequence): void {
     const { endpoint, identity } = this.#parts;
-    const bytes = publish.payload.length;
-    this.#begin(bytes, publish.qos);
+    this.#begin(publish.payload.length, publish.qos);
     endpoint.contact(identity);
-    const received = await this.#receive(this.#message(publish.payload, to));
-    this.#end(bytes, publish.qos);
-    endpoint.counted({ transport: "mqtt", channel: to.channel, result: received.is });
-    this.#answer(publish, received);
+    const answer = endpoint.receive(this.#message(publish.payload, to, sequence));
+    const last = this.#latest;
+    if (last?.answer === answer && last.channel === to.channel) {
+      last.publishes.push(publish);
+      return;
+    }
+    const waiting = { answer, channel: to.channel, publishes: [publish] };
+    this.#latest = waiting;
+    answer
+      .then(
+        (received) => this.#settle(waiting, received),
+        (error: unknown) => this.#settle(waiting, this.#unanswered(error)),
+      )
+      .catch(this.#parts.broke);
+  }
+
+  /** Answers for all that became durable together, in the order in which they came [MQTT-4.6.0-2]. */
+  #settle(waiting: Waiting, received: Received): void {
+    if (this.#latest === waiting) this.#latest = undefined;
+    const { channel, publishes } = waiting;
+    for (const { payload, qos } of publishes) this.#end(payload.length, qos);
+    this.#parts.endpoint.counted({ transport: "mqtt", channel, result: received.is }, publishes.length);
+    this.#answer(publishes, received);
     if (this.#underWay === 0) this.#drained?.();
     this.#parts.readOn();
   }
 
-  #message(payload: Buffer, { channel, id, sequence }: To): UpMessage {
+  #message(payload: Buffer, { channel, id }: Own, sequence?: Sequence): UpMessage {
     const { endpoint, identity, remoteAddress } = this.#parts;
     return {
       device: identity.device,
@@ -142,21 +168,19 @@ export class Uplink {
     budget.give(bytes);
   }
 
-  async #receive(message: UpMessage): Promise<Received> {
-    try {
-      return await this.#parts.endpoint.receive(message);
-    } catch (error) {
-      this.#parts.endpoint.failed("link.intake_failed", { device: message.device, because: describeError(error) });
-      return { is: "unavailable", detail: "Messages cannot be stored now; send them again." };
-    }
+  #unanswered(error: unknown): Received {
+    this.#parts.endpoint.failed("link.intake_failed", { device: this.#parts.identity.device, because: describeError(error) });
+    return { is: "unavailable", detail: "Messages cannot be stored now; send them again." };
   }
 
-  #answer({ qos, packetId }: Publish, received: Received): void {
+  #answer(publishes: readonly Publish[], received: Received): void {
     const { peer, send, close } = this.#parts;
     // Unacknowledged, the device keeps it and sends it again: closing tells a version 3.1.1 device so, and a version 5 one at once.
     if (received.is === "unavailable") close(farewells.unavailable(received.detail));
-    else if (qos === 1)
-      send(received.is === "stored" ? writeStored(packetId) : writeNotStored(peer, packetId, violationOf(received)));
+    else if (received.is === "stored") {
+      const ids = publishes.flatMap(({ qos, packetId }) => (qos === 1 ? packetId : []));
+      if (ids.length > 0) send(writeStored(ids));
+    } else for (const { qos, packetId } of publishes) if (qos === 1) send(writeNotStored(peer, packetId, violationOf(received)));
   }
 }
 

@@ -84,16 +84,17 @@ export function writeDisconnect(peer: Peer, reason: number, detail: string): Buf
   return generate({ cmd: "disconnect", reasonCode: reason, properties: { reasonString: detail } }, options);
 }
 
-/** A PUBACK that says "stored": the one packet written for every message, so it takes four bytes and no detour. */
-export function writeStored(packetId: number): Buffer {
-  const packet = Buffer.allocUnsafe(4);
-  packet.writeUInt32BE(0x40020000 | packetId);
-  return packet;
+/** PUBACKs that say "stored": the one packet written for every message, so it takes four bytes and no detour. */
+export function writeStored(packetIds: readonly number[]): Buffer {
+  const packets = Buffer.allocUnsafe(4 * packetIds.length);
+  let at = 0;
+  for (const id of packetIds) at = packets.writeUInt32BE(0x40020000 | id, at);
+  return packets;
 }
 
 /** A PUBACK that ends the matter without storing [MQTT5 3.4.2.1]. MQTT 3.1.1 has only the plain one. */
 export function writeNotStored(peer: Peer, packetId: number, { reason, detail }: Violation): Buffer {
-  if (peer.version === 4) return writeStored(packetId);
+  if (peer.version === 4) return writeStored([packetId]);
   const options = { protocolVersion: 5, properties: { maximumPacketSize: peer.maximumPacketSize } };
   return generate(
     {
