@@ -230,7 +230,7 @@ create table enrollment.attempt (
   sealed boolean not null default false,
   constraint attempt_pkey PRIMARY KEY (id),
   constraint attempt_method_check CHECK ((method = ANY (ARRAY['idevid'::text, 'one_time_code'::text, 'ldevid'::text, 'none'::text]))),
-  constraint attempt_operation_check CHECK ((operation = ANY (ARRAY['simpleenroll'::text, 'simplereenroll'::text, 'connect'::text]))),
+  constraint attempt_operation_check CHECK ((operation = ANY (ARRAY['simpleenroll'::text, 'simplereenroll'::text, 'connect'::text, 'attest'::text]))),
   constraint attempt_repeats_key UNIQUE (repeats),
   constraint attempt_verdict_check CHECK ((verdict = ANY (ARRAY['issued'::text, 'pending'::text, 'refused'::text])))
 );
@@ -342,6 +342,61 @@ create table enrollment.trust_anchor (
   constraint trust_anchor_manifests_check CHECK ((manifests = ANY (ARRAY['any'::text, 'signed'::text]))),
   constraint trust_anchor_unknown_devices_check CHECK ((unknown_devices = ANY (ARRAY['approve'::text, 'refuse'::text])))
 );
+create table identity.attestation (
+  id text not null,
+  fleet text not null,
+  device text not null,
+  begun_at timestamp with time zone not null,
+  expires_at timestamp with time zone not null,
+  ek_fingerprint text,
+  key_fingerprint text,
+  maker text,
+  ak bytea,
+  device_key bytea,
+  secret_hash bytea,
+  nonce bytea,
+  pcrs_asked integer[] not null default '{}'::integer[],
+  answered_at timestamp with time zone,
+  verdict text,
+  failed_check text,
+  because text,
+  software text,
+  reference text,
+  pcrs jsonb,
+  clock text,
+  reset_count bigint,
+  restart_count bigint,
+  firmware_version text,
+  action text,
+  forgotten_at timestamp with time zone,
+  constraint attestation_pkey PRIMARY KEY (id),
+  constraint attestation_action_check CHECK ((action = ANY (ARRAY['noted'::text, 'quarantined'::text]))),
+  constraint attestation_reference_fkey FOREIGN KEY (reference) REFERENCES identity.attestation_reference(id),
+  constraint attestation_software_check CHECK ((software = ANY (ARRAY['matches'::text, 'differs'::text, 'unjudged'::text]))),
+  constraint attestation_verdict_check CHECK ((verdict = ANY (ARRAY['passed'::text, 'failed'::text])))
+);
+create table identity.attestation_policy (
+  anchor text not null,
+  fleet text not null,
+  demand text not null,
+  since timestamp with time zone not null,
+  constraint attestation_policy_pkey PRIMARY KEY (anchor),
+  constraint attestation_policy_anchor_fkey FOREIGN KEY (anchor) REFERENCES enrollment.trust_anchor(id) ON DELETE CASCADE,
+  constraint attestation_policy_demand_check CHECK ((demand = ANY (ARRAY['tpm'::text, 'software'::text])))
+);
+create table identity.attestation_reference (
+  id text not null,
+  fleet text not null,
+  name text not null,
+  generation integer not null,
+  model text,
+  pcrs jsonb not null,
+  created_by text not null,
+  created_at timestamp with time zone not null,
+  retired_at timestamp with time zone,
+  constraint attestation_reference_pkey PRIMARY KEY (id),
+  constraint attestation_reference_fleet_name_generation_key UNIQUE (fleet, name, generation)
+);
 create table identity.authority (
   id text not null,
   rotation text not null,
@@ -393,6 +448,18 @@ create table identity.rotation (
   constraint rotation_kind_check CHECK ((kind = ANY (ARRAY['issuing'::text, 'root'::text]))),
   constraint rotation_phase_check CHECK ((phase = ANY (ARRAY['distribute'::text, 'serve'::text, 'issue'::text, 'done'::text, 'aborted'::text]))),
   constraint rotation_share_check CHECK (((share > (0)::double precision) AND (share <= (1)::double precision)))
+);
+create table identity.tpm_maker (
+  id text not null,
+  fleet text not null,
+  name text not null,
+  certificate bytea not null,
+  fingerprint text not null,
+  subject text not null,
+  not_after timestamp with time zone not null,
+  created_at timestamp with time zone not null,
+  constraint tpm_maker_pkey PRIMARY KEY (id),
+  constraint tpm_maker_fleet_fingerprint_key UNIQUE (fleet, fingerprint)
 );
 create table identity.transfer (
   id text not null,
@@ -1020,6 +1087,8 @@ CREATE INDEX manifest_fleet_id_idx ON enrollment.manifest USING btree (fleet, id
 CREATE INDEX manifest_key_anchor_idx ON enrollment.manifest_key USING btree (anchor);
 CREATE INDEX one_time_code_fleet_serial_id_idx ON enrollment.one_time_code USING btree (fleet, serial, id DESC);
 CREATE INDEX pending_fleet_state_first_seen_at_idx ON enrollment.pending USING btree (fleet, state, first_seen_at);
+CREATE INDEX attestation_device ON identity.attestation USING btree (fleet, device, id DESC);
+CREATE INDEX attestation_ek ON identity.attestation USING btree (ek_fingerprint, id DESC) WHERE ((verdict = 'passed'::text) AND (forgotten_at IS NULL));
 CREATE INDEX authority_rotation_idx ON identity.authority USING btree (rotation);
 CREATE INDEX clone_evidence_device ON identity.clone_evidence USING btree (fleet, device, id DESC);
 CREATE UNIQUE INDEX rotation_open ON identity.rotation USING btree ((true)) WHERE (ended_at IS NULL);

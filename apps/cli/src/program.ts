@@ -2,6 +2,7 @@ import { Command } from "commander";
 import { accountCommands } from "./commands/account/index.ts";
 import { alertCommands } from "./commands/alert/index.ts";
 import { artifactCommands } from "./commands/artifact/index.ts";
+import { attestCommands } from "./commands/attest/index.ts";
 import { auditCommands } from "./commands/audit/index.ts";
 import { commandCommands } from "./commands/command/index.ts";
 import { deviceCommands } from "./commands/device/index.ts";
@@ -39,6 +40,7 @@ export function createProgram(): Command {
     commandCommands,
     stateCommands,
     enrollCommands,
+    attestCommands,
     identityCommands,
     groupCommands,
     artifactCommands,

@@ -58,6 +58,7 @@ const shape = {
   "enrollment.linking": { schema: z.enum(["optional", "required"]), otherwise: "optional" },
   "enrollment.requests.per.minute": { schema: z.coerce.number().int().min(1), otherwise: 60 },
   "clone.on.fork": { schema: z.enum(["quarantine", "note"]), otherwise: "quarantine" },
+  "attestation.on.failure": { schema: z.enum(["quarantine", "note"]), otherwise: "note" },
   "clone.on.sign": { schema: z.enum(["quarantine", "note"]), otherwise: "note" },
   "device.public.url": { schema: z.url().optional(), otherwise: undefined },
 } as const;

@@ -106,6 +106,7 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
     certificateLifetime: config["certificate.lifetime"],
     renewalGrace: config["certificate.grace"],
     linking: config["enrollment.linking"],
+    onAttestationFailure: config["attestation.on.failure"],
     requestsPerMinute: config["enrollment.requests.per.minute"],
     clonePolicy: { onFork: config["clone.on.fork"], onSign: config["clone.on.sign"] },
     rotationWithin: config["rotation.within"],

@@ -16,6 +16,7 @@ const operationWords: Record<EnrollmentAttempt["operation"], string> = {
   simpleenroll: "Enroll",
   simplereenroll: "Renew",
   connect: "Connect",
+  attest: "Attestation",
 };
 const methodWords: Record<EnrollmentAttempt["method"], string> = {
   idevid: "with its manufacturer's certificate",

@@ -11,6 +11,7 @@ import { When } from "../parts/When.tsx";
 import { ask } from "../queries.ts";
 import classes from "../registry/registry.module.css";
 import { AttemptTable } from "./AttemptTable.tsx";
+import { DeviceAttestation } from "./DeviceAttestation.tsx";
 import { trustLevels } from "./trust.ts";
 
 /** Who the device is, how much that is worth, and how it got its certificates. */
@@ -39,6 +40,7 @@ export function DeviceIdentity({ device }: { device: Device }) {
           )}
         </Answer>
       </Section>
+      <DeviceAttestation device={device.id} />
       <Section title="Certificates">
         <Answer of={certificates}>
           {({ items }) =>

@@ -12,6 +12,7 @@ import { ask } from "../queries.ts";
 import { Page } from "../shell/Page.tsx";
 import { AttemptTable } from "./AttemptTable.tsx";
 import { PendingTable } from "./PendingTable.tsx";
+import { TpmTrust } from "./TpmTrust.tsx";
 import { TrustAnchors } from "./TrustAnchors.tsx";
 
 /** Who asks to come in, who came in, and whose word counts. */
@@ -46,6 +47,7 @@ function Enrollment() {
         </Answer>
       </Section>
       <TrustAnchors />
+      <TpmTrust />
       <Section title="Attempt log">
         <Answer of={attempts} lines={8}>
           {({ items }) =>

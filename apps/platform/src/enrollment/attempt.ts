@@ -13,6 +13,7 @@ const steps = [
   "device",
   "manifest",
   "approval",
+  "attestation",
   "subject",
   "key",
   "issue",
@@ -57,7 +58,9 @@ export type Refusal =
   | "device_unknown"
   | "device_conflict"
   | "subject_differs"
-  | "key_of_another_device";
+  | "key_of_another_device"
+  | "attestation_required"
+  | "software_unknown";
 
 /** A refusal as it is logged and answered. `status` is the HTTP status of EST [RFC 7030 4.2.3]. */
 export type Refused = {

@@ -1,6 +1,7 @@
 import type { Scope } from "@tenfold/base";
 import type { Actor, Lifecycle } from "@tenfold/contracts";
 import type { Bus, Clock, Database, Log, Transaction } from "../kernel/index.ts";
+import type { AttestationFailurePolicy } from "./attestation.ts";
 import type { ClonePolicy } from "./clones.ts";
 
 /** What enrollment asks of the registry. */
@@ -20,6 +21,7 @@ type DeviceRegistry = {
   pictures(scope: Scope, devices: readonly string[]): Promise<readonly { readonly id: string; readonly lifecycle: Lifecycle }[]>;
   setLifecycle(scope: Scope, id: string, change: { to: Lifecycle; reason: string; actor: Actor }): Promise<unknown>;
   activate(tx: Transaction, scope: Scope, id: string, as: { trustLevel: number }): Promise<unknown>;
+  setTrustLevel(tx: Transaction, scope: Scope, id: string, to: { level: number }): Promise<void>;
 };
 
 type AuditedChange = {
@@ -57,6 +59,8 @@ export type EnrollmentDeps = {
   readonly rotationWithin?: number;
   /** Sends to a device that is connected; false where it is not. It is told when it connects. */
   readonly send?: (device: string, message: { topic: "identity"; payload: string }) => boolean;
+  /** What to do about an attestation that failed or shows unknown software; it is noted unless told otherwise. */
+  readonly onAttestationFailure?: AttestationFailurePolicy;
   /** Requests that one identity may make in a minute; 60 unless told otherwise. */
   readonly requestsPerMinute?: number;
 };

@@ -141,7 +141,7 @@ function judgeBody(request: FastifyRequest): EstAnswer | undefined {
 const clientOf = ({ headers }: FastifyRequest) => ({ accept: headers.accept, userAgent: headers["user-agent"] });
 
 /** [RFC 7617] User and password; undefined when the header is absent or of another scheme. */
-function basicOf(header: string | undefined): Shown["basic"] {
+export function basicOf(header: string | undefined): Shown["basic"] {
   const encoded = /^Basic ([A-Za-z0-9+/=]+)$/i.exec(header ?? "")?.[1];
   if (encoded === undefined) return undefined;
   const [user = "", ...rest] = Buffer.from(encoded, "base64").toString("utf8").split(":");

@@ -12,6 +12,8 @@ import {
 import type { Transaction } from "../kernel/index.ts";
 import { type Method, type Operation, type Refused, refuse } from "./attempt.ts";
 import { type AttemptEntry, insertAttempt, type Refusals } from "./attempt-log.shell.ts";
+import { freshFor } from "./attestation.ts";
+import { demandOf, findKeyAttestation } from "./attestation-store.shell.ts";
 import { type AuthorityPicture, issuerId } from "./authorities.shell.ts";
 import { clockAllowance } from "./authority.shell.ts";
 import { findByFingerprint, findKeyHolder, findPast, findRepeated, insertCertificate } from "./certificate-store.shell.ts";
@@ -24,6 +26,8 @@ import { findExpected } from "./manifest-store.shell.ts";
 import { deviceName, deviceUri } from "./names.ts";
 import { readRequest } from "./request.ts";
 import { countWrongCode, enqueue, findApproval, findCode, loadTrust, lockSerial, spendCode } from "./store.ts";
+import { readTrustEvidence } from "./trust-evidence.shell.ts";
+import { trustLevel } from "./trust-level.ts";
 
 type EnrollRequest = {
   readonly operation: Extract<Operation, "simpleenroll" | "simplereenroll">;
@@ -206,6 +210,8 @@ async function judge(
     renewed: credential.is === "ldevid" ? await findByFingerprint(tx, credential.certificate.fingerprint) : undefined,
     newestGeneration: past.generation,
     grace: renewalGrace,
+    demand: await demandOf(tx, scope, credential.is === "idevid" ? credential.anchor.certificate.fingerprint : past.boundTo),
+    attested: await findKeyAttestation(tx, scope, { device: serial, keyFingerprint, since: now - freshFor }),
   });
   return { decision, past };
 }
@@ -269,6 +275,7 @@ async function issue(tx: Transaction, deps: EnrollDeps, issuing: Issuing): Promi
     notAfter: certificate.notAfter,
     issuedAt: now,
   });
+  await deps.registry.setTrustLevel(tx, scope, serial, trustLevel(await readTrustEvidence(tx, scope, serial)));
   return { is: "issued", device: serial, der: certificate.der };
 }
 

@@ -19,6 +19,20 @@ export const enrollmentProblems = defineProblems({
   pending_enrollment_decided: 409,
   certificate_unknown: 404,
   device_unknown: 404,
+  tpm_maker_unknown: 404,
+  tpm_maker_exists: 409,
+  /** The text is not one CA certificate. */
+  tpm_maker_unusable: 422,
+  attestation_reference_unknown: 404,
+  /** The device did not quote the PCRs that are to be kept. */
+  attestation_reference_unusable: 422,
+  /** No such challenge that is open, or no attestation that passed. */
+  attestation_unknown: 404,
+  attestation_malformed: 422,
+  attestation_not_authenticated: 401,
+  /** The claim is not worth a challenge; `field` names the check. */
+  attestation_refused: 403,
+  attestation_too_often: 429,
   rotation_unknown: 404,
   /** Only one rotation of our authority at a time. */
   rotation_open: 409,

@@ -5,6 +5,10 @@ import type { Actor, TimelineEntry } from "@tenfold/contracts";
 import { type DeviceHttp, type Http, type Loop, startLoop } from "../kernel/index.ts";
 import { type Admit, createAdmit } from "./admit.shell.ts";
 import { createRefusals } from "./attempt-log.shell.ts";
+import { createAttest } from "./attest.shell.ts";
+import { type AttestOperating, createAttestOperating } from "./attest-operate.shell.ts";
+import { attestDeviceRoutes, attestRoutes } from "./attest-routes.shell.ts";
+import { pruneAttestations } from "./attestation-store.shell.ts";
 import { openAuthority, type ServerTls } from "./authority.shell.ts";
 import { listHolders } from "./certificate-store.shell.ts";
 import { createCloneWatch } from "./clones.shell.ts";
@@ -25,7 +29,8 @@ import { prune } from "./store.ts";
 
 export type Enrollment = Revocations &
   Manifests &
-  Operating & {
+  Operating &
+  AttestOperating & {
     /** The device endpoints' key and certificate as they are now; `onServerTls` tells of later ones. */
     serverTls(): ServerTls;
     onServerTls(listener: (tls: ServerTls) => void): () => void;
@@ -87,12 +92,15 @@ export async function createEnrollment(deps: EnrollmentDeps): Promise<Enrollment
   const server = await watchServerTls((at) => authority.serverTls(at, authorities().serving), clock.now());
   rotations.onChange(() => server.renew(clock.now()));
   rotations.onChange(notices.tell);
+  const attesting = createAttestOperating(deps);
+  const attest = createAttest({ ...deps, authorities, refusals, onAttestationFailure: deps.onAttestationFailure ?? "note" });
   const leave = revokeRetired(deps, revocations);
   let loops: Loop[] = [];
   return {
     ...revocations,
     ...operating,
     ...manifests,
+    ...attesting,
     serverTls: server.now,
     onServerTls: server.onChange,
     get trustedCaPem() {
@@ -102,24 +110,36 @@ export async function createEnrollment(deps: EnrollmentDeps): Promise<Enrollment
     enroll,
     notice: notices.of,
     rotations,
-    timeline: clones.timeline,
+    async timeline(scope, device, limit) {
+      const [signs, attestations] = await Promise.all([
+        clones.timeline(scope, device, limit),
+        attesting.attestationTimeline(scope, device, limit),
+      ]);
+      return [...signs, ...attestations].sort((a, b) => b.at.localeCompare(a.at)).slice(0, limit);
+    },
     async observeHeartbeats(heard) {
       await clones.observeBoots(heard);
       await rotations.observeTrust(heard.flatMap(({ roots, ...one }) => (roots === undefined ? [] : [{ ...one, roots }])));
     },
-    routes: (app) => routes(app, { ...deps, operating, manifests, revocations, rotations }),
-    deviceRoutes: (app) =>
+    routes(app) {
+      routes(app, { ...deps, operating, manifests, revocations, rotations });
+      attestRoutes(app, { db, operating: attesting });
+    },
+    deviceRoutes(app) {
+      const rate = createRateLimit(deps.requestsPerMinute ?? requestsPerMinute);
+      attestDeviceRoutes(app, { attest, rate, clock });
       deviceRoutes(app, {
         enroll,
         crl,
         ocsp: createOcsp({ db, clock, issuers }),
         caCertificates: () => authorities().caCertificates,
         linking: deps.linking ?? "optional",
-        rate: createRateLimit(deps.requestsPerMinute ?? requestsPerMinute),
+        rate,
         refusals,
         clock,
         log,
-      }),
+      });
+    },
     start() {
       if (loops.length > 0) return;
       let lookAt = 0;
@@ -144,6 +164,7 @@ export async function createEnrollment(deps: EnrollmentDeps): Promise<Enrollment
           await server.renew(clock.now());
           await refusals.flush();
           await prune(db, { now: clock.now(), keepMs: keepRefusals, pendingMs: keepPending });
+          await pruneAttestations(db, { now: clock.now(), keepMs: days(1) });
         },
       });
       const sealing = startLoop({ name: "enrollment-log", everyMs: seconds(10), log, run: async () => void (await sealLog(db)) });

@@ -1,6 +1,7 @@
 import type { Lifecycle } from "@tenfold/contracts";
 import { type Certificate, type CertificateRequest, sameName } from "@tenfold/pki";
 import { type Refused, refuse } from "./attempt.ts";
+import { type Demand, judgeDemand, type KeyAttestation } from "./attestation.ts";
 import type { Credential } from "./identify.ts";
 import { type CertificateFacts, judgeCertificate } from "./lifecycle.ts";
 import { type Announced, judgeAnnounced } from "./manifest.ts";
@@ -28,6 +29,10 @@ export type EnrollmentPicture = {
   readonly newestGeneration: number;
   /** How long after its end a certificate still renews, in milliseconds. */
   readonly grace: number;
+  /** What the manufacturer's devices must show of a TPM. */
+  readonly demand: Demand;
+  /** What a TPM said of the key in the request, lately; undefined when none vouched for it. */
+  readonly attested: KeyAttestation | undefined;
 };
 
 export type Decision = { readonly is: "issue"; readonly trustLevel: number } | { readonly is: "wait" } | Refused;
@@ -56,7 +61,9 @@ export function serialFor(credential: Credential): string | Refused {
 
 /** Whether this device gets a certificate now, waits for a person, or is refused. Pure. */
 export function judgeEnrollment(picture: EnrollmentPicture): Decision {
-  return judgeDevice(picture) ?? judgeKey(picture) ?? judgeCredential(picture);
+  const decision = judgeDevice(picture) ?? judgeKey(picture) ?? judgeCredential(picture);
+  // Last, so that a device which gets no certificate in any case is not sent to its TPM.
+  return decision.is === "issue" ? (judgeDemand(picture) ?? decision) : decision;
 }
 
 /** A person took the device out of service: no credential brings it back. */

@@ -59,6 +59,8 @@ export type Registry = {
   register(tx: Transaction, scope: Scope, device: NewDevice): Promise<"created" | "already">;
   /** Lets an expected or pending device in. Throws for one that is suspended, quarantined or retired: enrolling again lifts no suspension. */
   activate(tx: Transaction, scope: Scope, id: string, options: { trustLevel: number }): Promise<"activated" | "already">;
+  /** What enrollment found out about the worth of the identity. */
+  setTrustLevel(tx: Transaction, scope: Scope, id: string, to: { level: number }): Promise<void>;
   /** A person's wish, audited. Throws where it may not be, and where only enrollment may: the first time a device becomes active. */
   setLifecycle(scope: Scope, id: string, change: { to: Lifecycle; reason: string; actor: Actor }): Promise<Device>;
   /** Any authenticated message is contact. Idempotent; batches may come late or twice. Ids that are not registered are left out. */
@@ -130,6 +132,8 @@ export function createRegistry({ db, bus, clock, log, audit }: RegistryDeps): Re
       announce(id, "active");
       return "activated";
     },
+
+    setTrustLevel: (tx, scope, id, { level }) => writeTrustLevel(tx, scope, { id, trustLevel: level }),
 
     async setLifecycle(scope, id, { to, reason, actor }) {
       const device = await db.transaction().execute(async (tx) => {

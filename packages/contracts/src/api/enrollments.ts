@@ -1,4 +1,6 @@
 import { z } from "zod";
+import { attestationSoftware } from "../device/attestation.ts";
+import { attestation } from "./attestations.ts";
 import { pageOf, pageQuery, timestamp } from "./common.ts";
 import { deviceId, tags } from "./devices.ts";
 import { operation } from "./operation.ts";
@@ -57,7 +59,7 @@ export const enrollmentAttempt = z.object({
   at: timestamp,
   serial: z.string().optional(),
   device: z.string().optional(),
-  operation: z.enum(["simpleenroll", "simplereenroll", "connect"]),
+  operation: z.enum(["simpleenroll", "simplereenroll", "connect", "attest"]),
   method: z.enum(["idevid", "one_time_code", "ldevid", "none"]),
   verdict: z.enum(["issued", "pending", "refused"]),
   /** The check that decided, in the order of the flow. */
@@ -116,8 +118,10 @@ export const deviceTrust = z.object({
   evidence: z.object({
     admittedBy: z.enum(["manifest", "person"]),
     keyHeldIn: z.enum(["software", "secure_element"]),
-    attestation: z.object({ keyInTpm: z.boolean(), software: z.enum(["matches", "differs", "unjudged"]) }).optional(),
+    attestation: z.object({ keyInTpm: z.boolean(), software: attestationSoftware }).optional(),
   }),
+  /** The newest attestation, whatever came of it. */
+  newest: attestation.optional(),
 });
 export type DeviceTrust = z.infer<typeof deviceTrust>;
 

@@ -1,5 +1,6 @@
 import { accessOperations } from "./access.ts";
 import { alertOperations } from "./alerts.ts";
+import { attestationOperations } from "./attestations.ts";
 import { commandOperations } from "./commands.ts";
 import { deviceOperations, groupOperations } from "./devices.ts";
 import { enrollmentOperations } from "./enrollments.ts";
@@ -13,6 +14,7 @@ import { telemetryOperations } from "./telemetry.ts";
 export const api = {
   ...accessOperations,
   ...alertOperations,
+  ...attestationOperations,
   ...commandOperations,
   ...deviceOperations,
   ...enrollmentOperations,
@@ -26,6 +28,7 @@ export const api = {
 
 export * from "./access.ts";
 export * from "./alerts.ts";
+export * from "./attestations.ts";
 export * from "./channels.ts";
 export * from "./client.ts";
 export * from "./commands.ts";

@@ -35,6 +35,9 @@ function describe(device: Device, trust: DeviceTrust): string[] {
       .map(([name, value]) => `${name}=${value}`)
       .join(" "),
     "trust level": `${trust.level} of 4: ${trust.because}${trust.next === undefined ? "" : ` ${trust.next}`}`,
+    attestation:
+      trust.newest &&
+      `${trust.newest.verdict} ${ago(trust.newest.at)}${trust.newest.maker ? ` (${trust.newest.maker})` : ""}: ${trust.newest.because}`,
     "refused inputs":
       refusedInputs.count === 0
         ? undefined
