@@ -434,6 +434,12 @@ create table identity.log_seal (
   constraint log_seal_pkey PRIMARY KEY (fleet, seq),
   constraint log_seal_attempt_key UNIQUE (attempt)
 );
+create table identity.own_authority (
+  name text not null,
+  certificate bytea not null,
+  constraint own_authority_pkey PRIMARY KEY (name),
+  constraint own_authority_name_check CHECK ((name = ANY (ARRAY['root'::text, 'issuing'::text])))
+);
 create table identity.rotation (
   id text not null,
   kind text not null,
@@ -448,6 +454,15 @@ create table identity.rotation (
   constraint rotation_kind_check CHECK ((kind = ANY (ARRAY['issuing'::text, 'root'::text]))),
   constraint rotation_phase_check CHECK ((phase = ANY (ARRAY['distribute'::text, 'serve'::text, 'issue'::text, 'done'::text, 'aborted'::text]))),
   constraint rotation_share_check CHECK (((share > (0)::double precision) AND (share <= (1)::double precision)))
+);
+create table identity.signing (
+  id text not null,
+  key_name text not null,
+  content bytea not null,
+  asked_at timestamp with time zone not null default now(),
+  signature bytea,
+  refused text,
+  constraint signing_pkey PRIMARY KEY (id)
 );
 create table identity.tpm_maker (
   id text not null,
@@ -1092,6 +1107,7 @@ CREATE INDEX attestation_ek ON identity.attestation USING btree (ek_fingerprint,
 CREATE INDEX authority_rotation_idx ON identity.authority USING btree (rotation);
 CREATE INDEX clone_evidence_device ON identity.clone_evidence USING btree (fleet, device, id DESC);
 CREATE UNIQUE INDEX rotation_open ON identity.rotation USING btree ((true)) WHERE (ended_at IS NULL);
+CREATE INDEX signing_open ON identity.signing USING btree (asked_at) WHERE ((signature IS NULL) AND (refused IS NULL));
 CREATE INDEX transfer_fleet_device_id_idx ON identity.transfer USING btree (fleet, device, id DESC);
 CREATE UNIQUE INDEX transfer_voucher_idx ON identity.transfer USING btree (voucher) WHERE (kind = 'in'::text);
 CREATE INDEX idempotency_key_age ON kernel.idempotency_key USING btree (claimed_at);

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { defineProblems, parseDuration } from "@tenfold/base";
 import { LineCounter, parseDocument } from "yaml";
 import { z } from "zod";
+import { assertRoles, type Role, roles } from "./roles.ts";
 
 export const configProblems = defineProblems({ config_invalid: 422 });
 
@@ -21,9 +22,18 @@ const list = z.union([
   ),
 ]);
 
+const roleList = list.transform((names, context): readonly Role[] => {
+  const unknown = names.find((name) => !roles.some((role) => role === name));
+  if (unknown !== undefined)
+    context.addIssue({ code: "custom", message: `"${unknown}" is not a role; there are ${roles.join(", ")}` });
+  return roles.filter((role) => names.includes(role));
+});
+
 /** Every key of the configuration. `http.port` in YAML is `TENFOLD_HTTP_PORT` in the environment. */
 const shape = {
   data: { schema: z.string().min(1), otherwise: "./data" },
+  roles: { schema: roleList, otherwise: [...roles] },
+  authority: { schema: z.enum(["keep", "ask"]).optional(), otherwise: undefined },
   "http.port": { schema: port, otherwise: 8080 },
   "http.host": { schema: z.string().min(1), otherwise: "127.0.0.1" },
   "public.url": { schema: z.url().optional(), otherwise: undefined },
@@ -33,6 +43,12 @@ const shape = {
   "device.hostnames": { schema: list, otherwise: [] },
   "database.url": { schema: z.string().min(1).optional(), otherwise: undefined },
   "clickhouse.url": { schema: z.url().optional(), otherwise: undefined },
+  "blobs.dir": { schema: z.string().min(1).optional(), otherwise: undefined },
+  "s3.endpoint": { schema: z.url().optional(), otherwise: undefined },
+  "s3.bucket": { schema: z.string().min(3).max(63).optional(), otherwise: undefined },
+  "s3.region": { schema: z.string().min(1), otherwise: "us-east-1" },
+  "s3.access.key": { schema: z.string().min(1).optional(), otherwise: undefined },
+  "s3.secret": { schema: z.string().min(1).optional(), otherwise: undefined },
   "nats.url": { schema: z.string().min(1).optional(), otherwise: undefined },
   "nats.credentials": { schema: z.string().min(1).optional(), otherwise: undefined },
   "nats.ca": { schema: z.string().min(1).optional(), otherwise: undefined },
@@ -94,7 +110,9 @@ export function readConfig({ env, file, flags = {} }: ConfigSources): Config {
     return [key, parsed.data];
   });
   // Each key of `shape` was parsed by its own schema.
-  return Object.fromEntries(read) as Config;
+  const config = Object.fromEntries(read) as Config;
+  assertRoles(config);
+  return config;
 }
 
 /** The configuration file that the flags or the environment name, read; undefined when they name none. */

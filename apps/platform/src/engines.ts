@@ -4,15 +4,23 @@ import { join, resolve } from "node:path";
 import type { Config } from "./config.ts";
 import type { Ending } from "./ending.ts";
 import {
+  absentJournal,
+  absentStore,
   type Blobs,
+  type Bus,
+  type BusWire,
+  type Clock,
   type ColumnStore,
+  createBus,
   type Database,
   demandDurable,
   type Journal,
+  journalProblems,
   type Log,
   migrate,
   migrateStore,
   type Nats,
+  natsWire,
   openBlobs,
   openChdbStore,
   openClickHouseStore,
@@ -20,18 +28,20 @@ import {
   openJournal,
   openNats,
   openStreamJournal,
+  postgresWire,
   startEmbedded,
   withLeftover,
 } from "./kernel/index.ts";
+import { needsStore } from "./roles.ts";
 
 /** What the platform stands on. */
 export type Engines = {
   dataDir: string;
   db: Database;
+  databaseUrl: string;
   store: ColumnStore;
+  bus: Bus;
   journal: Journal;
-  /** Where the configuration names a server. */
-  nats: Nats | undefined;
   blobs: Blobs;
   /** The parts of unfinished uploads: apart from the artifacts, because they are removed again. */
   uploadParts: Blobs;
@@ -41,6 +51,7 @@ export type Engines = {
 
 export type EngineOptions = {
   config: Config;
+  clock: Clock;
   log: Log;
   ending: Ending;
   /** Called when the journal can promise nothing any more: this process must end, so that another one begins from what is on the disk. */
@@ -48,7 +59,7 @@ export type EngineOptions = {
 };
 
 /** Starts the embedded engines, or connects to those that the configuration names. `ending` stops what was started, in the reverse order. */
-export async function startEngines({ config, log, ending, onBroken }: EngineOptions): Promise<Engines> {
+export async function startEngines({ config, clock, log, ending, onBroken }: EngineOptions): Promise<Engines> {
   const dataDir = resolve(config.data);
   await mkdir(dataDir, { recursive: true });
   // The embedded database's user must be able to pass through; what is secret below has a mode of its own.
@@ -64,17 +75,23 @@ export async function startEngines({ config, log, ending, onBroken }: EngineOpti
   if (database.status === "rejected") throw database.reason;
   const nats = await startNats({ config, log });
   if (nats !== undefined) ending.add("nats", stopMs, () => nats.close());
+  const { db, url: databaseUrl } = database.value;
+  const bus = createBus(clock, await startWire({ config, log, nats, databaseUrl }));
+  ending.add("bus", stopMs, () => bus.close());
   const journal = await startJournal({ config, dataDir, log, nats, onBroken });
   ending.add("journal", stopMs, () => journal.close());
-  const blobs = await openBlobs(join(dataDir, "blobs"));
-  const uploadParts = await openBlobs(join(dataDir, "uploads"));
+  const blobs = await openBlobs(config["blobs.dir"] ?? join(dataDir, "blobs"));
+  const uploadParts = await openBlobs(
+    config["blobs.dir"] === undefined ? join(dataDir, "uploads") : join(config["blobs.dir"], "uploads"),
+  );
   const kinds = {
     postgresql: config["database.url"] === undefined ? "embedded" : "external",
     clickhouse: config["clickhouse.url"] === undefined ? "embedded (chdb)" : "external",
     journal: nats === undefined ? "file" : "NATS JetStream",
+    bus: nats !== undefined ? "NATS" : config["database.url"] === undefined ? "in process" : "PostgreSQL",
     artifacts: "file",
   };
-  return { dataDir, db: database.value.db, store: store.value, journal, nats, blobs, uploadParts, kinds };
+  return { dataDir, db, databaseUrl, store: store.value, bus, journal, blobs, uploadParts, kinds };
 }
 
 /** For each engine; what is not down by then is stopped by its own watchdog when the process ends. */
@@ -82,7 +99,7 @@ const stopMs = 6_000;
 
 type Start = { config: Config; dataDir: string; log: Log };
 
-async function startDatabase({ config, dataDir, log }: Start): Promise<{ db: Database; stop: () => Promise<void> }> {
+async function startDatabase({ config, dataDir, log }: Start): Promise<{ db: Database; url: string; stop: () => Promise<void> }> {
   const part = log.child({ part: "postgresql" });
   const external = config["database.url"];
   const embedded = external === undefined ? await startEmbedded({ folder: join(dataDir, "postgres"), log: part }) : undefined;
@@ -97,7 +114,7 @@ async function startDatabase({ config, dataDir, log }: Start): Promise<{ db: Dat
     const opened = await openDatabase({ url, log: part });
     close = opened.close;
     await migrate({ url, log: part });
-    return { db: opened.db, stop };
+    return { db: opened.db, url, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -119,6 +136,14 @@ async function startNats({ config, log }: Omit<Start, "dataDir">): Promise<Nats 
   }
 }
 
+type StartWire = Omit<Start, "dataDir"> & { nats: Nats | undefined; databaseUrl: string };
+
+/** What carries the bus to other processes; none where this process has an embedded database and so is alone. */
+async function startWire({ config, log, nats, databaseUrl }: StartWire): Promise<BusWire | undefined> {
+  if (nats !== undefined) return natsWire({ nats, prefix: config["nats.prefix"] });
+  return config["database.url"] === undefined ? undefined : postgresWire({ url: databaseUrl, log: log.child({ part: "bus" }) });
+}
+
 type StartJournal = Start & { nats: Nats | undefined; onBroken: EngineOptions["onBroken"] };
 
 /** The journal in files, or the stream; then with what an earlier process without NATS has left in files. */
@@ -126,6 +151,8 @@ async function startJournal({ config, dataDir, log, nats, onBroken }: StartJourn
   const part = log.child({ part: "journal" });
   const dir = join(dataDir, "journal");
   const limits = { quotaBytes: config["journal.max.bytes"] };
+  const { roles } = config;
+  if (!roles.includes("links") && !roles.includes("intake")) return absentJournal;
   if (nats === undefined) return openJournal({ dir, log: part, limits, onBroken });
   const stream = await openStreamJournal({
     nats,
@@ -137,6 +164,15 @@ async function startJournal({ config, dataDir, log, nats, onBroken }: StartJourn
   if (!existsSync(dir)) return stream;
   const files = await openJournal({ dir, log: part, limits, onBroken });
   const { frames } = files.backlog();
+  if (frames > 0 && !roles.includes("intake")) {
+    await files.close();
+    throw journalProblems.journal_left(
+      `${frames} acknowledged messages wait in ${dir}, and this process has no role intake to apply them.`,
+      {
+        fix: "Start it once with --roles links,intake, until journal/ is empty.",
+      },
+    );
+  }
   if (frames > 0) {
     part.warn("journal.files_left", { frames, meaning: "acknowledged before NATS was configured; they are applied now" });
     return withLeftover(stream, files);
@@ -146,6 +182,7 @@ async function startJournal({ config, dataDir, log, nats, onBroken }: StartJourn
 }
 
 async function startStore({ config, dataDir, log }: Start): Promise<ColumnStore> {
+  if (!needsStore(config.roles)) return absentStore("this process has the role links alone");
   const part = log.child({ part: "clickhouse" });
   const url = config["clickhouse.url"];
   const store =

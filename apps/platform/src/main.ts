@@ -5,13 +5,15 @@ import { startPlatform } from "./platform.ts";
 
 const drainMs = 10_000;
 
-/** `--data DIR` and `--config FILE`; everything else is a setting of the file or the environment. */
-function readFlags(words: readonly string[]): { data?: string; config?: string } {
+const known = ["--data", "--config", "--roles"];
+
+/** `--data DIR`, `--config FILE` and `--roles a,b`; everything else is a setting of the file or the environment. */
+function readFlags(words: readonly string[]): { data?: string; config?: string; roles?: string } {
   const flags: Record<string, string> = {};
   for (let i = 0; i < words.length; i += 2) {
     const [word = "", value] = [words[i], words[i + 1]];
-    if ((word !== "--data" && word !== "--config") || value === undefined)
-      throw new Error(`Usage: main.ts [--data DIR] [--config FILE]; "${word}" is neither.`);
+    if (!known.includes(word) || value === undefined)
+      throw new Error(`Usage: main.ts [--data DIR] [--config FILE] [--roles ROLE,ROLE]; "${word}" is none of them.`);
     flags[word.slice(2)] = value;
   }
   return flags;
@@ -23,7 +25,10 @@ try {
   const config = readConfig({
     env: process.env,
     ...(file ? { file } : {}),
-    flags: flags.data === undefined ? {} : { data: flags.data },
+    flags: {
+      ...(flags.data === undefined ? {} : { data: flags.data }),
+      ...(flags.roles === undefined ? {} : { roles: flags.roles }),
+    },
   });
   // A person at a terminal reads lines; a collector reads JSON.
   const forPeople = process.stderr.isTTY ? { write: (line: string) => void process.stderr.write(`${humanLine(line)}\n`) } : {};

@@ -12,22 +12,23 @@ import type { Config } from "./config.ts";
 import { serveConsole } from "./console.ts";
 import { consumeMessages } from "./consumers.ts";
 import { createEnding, type Ending } from "./ending.ts";
-import { announceEndpoints, type Endpoints, listening } from "./endpoints.ts";
+import { announceEndpoints, type Endpoints, listening, portsOf, waysIn } from "./endpoints.ts";
 import { startEngines } from "./engines.ts";
 import { createEnrollment } from "./enrollment/index.ts";
 import { healthRoutes } from "./health.ts";
 import {
   type Clock,
   createBatcher,
-  createBus,
   createDeviceHttp,
   createHandshakes,
   createHttp,
   createMetrics,
+  type DeviceHttp,
   guarded,
   httpProblems,
   type Log,
   liveEvents,
+  seekLead,
   serve,
   systemClock,
   tlsSocketOf,
@@ -37,6 +38,7 @@ import { createLinks } from "./links/index.ts";
 import { createMonitoring, monitoringRoutes } from "./monitoring/index.ts";
 import { type Contact, createRegistry, type Refusal, registryRoutes } from "./registry/index.ts";
 import { createReleases } from "./releases/index.ts";
+import { dutiesOf } from "./roles.ts";
 import { createDdi, createRollouts } from "./rollouts/index.ts";
 import { createIntake, createTelemetry, keepDeadLetters, type RefusalNote, siftBy, telemetryRoutes } from "./telemetry/index.ts";
 import { eventsTimeline } from "./timeline.ts";
@@ -61,6 +63,9 @@ export type PlatformOptions = {
   processMetrics?: "collect" | "omit";
 };
 
+/** The advisory lock of whoever moves what moves by itself. */
+const loopsLock = 7_303_014_465;
+
 /** How long the links may take to be answered for what they handed over. */
 const drainMs = 3_000;
 
@@ -81,11 +86,12 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
 async function build(options: PlatformOptions, ending: Ending): Promise<Platform> {
   const { config, log, clock = systemClock, answers = "stringify", processMetrics = "collect" } = options;
   const broken = Promise.withResolvers<string>();
-  const engines = await startEngines({ config, log, ending, onBroken: broken.resolve });
-  const { db, store, journal, blobs, uploadParts, dataDir } = engines;
+  const duties = dutiesOf(config);
+  const { has } = duties;
+  const engines = await startEngines({ config, clock, log, ending, onBroken: broken.resolve });
+  const { db, store, bus, journal, blobs, uploadParts, dataDir } = engines;
   const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string };
   const startedAt = new Date(clock.now()).toISOString();
-  const bus = createBus(clock);
   const metrics = createMetrics({ processMetrics });
   const part = (name: string) => log.child({ part: name });
 
@@ -110,8 +116,10 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
     requestsPerMinute: config["enrollment.requests.per.minute"],
     clonePolicy: { onFork: config["clone.on.fork"], onSign: config["clone.on.sign"] },
     rotationWithin: config["rotation.within"],
+    ...(duties.company === "shared" ? { authority: duties.authority } : {}),
+    endpoints: duties.devices,
     send: (device, message) => links.send(device, message),
-    deviceUrl: () => config["device.public.url"] ?? devicesReach(hostnames, deviceHttp.server.address()),
+    deviceUrl: () => config["device.public.url"] ?? devicesReach(hostnames, deviceHttp?.server.address() ?? null),
   });
 
   // What devices say.
@@ -143,6 +151,7 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
     audit,
     onRefused,
     metricBudget: config["device.metrics"],
+    latestFrom: duties.company === "alone" ? "memory" : "store",
   });
   ending.add("notes", 3_000, () => Promise.all([refusals.stop(), contacts.stop(), telemetry.stop()]));
   ending.add("intake", 3_000, () => intake.stop());
@@ -255,6 +264,7 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
     clock,
     log: part("monitoring"),
     audit,
+    hears: duties.devices,
   });
 
   const kpi = createKpi({ db, rollouts, lag: (scope, from, to) => telemetry.lagBetween(scope, from, to), clock });
@@ -275,59 +285,87 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
     version,
     node: process.version,
     startedAt,
+    roles: [...config.roles],
     engines: engines.kinds,
     ...(devicePorts && { devicePorts }),
   }));
-  http.get("/api/openapi.json", guarded("anyone"), async () => http.swagger());
-  liveEvents(http, bus);
-  accessRoutes(http, { access });
-  registryRoutes(http, {
-    db,
-    clock,
-    audit,
-    registry,
-    timeline: [eventsTimeline(telemetry), rollouts.deviceUpdates, commands.timeline, monitoring.timeline, enrollment.timeline],
-  });
-  enrollment.routes(http);
-  telemetryRoutes(http, {
-    store,
-    telemetry,
-    select: async (scope, filter) => (await registry.select(scope, filter)).map(({ id }) => id),
-  });
-  commands.routes(http);
-  releases.routes(http);
-  rollouts.routes(http);
-  monitoringRoutes(http, monitoring.deps);
-  kpi.routes(http);
-  await serveConsole(http);
+  const peoplesDoor = async () => {
+    http.get("/api/openapi.json", guarded("anyone"), async () => http.swagger());
+    liveEvents(http, bus);
+    accessRoutes(http, { access });
+    registryRoutes(http, {
+      db,
+      clock,
+      audit,
+      registry,
+      timeline: [eventsTimeline(telemetry), rollouts.deviceUpdates, commands.timeline, monitoring.timeline, enrollment.timeline],
+    });
+    enrollment.routes(http);
+    telemetryRoutes(http, {
+      store,
+      telemetry,
+      select: async (scope, filter) => (await registry.select(scope, filter)).map(({ id }) => id),
+    });
+    commands.routes(http);
+    releases.routes(http);
+    rollouts.routes(http);
+    monitoringRoutes(http, monitoring.deps);
+    kpi.routes(http);
+    await serveConsole(http);
+  };
+  if (has("api")) await peoplesDoor();
 
-  const deviceHttp = createDeviceHttp({ tls: enrollment.serverTls(), log: part("device-http"), handshakes });
-  enrollment.deviceRoutes(deviceHttp);
-  links.deviceRoutes(deviceHttp);
-  releases.deviceRoutes(deviceHttp);
-  ddi.deviceRoutes(deviceHttp);
-  enrollment.onServerTls((tls) => {
-    deviceHttp.server.setSecureContext({ ...tls, minVersion: "TLSv1.2" });
-    links.present(tls);
-  });
+  const devicesDoor = (): DeviceHttp => {
+    const door = createDeviceHttp({ tls: enrollment.serverTls(), log: part("device-http"), handshakes });
+    enrollment.deviceRoutes(door);
+    links.deviceRoutes(door);
+    releases.deviceRoutes(door);
+    ddi.deviceRoutes(door);
+    enrollment.onServerTls((tls) => {
+      door.server.setSecureContext({ ...tls, minVersion: "TLSv1.2" });
+      links.present(tls);
+    });
+    return door;
+  };
+  const deviceHttp = has("links") ? devicesDoor() : undefined;
 
   // Everything is built: first the loops and what an earlier process acknowledged, then the doors. The end goes the other way: what came
   // in through the doors is acknowledged, the loops stop, the intake finishes its batch, and the engines go last.
-  ending.add("loops", 3_000, () =>
-    Promise.all([monitoring.stop(), rollouts.stop(), releases.stop(), commands.stop(), enrollment.stop()]),
-  );
-  ending.add("doors", 2 * drainMs, () => Promise.all([links.close({ drainMs }), deviceHttp.close(), http.close()]));
-  intake.start();
+  ending.add("enrollment", 3_000, () => enrollment.stop());
+  if (has("links")) ending.add("pulse", 3_000, monitoring.listen());
+  if (has("loops")) ending.add("loops", 6_000, await leadLoops());
+  ending.add("doors", 2 * drainMs, () => Promise.all([links.close({ drainMs }), deviceHttp?.close(), http.close()]));
+  if (has("intake")) intake.start();
   enrollment.start();
-  rollouts.start();
-  releases.start();
-  commands.start();
-  await monitoring.start();
   const endpoints = await openDoors();
-  devicePorts = { https: portOf(endpoints.deviceUrl), mqtt: portOf(endpoints.mqttUrl) };
-  const { setUpUrl } = await access.bootstrap({ dataDir, baseUrl: config["public.url"] ?? endpoints.url });
+  devicePorts = portsOf(endpoints);
+  const bootstrap = () => access.bootstrap({ dataDir, baseUrl: config["public.url"] ?? endpoints.url });
+  // Of several API processes one writes the admin's token and the first sign-in's link, or each would make the others' worthless.
+  const { setUpUrl } = has("api") && duties.authority === "keep" ? await bootstrap() : {};
   const withdraw = await announceEndpoints(dataDir, endpoints);
   ending.add("announcement", 1_000, withdraw);
+
+  /** What moves by itself. With a shared database one process at a time does it; with one of its own this is the only process. */
+  async function leadLoops(): Promise<() => Promise<void>> {
+    const lead = async () => {
+      const ends = [enrollment.lead(), telemetry.lead()];
+      rollouts.start();
+      releases.start();
+      commands.start();
+      await monitoring.start();
+      return async () =>
+        void (await Promise.all([
+          monitoring.stop(),
+          rollouts.stop(),
+          releases.stop(),
+          commands.stop(),
+          ...ends.map((end) => end()),
+        ]));
+    };
+    if (duties.company === "alone") return lead();
+    const leader = seekLead({ url: engines.databaseUrl, lock: loopsLock, log: part("loops"), lead });
+    return () => leader.stop();
+  }
 
   async function openDoors(): Promise<Endpoints> {
     const {
@@ -338,6 +376,7 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
       "mqtt.port": mqttPort,
     } = config;
     const url = await listening({ setting: "http.port", port: httpPort }, () => http.listen({ port: httpPort, host: httpHost }));
+    if (deviceHttp === undefined) return { url };
     await listening({ setting: "device.https.port", port: devicePort }, () =>
       deviceHttp.listen({ port: devicePort, host: deviceHost }),
     );
@@ -350,14 +389,7 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
 
   return {
     version,
-    endpoints: {
-      console: endpoints.url,
-      ...(setUpUrl === undefined ? {} : { "first sign-in": `${setUpUrl} (once)` }),
-      "operator API": `${endpoints.url}/api/v1`,
-      "device HTTPS, EST": endpoints.deviceUrl,
-      "device MQTT": endpoints.mqttUrl,
-      "data folder": dataDir,
-    },
+    endpoints: waysIn({ endpoints, roles: config.roles, setUpUrl, dataDir }),
     broken: broken.promise,
     stop: () => ending.end(),
   };
@@ -372,5 +404,3 @@ function devicesReach([name = hostname()]: readonly string[], address: AddressIn
 function assertWell(health: { is: "well" } | { is: "broken"; because: string }): void {
   if (health.is === "broken") throw new Error(health.because);
 }
-
-const portOf = (url: string): number => Number(/:(\d+)$/.exec(url)?.[1]);

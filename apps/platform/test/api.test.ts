@@ -117,10 +117,22 @@ describe("the operator API of a platform on an external database", () => {
     const connected = await next(live.events, (event) => event.type === "device.connected" && event.subject === device.id);
     live.end();
     await client.endAsync();
-    const resumed = await listen({ "last-event-id": String(connected.id) });
+    const resumed = await listen({ "last-event-id": connected.sse });
     const missed = await next(resumed.events, (event) => event.type === "device.disconnected");
     assert.ok(missed.id > connected.id && missed.subject === device.id);
     resumed.end();
+    // An id of another process, or of this one before it was started again, says nothing here: the reader is told to look again.
+    const elsewhere = await fetch(new URL("/api/v1/events", world.url), {
+      headers: { authorization: `Bearer ${world.token}`, "last-event-id": `000000000000.${connected.id}` },
+      signal: AbortSignal.timeout(10_000),
+    });
+    const [first] =
+      (await elsewhere.body
+        ?.pipeThrough(new TextDecoderStream())
+        .values()
+        .next()
+        .then(({ value }) => [value])) ?? [];
+    assert.match(first ?? "", /^event: missed/);
     assert.equal((await get("/api/v1/events")).status, 401);
   });
 
@@ -142,9 +154,10 @@ describe("the operator API of a platform on an external database", () => {
 
   test("a setting's port that somebody else holds is named, and nothing is left running", async () => {
     await using folder = await dataFolder();
+    await using own = await throwAwayDatabase();
     const taken = await holdPort();
     // The last door: everything before it was started, and must be stopped again.
-    const ports = { ...anyPorts, TENFOLD_MQTT_PORT: String(taken.port), TENFOLD_DATABASE_URL: database.url };
+    const ports = { ...anyPorts, TENFOLD_MQTT_PORT: String(taken.port), TENFOLD_DATABASE_URL: own.url };
     const config = readConfig({ env: ports, flags: { data: folder.path } });
     try {
       await assert.rejects(
@@ -171,20 +184,22 @@ describe("the operator API of a platform on an external database", () => {
 
 type OpenApi = { openapi: string; paths: Record<string, Record<string, { operationId?: string }>> };
 
-async function* eventsOf(response: Response): AsyncGenerator<LiveEvent> {
+type Told = LiveEvent & { /** The id by which a reader comes back. */ sse: string };
+
+async function* eventsOf(response: Response): AsyncGenerator<Told> {
   let text = "";
   for await (const part of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
     const blocks = (text + part).split("\n\n");
     text = blocks.pop() ?? "";
     for (const block of blocks) {
       const data = /^data: (.*)$/m.exec(block)?.[1];
-      if (data !== undefined) yield JSON.parse(data);
+      if (data !== undefined) yield { ...JSON.parse(data), sse: /^id: (.*)$/m.exec(block)?.[1] ?? "" };
     }
   }
 }
 
 /** Leaves the stream open, so that more can be asked of it. */
-async function next(events: AsyncGenerator<LiveEvent>, isWanted: (event: LiveEvent) => boolean): Promise<LiveEvent> {
+async function next(events: AsyncGenerator<Told>, isWanted: (event: LiveEvent) => boolean): Promise<Told> {
   for (;;) {
     const { value, done } = await events.next();
     if (done) throw new Error("The stream ended before the event came.");

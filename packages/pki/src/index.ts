@@ -82,6 +82,7 @@ export { oids } from "./oids.ts";
 export { fromBase64, fromPem, type PemLabel, toPem } from "./pem.ts";
 export { certsOnly, readCertsOnly } from "./pkcs7.ts";
 export { type TlsKey, tlsKeyOf } from "./pkcs11/tls-key.ts";
+export { readToBeSigned, type ToBeSigned } from "./to-be-signed.ts";
 export { createTpmAttestor, type TpmAttestor, type TpmChallenge } from "./tpm/attestor.ts";
 export { makeCredential } from "./tpm/credential.ts";
 export {

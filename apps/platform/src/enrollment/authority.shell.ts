@@ -61,15 +61,17 @@ const named = (name: string) => [
 /** Opens the authority in `folder`, or makes it at the first start. Safe to interrupt at any line: what is missing is made again. */
 export async function openAuthority({
   folder,
+  keys = fileKeyStore(folder),
   hostnames,
   now,
 }: {
   folder: string;
+  /** Where the authority's keys live; files in the folder unless told otherwise. */
+  keys?: KeyStore;
   hostnames: readonly string[];
   now: number;
 }): Promise<OwnAuthority> {
   await makePrivateFolder(folder);
-  const keys = fileKeyStore(folder);
   const rootFile = join(folder, "root.pem");
   const issuingFile = join(folder, "issuing.pem");
   const issuingCertificate = await openCertificate(issuingFile);

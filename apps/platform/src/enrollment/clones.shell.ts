@@ -12,7 +12,8 @@ export type CloneWatch = {
   suspect(scope: Scope, suspicion: Suspicion): Promise<void>;
   observeBoots(heard: readonly { scope: Scope; device: string; bootId: string; at: number }[]): Promise<void>;
   timeline(scope: Scope, device: string, limit: number): Promise<TimelineEntry[]>;
-  stop(): void;
+  /** Watches what connections do, in one process of all, until the function that it returns is called. */
+  watch(): () => void;
 };
 
 export type CloneDeps = Pick<EnrollmentDeps, "db" | "bus" | "clock" | "log"> & {
@@ -42,14 +43,15 @@ export function createCloneWatch({ db, bus, clock, log, registry, policy }: Clon
     if (quarantine) await registry.setLifecycle(scope, device, { to: "quarantined", reason: cloneSentence(sign), actor: watcher });
   }
 
-  const unsubscribe = bus.subscribe(({ type, subject, data }) => {
-    if (type !== "device.disconnected" || data.because !== "taken_over") return;
-    if (!connections.takenOver(subject, clock.now())) return;
-    void suspect(
-      { fleet: String(data.fleet) },
-      { device: subject, sign: "two_connections", detail: { swaps: 3, withinS: 60 } },
-    ).catch((error: unknown) => log.error("identity.evidence_lost", { device: subject, because: describeError(error) }));
-  });
+  const watch = () =>
+    bus.subscribe(({ type, subject, data }) => {
+      if (type !== "device.disconnected" || data.because !== "taken_over") return;
+      if (!connections.takenOver(subject, clock.now())) return;
+      void suspect(
+        { fleet: String(data.fleet) },
+        { device: subject, sign: "two_connections", detail: { swaps: 3, withinS: 60 } },
+      ).catch((error: unknown) => log.error("identity.evidence_lost", { device: subject, because: describeError(error) }));
+    });
   return {
     suspect,
     async observeBoots(heard) {
@@ -68,6 +70,6 @@ export function createCloneWatch({ db, bus, clock, log, registry, policy }: Clon
         detail: { ...detail, action },
       }));
     },
-    stop: unsubscribe,
+    watch,
   };
 }

@@ -61,6 +61,10 @@ export type EnrollmentDeps = {
   readonly send?: (device: string, message: { topic: "identity"; payload: string }) => boolean;
   /** What to do about an attestation that failed or shows unknown software; it is noted unless told otherwise. */
   readonly onAttestationFailure?: AttestationFailurePolicy;
+  /** Whether this process keeps the authority's keys or asks the one that does; `keep` unless told otherwise. */
+  readonly authority?: "keep" | "ask";
+  /** Whether devices come to this process, which then needs a server certificate; `here` unless told otherwise. */
+  readonly endpoints?: "here" | "elsewhere";
   /** Requests that one identity may make in a minute; 60 unless told otherwise. */
   readonly requestsPerMinute?: number;
 };

@@ -43,4 +43,10 @@ export const enrollmentProblems = defineProblems({
   root_key_off_line: 409,
   /** The files of our own authority contradict each other, or one is missing. */
   authority_files_inconsistent: 500,
+  /** The database is another authority's, or the keys live with another process. */
+  authority_elsewhere: 409,
+  /** The process that keeps the keys does not sign this. */
+  authority_refused: 500,
+  /** No process that keeps the keys answers. */
+  authority_silent: 503,
 });

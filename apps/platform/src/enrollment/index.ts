@@ -1,5 +1,4 @@
 /** Who a device is: manufacturers that are trusted, devices that are expected, certificates that were issued and revoked. */
-import { join } from "node:path";
 import { days, hours, type Scope, seconds } from "@tenfold/base";
 import type { Actor, TimelineEntry } from "@tenfold/contracts";
 import { type DeviceHttp, type Http, type Loop, startLoop } from "../kernel/index.ts";
@@ -9,13 +8,14 @@ import { createAttest } from "./attest.shell.ts";
 import { type AttestOperating, createAttestOperating } from "./attest-operate.shell.ts";
 import { attestDeviceRoutes, attestRoutes } from "./attest-routes.shell.ts";
 import { pruneAttestations } from "./attestation-store.shell.ts";
-import { openAuthority, type ServerTls } from "./authority.shell.ts";
+import type { ServerTls } from "./authority.shell.ts";
 import { listHolders } from "./certificate-store.shell.ts";
 import { createCloneWatch } from "./clones.shell.ts";
 import { createCrl } from "./crl.shell.ts";
 import type { EnrollmentDeps } from "./deps.ts";
 import { deviceRoutes } from "./device-routes.ts";
 import { createEnroll, type Enroll } from "./enroll.shell.ts";
+import { openInstallation } from "./installation.shell.ts";
 import { createManifests, type Manifests } from "./manifests.shell.ts";
 import { createNotices, type Notices } from "./notice.shell.ts";
 import { createOcsp } from "./ocsp.shell.ts";
@@ -25,6 +25,7 @@ import { createRevocations, type Revocations } from "./revoke.shell.ts";
 import { createRotations, type Rotations } from "./rotation.shell.ts";
 import { routes } from "./routes.ts";
 import { sealLog } from "./sealed-log.shell.ts";
+import { startSigning } from "./signing.shell.ts";
 import { prune } from "./store.ts";
 
 export type Enrollment = Revocations &
@@ -51,8 +52,12 @@ export type Enrollment = Revocations &
     routes(app: Http): void;
     /** EST and the revocation list, on the device HTTPS endpoint. */
     deviceRoutes(app: DeviceHttp): void;
-    /** Begins the housekeeping: server certificate, retired devices, old log entries. */
+    /** Begins what every process does: it follows rotations, and renews its server certificate. */
     start(): void;
+    /** Notices connections that take each other's place, in one process of all, until the function that it returns is called. */
+    watchConnections(): () => void;
+    /** Begins what one process does for all: rotations go on, the log is sealed and pruned, clones are noticed. Returns the function that ends it. */
+    lead(): () => Promise<void>;
     stop(): Promise<void>;
   };
 
@@ -71,13 +76,13 @@ const enrollmentActor: Actor = { kind: "system", id: "enrollment", name: "enroll
 
 /** Opens (or, at the first start, makes) the authority under `dataDir/pki`. Throws `key_file_unusable` or `authority_files_inconsistent`. */
 export async function createEnrollment(deps: EnrollmentDeps): Promise<Enrollment> {
-  const { db, clock, log, dataDir, hostnames } = deps;
-  const authority = await openAuthority({ folder: join(dataDir, "pki"), hostnames, now: clock.now() });
+  const { db, clock, log, hostnames } = deps;
+  const { authority, keys } = await openInstallation(deps);
   const refusals = createRefusals({ db, clock, log });
   const revocations = createRevocations(deps);
   const operating = createOperating(deps);
   const manifests = createManifests(deps);
-  const rotations = await createRotations({ ...deps, authority, activeDevices: (since) => activeHolders(deps, since) });
+  const rotations = await createRotations({ ...deps, authority, keys, activeDevices: (since) => activeHolders(deps, since) });
   const { authorities } = rotations;
   const notices = createNotices({ ...deps, facts: rotations.noticeFacts, activeDevices: (since) => activeHolders(deps, since) });
   const issuers = () => authorities().answering;
@@ -89,7 +94,17 @@ export async function createEnrollment(deps: EnrollmentDeps): Promise<Enrollment
     forked: (scope, evidence) => clones.suspect(scope, { ...evidence, sign: "generation_fork" }),
   });
   const crl = createCrl({ db, clock, issuers });
-  const server = await watchServerTls((at) => authority.serverTls(at, authorities().serving), clock.now());
+  const server =
+    deps.endpoints === "elsewhere"
+      ? noServer
+      : await watchServerTls((at) => authority.serverTls(at, authorities().serving), clock.now());
+  const signing =
+    deps.authority === "keep" &&
+    startSigning({
+      ...deps,
+      authorities: issuers,
+      policy: { deviceLifetime: deps.certificateLifetime ?? days(30), hostnames },
+    });
   rotations.onChange(() => server.renew(clock.now()));
   rotations.onChange(notices.tell);
   const attesting = createAttestOperating(deps);
@@ -142,20 +157,7 @@ export async function createEnrollment(deps: EnrollmentDeps): Promise<Enrollment
     },
     start() {
       if (loops.length > 0) return;
-      let lookAt = 0;
-      const rotating = startLoop({
-        name: "rotation",
-        everyMs: seconds(1),
-        log,
-        run: async () => {
-          const began = performance.now();
-          if (began < lookAt) return;
-          await rotations.advance();
-          await notices.tell();
-          // Counting a large fleet takes its time: a twentieth of the time may be spent on it.
-          lookAt = performance.now() + 20 * (performance.now() - began);
-        },
-      });
+      const following = startLoop({ name: "rotation.follow", everyMs: seconds(2), log, run: () => rotations.follow() });
       const keeping = startLoop({
         name: "enrollment",
         everyMs: hours(1),
@@ -163,17 +165,40 @@ export async function createEnrollment(deps: EnrollmentDeps): Promise<Enrollment
         run: async () => {
           await server.renew(clock.now());
           await refusals.flush();
-          await prune(db, { now: clock.now(), keepMs: keepRefusals, pendingMs: keepPending });
-          await pruneAttestations(db, { now: clock.now(), keepMs: days(1) });
         },
       });
-      const sealing = startLoop({ name: "enrollment-log", everyMs: seconds(10), log, run: async () => void (await sealLog(db)) });
-      loops = [rotating, keeping, sealing];
+      loops = [following, keeping];
+    },
+    watchConnections: clones.watch,
+    lead() {
+      let lookAt = 0;
+      const advance = async () => {
+        const began = performance.now();
+        if (began < lookAt) return;
+        await rotations.advance();
+        await notices.tell();
+        // Counting a large fleet takes its time: a twentieth of the time may be spent on it.
+        lookAt = performance.now() + 20 * (performance.now() - began);
+      };
+      const tidy = async () => {
+        await prune(db, { now: clock.now(), keepMs: keepRefusals, pendingMs: keepPending });
+        await pruneAttestations(db, { now: clock.now(), keepMs: days(1) });
+      };
+      const leading = [
+        startLoop({ name: "rotation", everyMs: seconds(1), log, run: advance }),
+        startLoop({ name: "enrollment.prune", everyMs: hours(1), log, run: tidy }),
+        startLoop({ name: "enrollment-log", everyMs: seconds(10), log, run: async () => void (await sealLog(db)) }),
+      ];
+      const unwatch = clones.watch();
+      return async () => {
+        unwatch();
+        await Promise.all(leading.map((loop) => loop.stop()));
+      };
     },
     async stop() {
       leave();
-      clones.stop();
       await Promise.all(loops.map((loop) => loop.stop()));
+      if (signing) await signing.stop();
       await refusals.flush();
     },
   };
@@ -192,6 +217,15 @@ async function activeHolders({ db, registry }: EnrollmentDeps, since: number): P
   }
   return active;
 }
+
+/** Of a process that has no doors for devices. */
+const noServer = {
+  now: (): ServerTls => {
+    throw new Error("This process has no endpoints for devices.");
+  },
+  onChange: () => () => {},
+  renew: async () => {},
+};
 
 async function watchServerTls(open: (at: number) => Promise<ServerTls>, at: number) {
   const listeners = new Set<(tls: ServerTls) => void>();
@@ -213,8 +247,9 @@ async function watchServerTls(open: (at: number) => Promise<ServerTls>, at: numb
 
 /** Retiring a device revokes what it holds. The bus is only the quick way: `admit` refuses a retired device in any case. */
 function revokeRetired({ bus, registry, log }: EnrollmentDeps, { revokeDevice }: Revocations): () => void {
-  return bus.subscribe(({ type, subject, data }) => {
-    if (type !== "device.lifecycle_changed" || data.lifecycle !== "retired") return;
+  return bus.subscribe(({ type, subject, data }, origin) => {
+    // Where it was retired, and once.
+    if (origin !== "here" || type !== "device.lifecycle_changed" || data.lifecycle !== "retired") return;
     void registry
       .find(subject)
       .then(

@@ -1,16 +1,7 @@
 import { join } from "node:path";
 import { days, newId } from "@tenfold/base";
 import type { Actor, Rotation } from "@tenfold/contracts";
-import {
-  type Authority,
-  createIssuing,
-  createRoot,
-  crossCertify,
-  fileKeyStore,
-  type KeyStore,
-  oids,
-  writeFileAtomically,
-} from "@tenfold/pki";
+import { type Authority, createIssuing, createRoot, crossCertify, type KeyStore, oids, writeFileAtomically } from "@tenfold/pki";
 import type { Database, Transaction } from "../kernel/index.ts";
 import { type AuthorityPicture, issuerId, type Line, type OpenedRotation, openRotation, pictureOf } from "./authorities.shell.ts";
 import { clockAllowance, type OwnAuthority } from "./authority.shell.ts";
@@ -46,6 +37,8 @@ export type Rotations = {
   hold(wish: { id: string; because: string; actor: Actor }): Promise<Rotation>;
   resume(wish: { id: string; because: string; actor: Actor }): Promise<Rotation>;
   abort(wish: { id: string; because: string; actor: Actor }): Promise<Rotation>;
+  /** Takes up what another process has done: its rotation is ours, too. */
+  follow(): Promise<void>;
   /** Goes on to the next phase where its gate is open. Safe to call at any time, twice and on two servers. */
   advance(): Promise<RotationPhase | undefined>;
   /** Notes which roots devices say they believe. Idempotent; what was heard before costs nothing. */
@@ -56,6 +49,7 @@ export type Rotations = {
 
 export type RotationDeps = Pick<EnrollmentDeps, "db" | "audit" | "clock" | "log" | "dataDir" | "renewalGrace"> & {
   authority: OwnAuthority;
+  keys: KeyStore;
   /** Ids of the active devices of all fleets whose newest certificate ends, or ended, after `since`. */
   activeDevices: (since: number) => Promise<readonly string[]>;
 };
@@ -68,7 +62,7 @@ const issuingLifetime = days(5 * 365);
 /** Opens the authorities as the database says they are. */
 export async function createRotations(deps: RotationDeps): Promise<Rotations> {
   const { db, clock, dataDir, audit, log } = deps;
-  const keys = fileKeyStore(join(dataDir, "pki"));
+  const { keys } = deps;
   const listeners: (() => Promise<void>)[] = [];
   let state = await load(db, keys, deps.authority);
 
@@ -78,6 +72,11 @@ export async function createRotations(deps: RotationDeps): Promise<Rotations> {
     for (const listener of listeners) await listener();
   }
   if (state.open !== undefined || state.current.root !== deps.authority.root) await reload();
+  const follow = async () => {
+    const open = await findOpenRotation(db);
+    if (open?.phase !== state.open?.rotation.phase || open?.id !== state.open?.rotation.id) await reload();
+    return open;
+  };
 
   const factsOf = async (rotation: StoredRotation) => {
     const open = state.open?.rotation.id === rotation.id ? state.open : undefined;
@@ -148,10 +147,9 @@ export async function createRotations(deps: RotationDeps): Promise<Rotations> {
       await reload();
       return shown(aborted);
     },
+    follow: async () => void (await follow()),
     async advance() {
-      const open = await findOpenRotation(db);
-      // Another server may have gone on: its picture is ours, too.
-      if (open?.phase !== state.open?.rotation.phase || open?.id !== state.open?.rotation.id) await reload();
+      const open = await follow();
       if (open === undefined) return undefined;
       const gate = judgeRotation(open, await factsOf(open));
       const { next } = gate;

@@ -67,6 +67,7 @@ export async function enrollmentWorld(options: Partial<EnrollmentDeps> = {}) {
     ...options,
   };
   const enrollment = await createEnrollment(deps);
+  const unwatch = enrollment.watchConnections();
   const app = createDeviceHttp({ tls: enrollment.serverTls(), log: silentLog });
   enrollment.onServerTls((tls) => app.server.setSecureContext(tls));
   enrollment.deviceRoutes(app);
@@ -100,6 +101,7 @@ export async function enrollmentWorld(options: Partial<EnrollmentDeps> = {}) {
       listAttempts(database.db, defaultScope, { ...page, limit: 100 }),
     async [Symbol.asyncDispose]() {
       await app.close();
+      unwatch();
       await enrollment.stop();
       await database[Symbol.asyncDispose]();
       await rm(dataDir, { recursive: true, force: true });

@@ -1,10 +1,10 @@
 import { createHash, randomUUID } from "node:crypto";
 import { createReadStream, createWriteStream } from "node:fs";
-import { mkdir, open, rename, rm, stat } from "node:fs/promises";
+import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { defineProblems } from "@tenfold/base";
+import { days, defineProblems } from "@tenfold/base";
 
 export const blobProblems = defineProblems({ blob_hash_mismatch: 422, blob_too_large: 413 });
 
@@ -27,9 +27,8 @@ export type Blobs = {
 /** Content-addressed files below `dir`: two levels, so that no folder holds more than a few thousand. */
 export async function openBlobs(dir: string): Promise<Blobs> {
   const incoming = join(dir, "incoming");
-  // What an earlier process left half-written has no name yet, so nobody can miss it.
-  await rm(incoming, { recursive: true, force: true });
   await mkdir(incoming, { recursive: true });
+  await sweep(incoming);
   const pathOf = (sha256: string) => join(dir, sha256.slice(0, 2), sha256);
 
   return {
@@ -59,6 +58,20 @@ export async function openBlobs(dir: string): Promise<Blobs> {
     read: (sha256, range) => createReadStream(pathOf(sha256), range),
   };
 }
+
+/** What a process left half-written has no name yet, so nobody can miss it; but another process of the installation may be writing now. */
+async function sweep(incoming: string): Promise<void> {
+  for (const name of await readdir(incoming)) {
+    const path = join(incoming, name);
+    const age = await stat(path).then(
+      ({ mtimeMs }) => Date.now() - mtimeMs,
+      () => 0,
+    );
+    if (age > abandonedMs) await rm(path, { recursive: true, force: true });
+  }
+}
+
+const abandonedMs = days(1);
 
 async function writeHashed(source: Readable, path: string, maxBytes: number): Promise<{ sha256: string; size: number }> {
   const hash = createHash("sha256");

@@ -2,7 +2,10 @@
 
 export { type Batcher, type BatcherOptions, createBatcher } from "./batcher.ts";
 export { type Blobs, blobProblems, openBlobs, type PutOptions } from "./blobs.ts";
-export { type Bus, type BusListener, type BusMessage, createBus } from "./bus.ts";
+export { type Bus, type BusListener, type BusMessage, createBus } from "./bus/bus.ts";
+export { natsWire } from "./bus/nats-wire.ts";
+export { postgresWire } from "./bus/postgres-wire.ts";
+export type { BusWire } from "./bus/wire.ts";
 export { type Clock, systemClock } from "./clock.ts";
 export * from "./http/index.ts";
 export * from "./journal/index.ts";

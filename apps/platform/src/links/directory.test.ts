@@ -10,7 +10,14 @@ const admitted: Admission = { is: "admit", ...pump };
 const barred = farewells.barred("device_suspended", "The device was suspended.");
 
 function linkOf(identity: Identity, closings: Farewell[] = []): Link {
-  return { identity, transport: "mqtt", open: true, close: (farewell) => closings.push(farewell), offer: () => false };
+  return {
+    identity,
+    transport: "mqtt",
+    open: true,
+    close: (farewell) => closings.push(farewell),
+    offer: () => false,
+    pull: () => {},
+  };
 }
 
 test("an admission that is older than a bar is asked for again", async () => {

@@ -15,6 +15,7 @@ import {
 import { Comings } from "./comings.ts";
 import { deviceRoutes } from "./device-routes.ts";
 import { Directory } from "./directory.ts";
+import { followOthers } from "./elsewhere.ts";
 import { Budget, type Endpoint } from "./endpoint.ts";
 import { farewells } from "./farewells.ts";
 import { HttpLinks } from "./http.shell.ts";
@@ -68,7 +69,10 @@ export type Links = {
   present(tls: ListenOptions["tls"]): void;
   /** Registers the devices' HTTPS paths, and MQTT over WebSocket beside them. */
   deviceRoutes(app: DeviceHttp): void;
-  /** Sends a document to a device that is connected and subscribed; false where it is not. It will ask again when it connects. */
+  /**
+   * Sends a document to a device that is connected here and subscribed. False where it is not: another process that holds its connection is told
+   * to send what is current, and else the device will ask when it connects.
+   */
   send(device: string, message: { topic: DownTopic; payload: string }): boolean;
   /** Closes every connection of a device at once; says how many there were. */
   disconnect(device: string, because: string): number;
@@ -88,6 +92,8 @@ export function createLinks(parts: LinksParts): Links {
   const limits = { ...defaultLimits, ...parts.limits };
   const wires = new Set<MqttWire>();
   const listeners: Listener[] = [];
+  /** Whose certificates are judged again, a few a tick, because a bar may not have been heard of. */
+  let doubtful: MqttWire[] = [];
   let ticks = 0;
   const tick = () => ticks;
   const directory = new Directory();
@@ -113,13 +119,24 @@ export function createLinks(parts: LinksParts): Links {
       if (command !== undefined) parts.delivered?.(device, scope, { command, at: clock.now() });
     },
     ...reports,
+    opened: (identity, remoteAddress) => {
+      reports.opened(identity, remoteAddress);
+      elsewhere.opened(identity.device);
+    },
+    closed: (identity, farewell) => {
+      reports.closed(identity, farewell);
+      elsewhere.closed(identity.device);
+    },
   };
+  const elsewhere = followOthers({ bus: parts.bus, directory });
   const fresh: Judges["fresh"] = (certificate, from) => {
     const judged = { certificate: certificate.fingerprint256, validUntil: certificate.validToDate.getTime() };
     return verdicts.ask(judged, tick, () => parts.admit(certificate, from));
   };
   const remembered: Judges["remembered"] = async (certificate, from) =>
-    verdicts.recall(certificate.fingerprint256, { tick: ticks, now: clock.now() }) ?? (await fresh(certificate, from));
+    // While other processes cannot be heard, one of them may have barred whom this memory admits.
+    (parts.bus.connected() ? verdicts.recall(certificate.fingerprint256, { tick: ticks, now: clock.now() }) : undefined) ??
+    (await fresh(certificate, from));
   const judges = { remembered, fresh };
   const http = new HttpLinks(endpoint, judges);
   const end = (device: string, farewell: Farewell, fingerprint?: string) => {
@@ -136,10 +153,15 @@ export function createLinks(parts: LinksParts): Links {
   const look = () => {
     ticks += 1;
     for (const wire of wires) wire.look();
+    for (const wire of doubtful.splice(0, judgedAtOnce)) wire.conversation.judgeAgain();
     reports.look();
     if (ticks % ticksOf(limits.contactMs) === 0) comings.look();
   };
   const timer = setInterval(look, tickMs).unref();
+  const leave = parts.bus.onGap(() => {
+    verdicts.forget();
+    doubtful = [...wires];
+  });
   const unsubscribe = parts.bus.subscribe((event) => {
     const bar = barredBy(event);
     if (bar) end(bar.device, farewells.barred(bar.because, bar.detail), bar.fingerprint);
@@ -158,8 +180,11 @@ export function createLinks(parts: LinksParts): Links {
       deviceRoutes(app, { endpoint, links: http });
       acceptWebSockets(app, limits, (stream, socket) => serve(stream, judgeSocket(socket, judges), socket.remoteAddress));
     },
-    send: (device, { topic, payload }) =>
-      directory.of(device).some((link) => link.offer(endpoint.topics.address(device, topic), payload)),
+    send(device, { topic, payload }) {
+      if (directory.of(device).some((link) => link.offer(endpoint.topics.address(device, topic), payload))) return true;
+      elsewhere.pull(device, topic);
+      return false;
+    },
     disconnect: (device, because) => end(device, farewells.barred(because, `The platform ended this connection: ${because}.`)),
     connected: (device) => directory.of(device).some((link) => link.transport === "mqtt" && link.open),
     count: () => reports.openCount(),
@@ -178,11 +203,16 @@ export function createLinks(parts: LinksParts): Links {
       );
       for (const wire of wires) wire.destroy();
       unsubscribe();
+      leave();
+      elsewhere.stop();
       clearInterval(timer);
       await Promise.all(closed);
     },
   };
 }
+
+/** Certificates judged again in one tick after something was not heard. */
+const judgedAtOnce = 100;
 
 /** The id of the command that goes down on this topic. */
 const commandIn = (prefix: string, topic: string): string | undefined =>

@@ -44,4 +44,6 @@ export type Link = {
   close(farewell: Farewell): void;
   /** Sends a document down; false when this connection does not take it. */
   offer(topic: string, payload: string): boolean;
+  /** Asks for the current document of a topic below the device's own and sends it, where the device listens for it. */
+  pull(topic: string): void;
 };

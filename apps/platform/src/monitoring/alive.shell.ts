@@ -39,5 +39,13 @@ export async function readDeafness(db: Queryable, now: number): Promise<Deafness
     from (select unnest(tstzmultirange(tstzrange(min(alive_from), max(alive_until))) - range_agg(tstzrange(alive_from, alive_until))) as gap
       from recent having count(*) > 0) gaps
     order by lower(gap)`.execute(db);
-  return lastDeafness(rows.map((gap) => ({ from: gap.from.getTime(), until: gap.until.getTime() })));
+  const gaps = rows.map((gap) => ({ from: gap.from.getTime(), until: gap.until.getTime() }));
+  const last = await lastAlive(db);
+  // Nobody hears at this moment: the gap has no end yet.
+  return lastDeafness(last === undefined || now - last <= longestGap ? gaps : [...gaps, { from: last, until: now }]);
+}
+
+async function lastAlive(db: Queryable): Promise<number | undefined> {
+  const { rows } = await sql<{ at: Date | null }>`select max(alive_until) as at from monitoring.platform_alive`.execute(db);
+  return rows[0]?.at?.getTime();
 }

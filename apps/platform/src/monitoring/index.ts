@@ -34,6 +34,8 @@ export type MonitoringDeps = {
   clock: Clock;
   log: Log;
   audit: Audit;
+  /** Whether devices come to this process: only then does its being at work mean that they can be heard. `here` unless told otherwise. */
+  hears?: "here" | "elsewhere";
   /** How often the rules are judged, ms. */
   everyMs?: number;
 };
@@ -42,6 +44,8 @@ export type Monitoring = {
   /** Makes the default rules where they are missing and begins to judge. */
   start(): Promise<void>;
   stop(): Promise<void>;
+  /** Writes down every few seconds that this process hears devices, until the function that it returns is called. */
+  listen(): () => Promise<void>;
   /** One pass over every fleet, for a caller that will not wait. Needs the default rules (`start`, or `prepare`). */
   judgeNow(): Promise<void>;
   prepare(): Promise<void>;
@@ -51,13 +55,15 @@ export type Monitoring = {
   deps: MonitoringDeps;
 };
 
+const beatMs = seconds(3);
+
 export function createMonitoring(deps: MonitoringDeps): Monitoring {
-  const { db, clock, log, everyMs = seconds(2) } = deps;
+  const { db, clock, log, everyMs = seconds(2), hears = "here" } = deps;
   const pulse = createPulse(db, `${hostname()} ${newId("srv")}`);
   let loop: Loop | undefined;
   const judgeNow = async () => {
     const now = clock.now();
-    await pulse.beat(now);
+    if (hears === "here") await pulse.beat(now);
     const deaf = await readDeafness(db, now);
     await judgeFleet(deps, defaultScope, { now, ...(deaf && { deaf }) });
   };
@@ -73,6 +79,10 @@ export function createMonitoring(deps: MonitoringDeps): Monitoring {
     async stop() {
       await loop?.stop();
       loop = undefined;
+    },
+    listen() {
+      const hearing = startLoop({ name: "pulse", everyMs: beatMs, run: () => pulse.beat(clock.now()), log });
+      return () => hearing.stop();
     },
     timeline: async (scope, device, limit) => timelineOf(await readAlertsOf(db, scope, { device, limit })),
   };

@@ -11,6 +11,8 @@ export type RollUps = {
   rolledUntil(device?: string): Promise<number>;
   /** Computes what is due and closed. `all` takes the running hours too. Resolves to how many hours were computed. */
   rollUp(which?: "closed" | "all"): Promise<number>;
+  /** Computes what is due every half minute, until `stop`. */
+  start(): void;
   stop(): Promise<void>;
 };
 
@@ -23,7 +25,7 @@ const mostAtOnce = 1_000;
  * Keeps the cells of a minute and an hour. They are a function of the stored points: computing an hour again changes nothing unless more
  * points have come, so that a replay, a crash or two servers at once cannot count twice.
  */
-export function startRollUps({ db, store, clock, log, everyMs = 30_000 }: RollUpDeps): RollUps {
+export function createRollUps({ db, store, clock, log, everyMs = 30_000 }: RollUpDeps): RollUps {
   let stopping = false;
   let running: Promise<number> = Promise.resolve(0);
 
@@ -58,12 +60,7 @@ export function startRollUps({ db, store, clock, log, everyMs = 30_000 }: RollUp
     running = mine.catch(() => 0);
     return mine;
   };
-  const loop: Loop = startLoop({
-    name: "telemetry.rollup",
-    everyMs,
-    run: async () => void (await rollUp()),
-    log,
-  });
+  let loop: Loop | undefined;
 
   return {
     async storing(dues, insert) {
@@ -77,9 +74,14 @@ export function startRollUps({ db, store, clock, log, everyMs = 30_000 }: RollUp
       return rows[0]?.hour?.getTime() ?? distantFuture;
     },
     rollUp,
+    start() {
+      stopping = false;
+      loop ??= startLoop({ name: "telemetry.rollup", everyMs, run: async () => void (await rollUp()), log });
+    },
     async stop() {
       stopping = true;
-      await loop.stop();
+      await loop?.stop();
+      loop = undefined;
       await running;
     },
   };

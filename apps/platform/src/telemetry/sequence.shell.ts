@@ -25,10 +25,15 @@ export const siftBy =
     return repeated.size === 0 ? batch : batch.filter((_, place) => !repeated.has(place));
   };
 
+/** Held while a batch is sifted. */
+const siftLock = 7_303_014_464;
+
 type Question = { batch: readonly UpMessage[]; token: string; at: Date };
 
 async function decide(tx: Transaction, { batch, token, at }: Question): Promise<number[]> {
   const journal = token.split("-").slice(0, -2).join("-");
+  // Two journals may bring one device's messages: a boot's first number has no row yet that could be locked.
+  await sql`select pg_advisory_xact_lock(${siftLock})`.execute(tx);
   const { rows } = await sql<{ token: string; repeated: number[] }>`
     select token, repeated from telemetry.sifted where journal = ${journal} for update`.execute(tx);
   const [last] = rows;

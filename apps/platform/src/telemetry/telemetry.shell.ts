@@ -14,7 +14,7 @@ import { listOf, newestOf, type Points } from "./point.ts";
 import { columnsOf } from "./point-columns.shell.ts";
 import { type RetentionDeps, startRetention } from "./retention.shell.ts";
 import { readKept } from "./retention-store.shell.ts";
-import { type RollUps, startRollUps } from "./rollup.shell.ts";
+import { createRollUps, type RollUps } from "./rollup.shell.ts";
 import { duesOf } from "./rollup.ts";
 import type { SeriesDeps } from "./series.shell.ts";
 import {
@@ -43,6 +43,8 @@ export type TelemetryDeps = {
   onRefused(note: RefusalNote): void;
   /** How many different metrics a device may have. */
   metricBudget?: number;
+  /** Where the newest values are asked for: `store` where another process may have heard newer ones; `memory` unless told otherwise. */
+  latestFrom?: "memory" | "store";
   lagFlushMs?: number;
 };
 
@@ -61,6 +63,8 @@ export type Telemetry = {
   rollUp: RollUps["rollUp"];
   readonly store: ColumnStore;
   readonly clock: Clock;
+  /** Begins what one process does for all: roll-ups and retention. Returns the function that ends it. */
+  lead(): () => Promise<void>;
   /** Writes down what is only in memory. Stop the intake first. */
   stop(): Promise<void>;
 };
@@ -68,11 +72,11 @@ export type Telemetry = {
 /** Puts measurements, events and log lines into the column store. Registers its consumers; the intake is started by the caller. */
 export function createTelemetry(deps: TelemetryDeps): Telemetry {
   const { store, db, bus, clock, log, intake, putAside, audit, onRefused, metricBudget = 500, lagFlushMs } = deps;
+  const { latestFrom = "memory" } = deps;
   const lag = startLag({ db, log, ...(lagFlushMs === undefined ? {} : { everyMs: lagFlushMs }) });
-  const rollUps = startRollUps({ db, store, clock, log });
+  const rollUps = createRollUps({ db, store, clock, log });
   const series: SeriesDeps = { store, rolledUntil: rollUps.rolledUntil, kept: (scope) => readKept(db, scope) };
   const retention: RetentionDeps = { db, store, clock, log, audit, rollUps };
-  const retaining = startRetention(retention);
   const budget = createBudget({ db, clock, limit: metricBudget, onRefused });
   const latest = rememberLatest({ devices: 20_000, metrics: 200 });
   const announcer = createAnnouncer({ everyMs: 1_000, most: 5 });
@@ -185,13 +189,18 @@ export function createTelemetry(deps: TelemetryDeps): Telemetry {
     rollUp: rollUps.rollUp,
     lagBetween: lag.lagBetween,
     async latest(scope, device) {
-      const remembered = latest.of({ fleet: scope.fleet, device });
+      const remembered = latestFrom === "memory" ? latest.of({ fleet: scope.fleet, device }) : undefined;
       if (remembered !== undefined) return remembered;
       const rows = await metricsOf(store, scope, device);
       return new Map(rows.map(({ metric, v, unit, at }) => [metric, { v, unit, at }]));
     },
     deviceEvents: (scope, device, limit) => newestEvents(store, scope, { device, limit }),
-    stop: async () => void (await Promise.all([lag.stop(), retaining.stop().then(() => rollUps.stop())])),
+    lead() {
+      rollUps.start();
+      const retaining = startRetention(retention);
+      return () => retaining.stop().then(() => rollUps.stop());
+    },
+    stop: async () => void (await Promise.all([lag.stop(), rollUps.stop()])),
   };
 }
 

@@ -42,6 +42,8 @@ export const accessOperations = {
       version: z.string(),
       node: z.string(),
       startedAt: timestamp,
+      /** What this process does, of api, links, intake and loops. */
+      roles: z.array(z.string()),
       engines: z.record(z.string(), z.string()),
       /** Where the device endpoints listen on this host. */
       devicePorts: z.object({ https: z.int(), mqtt: z.int() }).optional(),

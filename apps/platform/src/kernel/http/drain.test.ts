@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { Agent, get } from "node:http";
 import { test } from "node:test";
-import { createBus } from "../bus.ts";
+import { createBus } from "../bus/bus.ts";
 import { silentLog } from "../log.ts";
 import { liveEvents } from "./events.ts";
 import { createHttp, guarded } from "./http.ts";

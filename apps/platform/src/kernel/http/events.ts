@@ -1,6 +1,6 @@
 import type { LiveEvent } from "@tenfold/contracts";
 import type { FastifyReply, FastifyRequest } from "fastify";
-import type { Bus } from "../bus.ts";
+import type { Bus } from "../bus/bus.ts";
 import { guarded, type Http } from "./http.ts";
 
 const beatMs = 15_000;
@@ -26,7 +26,7 @@ export function liveEvents(app: Http, bus: Bus): void {
       else raw.write(text);
     };
     for (const text of missed(request, bus)) write(text);
-    const leave = bus.subscribe((event) => write(frame(event)));
+    const leave = bus.subscribe((event) => write(frame(event, bus)));
     const beat = setInterval(() => write(": beat\n\n"), beatMs);
     open.add(raw);
     raw.on("close", () => {
@@ -41,10 +41,13 @@ export function liveEvents(app: Http, bus: Bus): void {
 }
 
 function missed(request: FastifyRequest, bus: Bus): string[] {
-  const last = Number(request.headers["last-event-id"] ?? Number.NaN);
-  if (!Number.isSafeInteger(last)) return ["retry: 2000\n\n"];
-  const events = bus.since(last);
-  return events === undefined ? ["event: missed\ndata: {}\n\n"] : events.map(frame);
+  const asked = request.headers["last-event-id"];
+  if (asked === undefined) return ["retry: 2000\n\n"];
+  // Each process counts for itself: who comes from another one is told to look again.
+  const [node, last] = String(asked).split(".");
+  const events = node === bus.node && /^\d+$/.test(last ?? "") ? bus.since(Number(last)) : undefined;
+  return events === undefined ? ["event: missed\ndata: {}\n\n"] : events.map((event) => frame(event, bus));
 }
 
-const frame = (event: LiveEvent): string => `id: ${event.id}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
+const frame = (event: LiveEvent, { node }: Bus): string =>
+  `id: ${node}.${event.id}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;

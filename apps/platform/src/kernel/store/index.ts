@@ -1,3 +1,4 @@
+export { absentStore } from "./absent.ts";
 export { type ChdbStore, openChdbStore } from "./chdb-store.ts";
 export { openClickHouseStore } from "./clickhouse-store.ts";
 export { type Column, type Texts, textsOf, wholeNumbers } from "./column.ts";

@@ -132,6 +132,11 @@ export class Conversation {
     this.close(farewells.broken);
   }
 
+  /** Has the certificate judged again, because what would have told of a bar may have been lost. */
+  judgeAgain(): void {
+    if (this.#phase === "open") this.#judgeAgain(this.#parts.endpoint.tick());
+  }
+
   /** Takes nothing more; resolves when every message taken was answered for. */
   async drained(): Promise<void> {
     await this.#session?.uplink.drained();
@@ -155,6 +160,9 @@ export class Conversation {
       },
       close: (farewell) => this.close(farewell),
       offer: (topic, payload) => isOpen() && (this.#session?.offer(topic, payload) ?? false),
+      pull: (topic) => {
+        if (isOpen()) this.#session?.pull(topic);
+      },
     };
     this.#link = link;
     return link;

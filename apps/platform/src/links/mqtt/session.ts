@@ -92,6 +92,12 @@ export class Session {
     return taken;
   }
 
+  /** Sends what is current for a topic, if the device listens for it: somebody else has changed it. */
+  pull(topic: string): void {
+    const document: Document | undefined = topic.startsWith("commands/") ? "commands" : downTopics.find((one) => one === topic);
+    if (document !== undefined) this.#pull(document).catch(this.#parts.broke);
+  }
+
   /** The connection ended without a word of the device. */
   execute(): void {
     if (this.#will) this.uplink.testament(this.#will);

@@ -38,7 +38,7 @@ export const usualStreamLimits: StreamLimits = {
 type Group = { records: Buffer[]; bytes: number; since: number; done: PromiseWithResolvers<void> };
 
 export type Publisher = {
-  append(frame: Uint8Array): Promise<void>;
+  append(frame: Buffer): Promise<void>;
   pressure(): "none" | "high";
   ready(): Promise<void>;
   /** Publishes what waits; takes nothing more. */
