@@ -29,7 +29,7 @@ export const moduleRows = [
   ["access"],
   ["registry"],
   ["enrollment", "links"],
-  ["telemetry", "commands", "releases"],
+  ["telemetry", "commands", "releases", "tuf"],
   ["rollouts", "monitoring"],
   ["incidents", "kpi", "costs", "posture"],
   ["pilots", "readiness"],

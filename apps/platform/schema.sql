@@ -12,6 +12,7 @@ create schema registry;
 create schema releases;
 create schema rollouts;
 create schema telemetry;
+create schema tuf;
 
 CREATE OR REPLACE FUNCTION kernel.refuse_change()
  RETURNS trigger
@@ -1038,6 +1039,40 @@ create table telemetry.sifted (
   repeated jsonb not null,
   constraint sifted_pkey PRIMARY KEY (journal)
 );
+create table tuf.director_set (
+  fleet text not null,
+  device text not null,
+  subject text not null,
+  version bigint not null,
+  targets text not null,
+  snapshot text not null,
+  "timestamp" text not null,
+  expires_at timestamp with time zone not null,
+  constraint director_set_pkey PRIMARY KEY (fleet, device)
+);
+create table tuf.file (
+  fleet text not null,
+  repository text not null,
+  name text not null,
+  role text not null,
+  version bigint not null,
+  metadata text not null,
+  expires_at timestamp with time zone not null,
+  created_at timestamp with time zone not null,
+  constraint file_pkey PRIMARY KEY (fleet, repository, name),
+  constraint file_repository_check CHECK ((repository = ANY (ARRAY['image'::text, 'director'::text]))),
+  constraint file_version_check CHECK ((version > 0))
+);
+create table tuf.target (
+  fleet text not null,
+  role text not null,
+  path text not null,
+  size bigint not null,
+  sha256 text not null,
+  release_counter bigint not null,
+  statement text not null,
+  constraint target_pkey PRIMARY KEY (fleet, role, path)
+);
 
 create view monitoring.platform_impaired as
  SELECT unnest((tstzmultirange(tstzrange(min(alive_from), max(alive_until))) - range_agg(tstzrange(alive_from, alive_until)))) AS during
@@ -1144,6 +1179,8 @@ CREATE INDEX dead_letter_device ON telemetry.dead_letter USING btree (fleet, dev
 CREATE INDEX deletion_newest ON telemetry.deletion USING btree (fleet, planned_at DESC);
 CREATE UNIQUE INDEX deletion_under_way ON telemetry.deletion USING btree (fleet, class) WHERE (finished_at IS NULL);
 CREATE INDEX hold_in_force ON telemetry.hold USING btree (fleet) WHERE (released_at IS NULL);
+CREATE INDEX file_by_role ON tuf.file USING btree (fleet, repository, role, version DESC);
+CREATE INDEX target_by_path ON tuf.target USING btree (fleet, path);
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON access.audit_entry FOR EACH ROW EXECUTE FUNCTION kernel.refuse_change();
 CREATE TRIGGER never_emptied BEFORE TRUNCATE ON access.audit_entry FOR EACH STATEMENT EXECUTE FUNCTION kernel.refuse_change();

@@ -40,7 +40,8 @@ function load(): StoredMetadata {
 }
 
 function save({ targets, ...top }: StoredMetadata): void {
-  for (const [role, file] of Object.entries({ ...targets, ...top })) if (stored(role) !== file) writeFileSync(fileOf(role), file);
+  for (const [role, file] of Object.entries({ ...targets, ...top }))
+    if (file !== undefined && stored(role) !== file) writeFileSync(fileOf(role), file);
 }
 
 const under = (base = "", name: string) => `${base.replace(/\/$/, "")}/${name}`;

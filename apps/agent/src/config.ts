@@ -4,7 +4,7 @@ import { dirname, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { describeError, parseDuration } from "@tenfold/base";
 import { deviceIdPattern } from "@tenfold/contracts";
-import type { DeviceServer } from "@tenfold/device";
+import { type DeviceRoots, type DeviceServer, parseDeviceRoots } from "@tenfold/device";
 import { type PublicKey, readPublicKey } from "@tenfold/ota";
 import { kindOfKeyUri, openKeyStore, pathOfFileUri, readKeyUri } from "@tenfold/pki";
 
@@ -22,6 +22,8 @@ export type AgentConfig = {
   readonly idevid: { readonly cert: string; readonly key: string } | { readonly cert: string; readonly keyUri: string } | undefined;
   readonly code: string | undefined;
   readonly trustedKeys: readonly PublicKey[];
+  /** The first roots of the signed metadata; with them release keys count no more. */
+  readonly roots?: DeviceRoots | undefined;
   readonly securityFloor: string | undefined;
   readonly firmwareVersion: string;
   readonly heartbeatMs: number;
@@ -50,6 +52,7 @@ const flags = {
   keys: text,
   code: text,
   "release-keys": text,
+  "tuf-roots": text,
   "security-floor": text,
   "firmware-version": text,
   heartbeat: text,
@@ -91,6 +94,7 @@ export function readConfig(args: string[]): AgentConfig {
     ...(settings.keys === undefined || kindOfKeyUri(settings.keys) === "file" ? {} : { keys: keyPlace(settings.keys) }),
     code: settings.code,
     trustedKeys: settings["release-keys"] === undefined ? [] : publicKeys(file("release-keys")),
+    roots: settings["tuf-roots"] === undefined ? undefined : readRoots(file("tuf-roots")),
     securityFloor: settings["security-floor"],
     firmwareVersion: need("firmware-version"),
     heartbeatMs: duration(need("heartbeat"), "heartbeat"),
@@ -140,7 +144,17 @@ function checked(key: Key, value: string, read: () => unknown): string {
 }
 
 const isKey = (key: string): key is Key => key !== "config" && Object.hasOwn(flags, key);
-const isPath = (key: Key): boolean => ["ca", "state", "idevid-cert", "idevid-key", "release-keys", "self-test"].includes(key);
+const isPath = (key: Key): boolean =>
+  ["ca", "state", "idevid-cert", "idevid-key", "release-keys", "tuf-roots", "self-test"].includes(key);
+
+/** What `tenfold tuf init` writes for devices: `{"image": root, "director": root}`. */
+function readRoots(content: string): DeviceRoots {
+  try {
+    return parseDeviceRoots(content);
+  } catch (cause) {
+    throw new ConfigError("--tuf-roots holds no roots: give the roots.json that `tenfold tuf init` made.", { cause });
+  }
+}
 
 function publicKeys(pem: string): PublicKey[] {
   const blocks = pem.match(/-----BEGIN PUBLIC KEY-----[^-]+-----END PUBLIC KEY-----/g) ?? [];

@@ -12,6 +12,7 @@ import {
   type Proof,
   type Running,
   senml,
+  talkMetadata,
   topics,
 } from "@tenfold/device";
 import { kindOfKeyUri, type TpmAttestor } from "@tenfold/pki";
@@ -40,6 +41,16 @@ export function createDiskBody(
     loadBoot: disk.loadBoot,
     saveBoot: disk.saveBoot,
     slots: disk.slots,
+    metadata: {
+      load: disk.loadMetadata,
+      save: disk.saveMetadata,
+      talk: async () =>
+        talkMetadata({
+          server: trust.server(config.https),
+          identity: await currentIdentity(config, disk),
+          device: config.device,
+        }),
+    },
     enroll: (kind) => enroll({ ...config, https: trust.server(config.https) }, { disk, kind }),
     refreshTrust: trust.refresh,
     async connect(events) {

@@ -3,7 +3,17 @@ import { createReadStream } from "node:fs";
 import { type FileHandle, mkdir, open, rm, stat, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { signedRelease } from "@tenfold/contracts";
-import { type BootRecord, bootRecord, type Memory, parseMemory, type Slot, type Slots } from "@tenfold/device";
+import {
+  type BootRecord,
+  bootKeysOf,
+  bootRecord,
+  type DeviceTrust,
+  type Memory,
+  parseDeviceTrust,
+  parseMemory,
+  type Slot,
+  type Slots,
+} from "@tenfold/device";
 import { type PublicKey, verifyRelease } from "@tenfold/ota";
 import { makePrivateFolder, readOptionalFile, readPrivateFile, writeFileAtomically } from "@tenfold/pki";
 import { z } from "zod";
@@ -14,7 +24,7 @@ const seal = z.union([z.strictObject({ release: signedRelease }), z.strictObject
 export type Seal = z.infer<typeof seal>;
 
 /**
- * The agent's folder: `memory.json`, `boot.json`, `credentials.json` (0600) and `slots/{a,b}.{img,json}`. Every small file is replaced
+ * The agent's folder: `memory.json`, `boot.json`, `metadata.json`, `credentials.json` (0600) and `slots/{a,b}.{img,json}`. Every small file is replaced
  * whole and flushed; a slot without its `.json` cannot be started.
  */
 export type Disk = {
@@ -22,6 +32,8 @@ export type Disk = {
   readonly slots: Slots;
   loadMemory(): Promise<Memory | undefined>;
   saveMemory(memory: Memory): Promise<void>;
+  loadMetadata(): Promise<DeviceTrust | undefined>;
+  saveMetadata(trust: DeviceTrust): Promise<void>;
   loadBoot(): Promise<BootRecord>;
   saveBoot(record: BootRecord): Promise<void>;
   loadCredentials(): Promise<KeptCredentials | undefined>;
@@ -53,11 +65,14 @@ export async function openDisk(
     const text = await readOptionalFile(at(`slots/${slot}.json`));
     return text === undefined ? undefined : seal.safeParse(parseJson(text)).data;
   };
+  const loadMetadata = async () => optional(await readOptionalFile(at("metadata.json")), parseDeviceTrust);
   return {
     folder,
     slots,
     loadMemory: async () => optional(await readOptionalFile(at("memory.json")), parseMemory),
     saveMemory: (memory) => write(at("memory.json"), memory),
+    loadMetadata,
+    saveMetadata: (trust) => write(at("metadata.json"), trust),
     loadBoot: async () => bootRecord.parse(JSON.parse((await readOptionalFile(at("boot.json"))) ?? "")),
     saveBoot: (record) => write(at("boot.json"), record),
     // Only this agent writes the file, with the mode that it checks.
@@ -75,7 +90,10 @@ export async function openDisk(
       if ("factory" in found) return true;
       const { sha256, size } = await slots.digest(slot);
       const { artifact } = found.release.signed;
-      return sha256 === artifact.sha256 && size === artifact.size && verifyRelease(found.release, { trustedKeys }).is === "trusted";
+      const keys = bootKeysOf(await loadMetadata(), trustedKeys);
+      return (
+        sha256 === artifact.sha256 && size === artifact.size && verifyRelease(found.release, { trustedKeys: keys }).is === "trusted"
+      );
     },
   };
 }

@@ -14,7 +14,8 @@ Flags (or the same names in a flat JSON object given by --config FILE; flags win
   --code CODE               a one-time code: tenfold enroll code NAME
   --keys PLACE              where the device's own keys are made: pkcs11:token=NAME?pin-source=file:FILE or tpm:
                             (default: files in the state folder)
-  --release-keys FILE       public ed25519 keys (PEM) whose releases are installed; without it no update is taken
+  --tuf-roots FILE          the first roots of the signed metadata (roots.json of \`tenfold tuf init\`); release keys count no more then
+  --release-keys FILE       public keys (PEM) whose releases are installed; without either file no update is taken
   --security-floor VERSION  never run anything older
   --firmware-version V      what the machine runs before its first update (default 0.0.0)
   --heartbeat 30s  --telemetry 10s

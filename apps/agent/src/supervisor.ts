@@ -76,7 +76,7 @@ type Life = {
 async function live(config: AgentConfig, { disk, queue, running, signal, note, patience }: Life): Promise<void> {
   const body = createDiskBody(config, { disk, queue, running, trust: await openTrust(disk.folder, config.https) });
   let stir = () => {};
-  const { securityFloor, trustedKeys, device, model, hardwareRevision, heartbeatMs, telemetryMs } = config;
+  const { securityFloor, roots, trustedKeys, device, model, hardwareRevision, heartbeatMs, telemetryMs } = config;
   const told: DeviceConfig = {
     ...defaultPatience,
     ...patience,
@@ -87,6 +87,7 @@ async function live(config: AgentConfig, { disk, queue, running, signal, note, p
     trustedKeys,
     ...(hardwareRevision ? { hardwareRevision } : {}),
     ...(securityFloor ? { securityFloor } : {}),
+    ...(roots ? { roots } : {}),
   };
   const brain: Brain = await createBrain({ body, config: told, chance: Math.random, onStir: () => stir(), note });
   try {

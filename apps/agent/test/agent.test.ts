@@ -35,6 +35,7 @@ async function scene(changes: Partial<AgentConfig> = {}, platform?: PretendPlatf
     idevid: undefined,
     code: "swordfish",
     trustedKeys: [readPublicKey(keys.publicKeyPem)],
+    roots: undefined,
     securityFloor: undefined,
     firmwareVersion: "1.0.0",
     heartbeatMs: 150,

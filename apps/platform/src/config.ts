@@ -66,6 +66,7 @@ const shape = {
   "device.messages.per.second": { schema: z.coerce.number().int().min(1), otherwise: 100 },
   "device.burst": { schema: z.coerce.number().int().min(1), otherwise: 1_000 },
   "device.metrics": { schema: z.coerce.number().int().min(1), otherwise: 500 },
+  "metadata.keys": { schema: z.string().min(1), otherwise: "file:" },
   "ddi.polling": { schema: duration, otherwise: "1m" },
   "rollout.tick": { schema: duration, otherwise: "1s" },
   "certificate.lifetime": { schema: duration, otherwise: "30d" },

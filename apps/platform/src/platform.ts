@@ -42,6 +42,7 @@ import { dutiesOf } from "./roles.ts";
 import { createDdi, createRollouts } from "./rollouts/index.ts";
 import { createIntake, createTelemetry, keepDeadLetters, type RefusalNote, siftBy, telemetryRoutes } from "./telemetry/index.ts";
 import { eventsTimeline } from "./timeline.ts";
+import { createTuf, openOnlineKey } from "./tuf/index.ts";
 
 export type Platform = {
   version: string;
@@ -197,8 +198,20 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
     if (admission.is === "refuse") throw httpProblems.not_allowed(`${admission.because}: ${admission.detail}`);
     return admission;
   };
+  const tuf = createTuf({
+    db,
+    audit,
+    clock,
+    log: part("tuf"),
+    online: await openOnlineKey({ dataDir, keys: config["metadata.keys"] }),
+    admitRequest,
+    next: (device, scope) => rollouts.next(device, scope),
+    modelOf: async (device, scope) => (await registry.pictures(scope, [device]))[0]?.model,
+    sendArtifact: (scope, sha256, exchange) => releases.sendArtifact(scope, sha256, exchange),
+  });
   const releases = createReleases({
     db,
+    standing: tuf.standing,
     blobs,
     parts: uploadParts,
     audit,
@@ -308,6 +321,7 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
     });
     commands.routes(http);
     releases.routes(http);
+    tuf.routes(http);
     rollouts.routes(http);
     monitoringRoutes(http, monitoring.deps);
     kpi.routes(http);
@@ -320,6 +334,7 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
     enrollment.deviceRoutes(door);
     links.deviceRoutes(door);
     releases.deviceRoutes(door);
+    tuf.deviceRoutes(door);
     ddi.deviceRoutes(door);
     enrollment.onServerTls((tls) => {
       door.server.setSecureContext({ ...tls, minVersion: "TLSv1.2" });

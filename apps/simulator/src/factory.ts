@@ -3,6 +3,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { hash32 } from "@tenfold/base";
 import { type ApiClient, api } from "@tenfold/contracts";
+import { type DeviceRoots, parseDeviceRoots } from "@tenfold/device";
 import { type PublicKey, readPublicKey } from "@tenfold/ota";
 import {
   type Authority,
@@ -109,32 +110,51 @@ export async function registerWithPlatform(
 
 const siteOf = (id: string): string => sites[hash32(id) % sites.length] ?? sites[0];
 
+export type BurntIn = { current(): readonly PublicKey[]; roots(): DeviceRoots | undefined; stop(): void };
+
 /**
- * The keys that the devices believe. From a file they are fixed, as a factory burns them in. Without one the factory asks the platform
- * again and again: handy for a demo, and never what a real device does (docs/operate/simulator.md).
+ * Whom the devices believe. From files it is fixed, as a factory burns it in. Without them the factory asks the platform again and
+ * again: handy for a demo, and never what a real device does (docs/operate/simulator.md).
  */
-export function releaseKeys(client: ApiClient, pem: string | undefined): { current(): readonly PublicKey[]; stop(): void } {
-  const fixed =
-    pem === undefined
-      ? undefined
-      : [...pem.matchAll(/-----BEGIN PUBLIC KEY-----[^-]+-----END PUBLIC KEY-----/g)].map(([block]) => readPublicKey(block));
-  if (fixed) return { current: () => fixed, stop: () => {} };
-  let keys: readonly PublicKey[] = [];
+export function burntIn(client: ApiClient, given: { releaseKeys: string | undefined; tufRoots: string | undefined }): BurntIn {
+  const fixed = given.releaseKeys === undefined ? undefined : readKeys(given.releaseKeys);
+  const fixedRoots = given.tufRoots === undefined ? undefined : parseDeviceRoots(given.tufRoots);
+  if (fixed || fixedRoots) return { current: () => fixed ?? [], roots: () => fixedRoots, stop: () => {} };
+  let [keys, roots]: [readonly PublicKey[], DeviceRoots | undefined] = [[], undefined];
   let next: NodeJS.Timeout | undefined;
   let stopped = false;
   const look = async () => {
     // A platform that does not answer now is asked again; there is nothing else to do about it here.
-    const listed = await client.call(api.listSigningKeys, {}, { signal: AbortSignal.timeout(5_000) }).catch(() => undefined);
-    if (listed)
-      keys = listed.items.filter(({ revokedAt }) => revokedAt === undefined).map(({ publicKeyPem }) => readPublicKey(publicKeyPem));
-    if (!stopped) next = setTimeout(() => void look(), keys.length === 0 ? 250 : 5_000);
+    keys = (await askForKeys(client).catch(() => undefined)) ?? keys;
+    roots ??= await askForRoots(client).catch(() => undefined);
+    if (!stopped) next = setTimeout(() => void look(), keys.length === 0 && roots === undefined ? 250 : 5_000);
   };
   void look();
   return {
     current: () => keys,
+    roots: () => roots,
     stop() {
       stopped = true;
       clearTimeout(next);
     },
   };
+}
+
+const readKeys = (pem: string): PublicKey[] =>
+  [...pem.matchAll(/-----BEGIN PUBLIC KEY-----[^-]+-----END PUBLIC KEY-----/g)].map(([block]) => readPublicKey(block));
+
+const withinMs = 5_000;
+
+async function askForKeys(client: ApiClient): Promise<PublicKey[]> {
+  const { items } = await client.call(api.listSigningKeys, {}, { signal: AbortSignal.timeout(withinMs) });
+  return items.filter(({ revokedAt }) => revokedAt === undefined).map(({ publicKeyPem }) => readPublicKey(publicKeyPem));
+}
+
+/** The first roots, once both repositories have one. */
+async function askForRoots(client: ApiClient): Promise<DeviceRoots | undefined> {
+  const { image, director } = await client.call(api.getMetadataStatus, {}, { signal: AbortSignal.timeout(withinMs) });
+  if (!image.set || !director.set) return undefined;
+  const first = async (repository: "image" | "director") =>
+    (await client.call(api.getMetadataFile, { params: { repository, name: "1.root.json" } })).text;
+  return { image: await first("image"), director: await first("director") };
 }

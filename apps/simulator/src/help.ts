@@ -10,6 +10,7 @@ Flags of start and replay
   --seed 7                   decides who is harmed by what
   --api http://127.0.0.1:8080  --token-file data/admin-token
   --device-url https://localhost:8443  --mqtt-url mqtts://localhost:8883  --ca data/pki/ca.pem
+  --tuf-roots FILE           first roots of the signed metadata that the devices believe; without it the factory asks the platform
   --release-keys FILE        public keys (PEM) that the devices believe; without it the factory asks the platform
   --state data/simulator     the devices' own memory; the same folder goes on with the same devices
   --prefix sim  --model sim-1  --firmware-version 1.0.0

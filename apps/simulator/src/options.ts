@@ -8,7 +8,15 @@ export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
-export type Where = { api: string; token: string; deviceUrl: string; mqttUrl: string; ca: string; releaseKeys: string | undefined };
+export type Where = {
+  api: string;
+  token: string;
+  deviceUrl: string;
+  mqttUrl: string;
+  ca: string;
+  releaseKeys: string | undefined;
+  tufRoots: string | undefined;
+};
 
 export type FleetArguments = Where & {
   command: "start" | "replay";
@@ -42,6 +50,7 @@ const flags = {
   "mqtt-url": or("mqtts://localhost:8883"),
   ca: or("data/pki/ca.pem"),
   "release-keys": text,
+  "tuf-roots": text,
   state: or("data/simulator"),
   model: or("sim-1"),
   "firmware-version": or("1.0.0"),
@@ -82,6 +91,7 @@ export function readFleetArguments(command: "start" | "replay", args: string[]):
     deviceUrl: values["device-url"],
     mqttUrl: values["mqtt-url"],
     ca: readText(values.ca, "--ca"),
+    tufRoots: optional(values["tuf-roots"], (path) => readText(path, "--tuf-roots")),
     releaseKeys: optional(values["release-keys"], (path) => readText(path, "--release-keys")),
     devices: whole(values.devices, "--devices"),
     seed: whole(values.seed, "--seed"),

@@ -1,5 +1,5 @@
 import { createClient } from "@tenfold/contracts";
-import { manufacture, registerWithPlatform, releaseKeys } from "./factory.ts";
+import { burntIn, manufacture, registerWithPlatform } from "./factory.ts";
 import { type Fleet, startFleet } from "./fleet/fleet.ts";
 import type { FleetArguments } from "./options.ts";
 import { createSay, type Said, type Say } from "./progress.ts";
@@ -30,7 +30,7 @@ export async function runFleet(
   const registered = await registerWithPlatform(client, { manufacturer, files, seed: args.seed });
   say({ event: "factory", devices: files.length, made, ...registered, state: args.state });
 
-  const keys = releaseKeys(client, args.releaseKeys);
+  const keys = burntIn(client, args);
   const fleet = startFleet({
     files,
     folder: args.state,
@@ -45,6 +45,7 @@ export async function runFleet(
     rebootMs: 1_000,
     wrongClocks: args.wrongClocks,
     trustedKeys: keys.current,
+    roots: keys.roots,
     onEvent: say,
   });
   const told = { enrolled: false, connected: false };

@@ -1,6 +1,7 @@
 import type { AttestationOutcome, Heartbeat, SignedRelease } from "@tenfold/contracts";
 import type { BootRecord, Slot } from "./boot.ts";
 import type { Memory } from "./memory.ts";
+import type { DeviceTrust, MetadataTalk } from "./metadata.ts";
 import type { Running } from "./picture.ts";
 
 /** A live connection to the platform. It is used once: when it goes down, another is opened. */
@@ -55,6 +56,12 @@ export type Body = {
   connect(events: LinkEvents): Promise<Link>;
   /** Asks the platform which roots to believe and keeps them [D3]. `now` is the time as far as it is known. Rejects where nobody answers. */
   refreshTrust(now: number): Promise<void>;
+  /** Signed metadata: what is kept of it, and where to ask for it. A body without it takes releases by `trustedKeys` alone. */
+  readonly metadata?: {
+    load(): Promise<DeviceTrust | undefined>;
+    save(trust: DeviceTrust): Promise<void>;
+    talk(): Promise<MetadataTalk>;
+  };
   /** The artifact's bytes from an offset on. Rejects with `download_failed` (try again) or `download_refused` (do not). */
   download(wanted: { path: string; from: number }): Promise<AsyncIterable<Uint8Array>>;
   /** Measures, and sends or keeps what was measured. Its failures are the body's own: they do not stop the brain. */

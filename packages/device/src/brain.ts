@@ -1,16 +1,17 @@
 import { hash32 } from "@tenfold/base";
-import { commandDocument, desiredDocument, identityNotice, nextDeployment } from "@tenfold/contracts";
+import { commandDocument, desiredDocument, identityNotice, type NextDeployment, nextDeployment } from "@tenfold/contracts";
 import { fullJitter } from "./backoff.ts";
 import type { Body, Link } from "./body.ts";
 import { hearCommand, hearDesired, settleCommands } from "./commands.ts";
-import { hear, settle } from "./deployments.ts";
+import { hear, needsCheck, settle } from "./deployments.ts";
 import { hearNotice, offsetTo, provenOffset, trustInterval } from "./identity.ts";
 import { freshMemory } from "./memory.ts";
 import { topics } from "./messages.ts";
+import { beginTrust } from "./metadata.ts";
 import type { Mind, Note } from "./mind.ts";
 import { nextStep } from "./next-step.ts";
 import { perform } from "./perform.ts";
-import { type DeviceConfig, freshSession, type Picture, withSettings } from "./picture.ts";
+import { type DeviceConfig, freshSession, type Picture, type Session, withSettings } from "./picture.ts";
 
 /** What the driver does with a brain that has nothing more to do. */
 export type Rest = { is: "wait"; untilMono: number } | { is: "reboot" };
@@ -69,6 +70,7 @@ async function awaken({ body, config, chance, onStir, note = () => {} }: BrainDe
     session,
     note,
     memory,
+    trust: (await body.metadata?.load()) ?? (body.metadata && config.roots ? beginTrust(config.roots) : undefined),
     boot: await body.loadBoot(),
     stopped: false,
     link: undefined,
@@ -76,6 +78,8 @@ async function awaken({ body, config, chance, onStir, note = () => {} }: BrainDe
     picture: () => ({
       config: withSettings(config, mind.memory),
       memory: mind.memory,
+      trust: mind.trust,
+      asksMetadata: body.metadata !== undefined,
       boot: mind.boot,
       running: body.running,
       session,
@@ -130,7 +134,7 @@ async function openLink(mind: Mind, stir: () => void): Promise<void> {
 const mostHeard = 64;
 
 /** Reads what came down; false where it is nothing for this device. */
-function take({ config, session, note }: Mind, topic: string, payload: string): boolean {
+function take({ config, session, note, body }: Mind, topic: string, payload: string): boolean {
   const name = topics(config.device);
   const document = parseJson(payload);
   const unreadable = (event: string, because: string | undefined): false => {
@@ -140,7 +144,7 @@ function take({ config, session, note }: Mind, topic: string, payload: string): 
   if (topic === name.next) {
     const read = nextDeployment.safeParse(document);
     if (!read.success) return unreadable("deployment.unreadable", read.error.issues[0]?.message);
-    session.heard = read.data;
+    hearNext(session, read.data, body.clock.mono());
   } else if (topic === name.desired) {
     const read = desiredDocument.safeParse(document);
     if (!read.success) return unreadable("state.unreadable", read.error.issues[0]?.message);
@@ -192,8 +196,16 @@ async function takeIn(mind: Mind): Promise<void> {
     mind.note(`deployment.${heard.is}`, heard.is === "none" ? {} : { deployment: heard.deployment });
   }
   // An offer that must wait for the end of a trial is kept; the platform says it again on every connection anyway.
-  const held = heard.is === "offer" && mind.boot.trial !== undefined;
+  const held = heard.is === "offer" && (mind.boot.trial !== undefined || needsCheck(mind.picture()));
   if (!held && mind.session.heard === heard) mind.session.heard = undefined;
+}
+
+/** The time of an offer is that of its first word, however often it is said again. */
+function hearNext(session: Session, heard: NextDeployment, mono: number): void {
+  const before = session.heard;
+  const again = before?.is === "offer" && heard.is === "offer" && before.deployment === heard.deployment;
+  if (!again) session.heardAt = mono;
+  session.heard = heard;
 }
 
 /** Whom to believe, when to renew, and what time it is. */

@@ -238,6 +238,8 @@ test("power cut at each single step does a command at most once, and tells when 
 const pictureOf = (memory: Memory, now = 1_800_000_000_000): Picture => ({
   config,
   memory,
+  trust: undefined,
+  asksMetadata: false,
   boot: { good: "a" },
   running: { slot: "a", version: "1.0.0", bootId: "boot-1", bootedAt: 0 },
   session: freshSession(memory, { mono: 0, device: "pump-1" }),

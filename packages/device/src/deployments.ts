@@ -1,7 +1,9 @@
-import type { DeploymentReport, NextDeployment } from "@tenfold/contracts";
-import { checkOffer, type Offer } from "@tenfold/ota";
+import { compareVersions } from "@tenfold/base";
+import type { DeploymentReason, DeploymentReport, NextDeployment, ReleaseStatement } from "@tenfold/contracts";
+import { checkOffer, type Offer, statementHash } from "@tenfold/ota";
 import { otherSlot } from "./boot.ts";
 import { endDeployment, type Memory, toStage, type Update } from "./memory.ts";
+import type { Checked } from "./metadata.ts";
 import type { Picture } from "./picture.ts";
 
 /**
@@ -37,22 +39,74 @@ function hearOffer(picture: Picture, offer: Offer): Memory {
   if (memory.ended.some((one) => one.deployment === offer.deployment)) return tellAgain(memory, offer.deployment);
   // Only what runs and is confirmed may be replaced: the other slot holds the way back.
   if ((update && beyondRecall(update)) || picture.boot.trial) return memory;
+  if (needsCheck(picture, offer)) return memory;
   const free = update
     ? endDeployment(memory, { deployment: update.deployment, report: { state: "cancelled", reason: "superseded" } })
     : memory;
   return judge({ ...picture, memory: free }, offer);
 }
 
-function judge({ memory, config, running, now }: Picture, offer: Offer): Memory {
+/** Whether signed metadata must be looked at before this offer, or the one that was heard, can be judged. */
+export function needsCheck({ session, asksMetadata, memory, boot }: Picture, offer = session.heard): boolean {
+  if (!asksMetadata || offer?.is !== "offer" || boot.trial) return false;
+  const { deployment } = offer;
+  const known = memory.update?.deployment === deployment || memory.ended.some((one) => one.deployment === deployment);
+  return !known && session.checked?.deployment !== deployment;
+}
+
+type Judged = { is: "accept"; release: ReleaseStatement } | { is: "refuse"; because: DeploymentReason; detail: string };
+
+/** By signed metadata where there is any, and by release keys alone where device and platform know nothing else. */
+function judgeOffer(picture: Picture, offer: Offer): Judged {
+  const { config, running, session } = picture;
   const { trustedKeys, model, hardwareRevision, securityFloor } = config;
-  const verdict = checkOffer({
-    offer,
-    trustedKeys,
-    model,
-    hardwareRevision,
-    currentVersion: running.version,
-    ...(securityFloor ? { securityFloor } : {}),
-  });
+  const floor = securityFloor ? { securityFloor } : {};
+  const device = { model, hardwareRevision, currentVersion: running.version };
+  const checked = session.checked?.verdict;
+  if (checked === undefined || checked.is === "unguarded") return checkOffer({ ...device, ...floor, offer, trustedKeys });
+  if (checked.is === "refuse" || checked.is === "unreachable") return { ...checked, is: "refuse" };
+  return judgeDirected(checked, offer, (direction) =>
+    checkOffer({
+      ...device,
+      offer: { ...offer, rollback: direction.direction.rollback },
+      ...direction.signers,
+      ...highest(securityFloor, direction.floor),
+    }),
+  );
+}
+
+type Directed = Extract<Checked, { is: "directed" }>;
+
+/** [Uptane 5.4.4.6] The offer is only news of what both repositories have signed; where it says something else, it is refused. */
+function judgeDirected(checked: Exclude<Checked, { is: "refuse" }>, offer: Offer, rest: (directed: Directed) => Judged): Judged {
+  const refused = (because: DeploymentReason, detail: string): Judged => ({ is: "refuse", because, detail });
+  if (checked.is === "nothing" || checked.direction.deployment !== offer.deployment)
+    return refused("metadata_target_missing", `The director has not signed ${offer.deployment} for this device.`);
+  const { signed } = offer.release;
+  const { direction, custom, runningCounter } = checked;
+  const same =
+    statementHash(signed) === custom.statement &&
+    signed.artifact.size === direction.file.length &&
+    signed.artifact.sha256 === direction.file.hashes.sha256;
+  if (!same)
+    return refused("metadata_repositories_disagree", `What is offered is not what the repositories list as ${direction.path}.`);
+  if (!direction.rollback && runningCounter !== undefined && custom.releaseCounter < runningCounter)
+    return refused(
+      "offer_downgrade_refused",
+      `Release counter ${custom.releaseCounter} is below ${runningCounter}, which runs here.`,
+    );
+  return rest(checked);
+}
+
+function highest(...floors: (string | undefined)[]): { securityFloor?: string } {
+  const known = floors.filter((floor) => floor !== undefined).toSorted(compareVersions);
+  const top = known.at(-1);
+  return top === undefined ? {} : { securityFloor: top };
+}
+
+function judge(picture: Picture, offer: Offer): Memory {
+  const { memory, running, now } = picture;
+  const verdict = judgeOffer(picture, offer);
   const { deployment } = offer;
   if (verdict.is === "refuse") {
     return endDeployment(memory, { deployment, report: { state: "failed", reason: verdict.because, detail: verdict.detail } });

@@ -14,5 +14,7 @@ export const deviceProblems = defineProblems({
   attestation_refused: 403,
   download_failed: 503,
   download_refused: 404,
+  metadata_unreachable: 503,
   device_memory_unreadable: 500,
+  device_trust_unreadable: 500,
 });

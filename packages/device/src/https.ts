@@ -1,5 +1,5 @@
 import type { IncomingMessage, OutgoingHttpHeaders } from "node:http";
-import { request } from "node:https";
+import { type Agent, request } from "node:https";
 import type { TlsKey } from "@tenfold/pki";
 
 /** The platform's device endpoint as a device knows it: where, and which authority may vouch for it. Nothing else is trusted. */
@@ -17,6 +17,8 @@ export type Ask = {
   readonly body?: string;
   /** Milliseconds of silence after which the request is given up. */
   readonly idleMs: number;
+  /** Keeps a connection for several requests in a row; left out, the request has one of its own. */
+  readonly agent?: Agent;
   readonly signal?: AbortSignal | undefined;
 };
 
@@ -24,14 +26,28 @@ export type Ask = {
  * One request on a connection of its own; resolves with the answer's head. No agent and no pool: a device asks seldom, and the
  * connection must show the certificate that is current now.
  */
-export function ask({ server, path, method = "GET", identity, headers = {}, body, idleMs, signal }: Ask): Promise<IncomingMessage> {
+export function ask({
+  server,
+  path,
+  method = "GET",
+  identity,
+  headers = {},
+  body,
+  idleMs,
+  signal,
+  agent,
+}: Ask): Promise<IncomingMessage> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const sent = request(new URL(path, server.url), {
     method,
-    agent: false,
+    agent: agent ?? false,
     ca: server.ca,
     minVersion: "TLSv1.2",
-    headers: { Connection: "close", ...(body === undefined ? {} : { "Content-Length": Buffer.byteLength(body) }), ...headers },
+    headers: {
+      ...(agent ? {} : { Connection: "close" }),
+      ...(body === undefined ? {} : { "Content-Length": Buffer.byteLength(body) }),
+      ...headers,
+    },
     ...(identity ?? {}),
     ...(signal ? { signal } : {}),
   });
@@ -40,6 +56,18 @@ export function ask({ server, path, method = "GET", identity, headers = {}, body
   sent.once("error", reject);
   sent.end(body);
   return promise;
+}
+
+/** The beginning of a body: `most` bytes at most, and then no more is read. */
+export async function readAtMost(answer: IncomingMessage, most: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of answer as AsyncIterable<Buffer>) {
+    chunks.push(chunk);
+    size += chunk.length;
+    if (size >= most) break;
+  }
+  return Buffer.concat(chunks).subarray(0, most);
 }
 
 /** The whole body, at most `maxBytes`. */

@@ -52,6 +52,8 @@ function pictureAt(changes: { now: number; session?: Partial<Session>; memory?: 
   return {
     config: { ...defaultPatience, device, model: "pump", heartbeatMs: 1_000, telemetryMs: 1_000, trustedKeys: [] },
     memory: changes.memory ?? memory,
+    trust: undefined,
+    asksMetadata: false,
     boot: { good: "a" },
     running: { slot: "a", version: "1.0.0", bootId: "b", bootedAt: 0 },
     session: { ...freshSession(memory, { mono: 0, device }), ...changes.session },

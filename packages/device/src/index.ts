@@ -6,6 +6,7 @@ export { fullJitter } from "./backoff.ts";
 export type { Body, Link, LinkEvents, MessageCount, Slots } from "./body.ts";
 export { armTrial, type BootChoice, type BootRecord, bootRecord, chooseSlot, otherSlot, type Slot, trialStarts } from "./boot.ts";
 export { type Brain, type BrainDeps, createBrain, type Rest } from "./brain.ts";
+export { bootKeysOf } from "./check-metadata.ts";
 export {
   type CertificateWish,
   type Credentials,
@@ -20,6 +21,17 @@ export type { DeviceServer, Identity } from "./https.ts";
 export { ackMs, connectLink, countOf, type LinkWish, reconnectAdvice, refusedForGood, subscriptions } from "./link.ts";
 export { freshMemory, type Memory, parseMemory, type Update } from "./memory.ts";
 export { heartbeatOf, type Sample, senml, topics } from "./messages.ts";
+export {
+  beginTrust,
+  type Checked,
+  type DeviceRoots,
+  type DeviceTrust,
+  follow,
+  type MetadataTalk,
+  parseDeviceRoots,
+  parseDeviceTrust,
+} from "./metadata.ts";
+export { talkMetadata } from "./metadata-talk.ts";
 export { failure, type Note } from "./mind.ts";
 export { nextStep, type Step } from "./next-step.ts";
 export { type DeviceConfig, defaultPatience, type Picture, type Running, type Session } from "./picture.ts";

@@ -2,6 +2,7 @@ import { describeError, Problem } from "@tenfold/base";
 import type { Body, Link } from "./body.ts";
 import type { BootRecord } from "./boot.ts";
 import type { Memory } from "./memory.ts";
+import type { DeviceTrust } from "./metadata.ts";
 import type { DeviceConfig, Picture, Retry, Session } from "./picture.ts";
 
 export type Note = (event: string, fields?: Record<string, unknown>) => void;
@@ -19,6 +20,8 @@ export type Mind = {
   /** Set once, when the body is taken away. */
   stopped: boolean;
   memory: Memory;
+  /** Undefined as long as the device knows release keys only. */
+  trust: DeviceTrust | undefined;
   boot: BootRecord;
   link: Link | undefined;
   artifact: Artifact | undefined;

@@ -1,5 +1,7 @@
 import type { CommandResult, DeploymentReport } from "@tenfold/contracts";
+import type { Offer } from "@tenfold/ota";
 import { rebootUnderWay, waitingCommand } from "./commands.ts";
+import { needsCheck } from "./deployments.ts";
 import type { RememberedCommand, Update } from "./memory.ts";
 import type { Picture } from "./picture.ts";
 
@@ -8,6 +10,7 @@ export type Step =
   | { do: "enroll" }
   | { do: "renew" }
   | { do: "refresh_trust" }
+  | { do: "check_metadata"; offer: Offer | undefined }
   | { do: "connect" }
   | { do: "heartbeat" }
   | { do: "telemetry" }
@@ -39,6 +42,7 @@ export function nextStep(picture: Picture): Step {
     reportStep(picture) ??
     commandStep(picture) ??
     telemetryStep(picture) ??
+    checkStep(picture) ??
     updateStep(picture) ?? { do: "wait", untilMono: wakeAt(picture) }
   );
 }
@@ -65,6 +69,14 @@ function linkStep(picture: Picture): Step | undefined {
 
 function trustStep({ memory, session, mono }: Picture): Step | undefined {
   return memory.certificate && session.trustDueAt <= mono ? { do: "refresh_trust" } : undefined;
+}
+
+/** An offer waits until its metadata was looked at; and now and then a device looks without an offer, so that it notices a freeze. */
+function checkStep(picture: Picture): Step | undefined {
+  const { session, memory, mono, trust, asksMetadata } = picture;
+  if (!asksMetadata || memory.certificate === undefined || session.checking.at > mono) return undefined;
+  if (needsCheck(picture)) return { do: "check_metadata", offer: session.heard?.is === "offer" ? session.heard : undefined };
+  return trust && session.metadataDueAt <= mono ? { do: "check_metadata", offer: undefined } : undefined;
 }
 
 function reportStep({ memory, session, mono }: Picture): Step | undefined {
@@ -142,6 +154,13 @@ function telemetryStep({ session, mono }: Picture): Step | undefined {
   return session.telemetryDueAt <= mono ? { do: "telemetry" } : undefined;
 }
 
+function checkTimes(picture: Picture): number[] {
+  const { memory, session, asksMetadata, trust } = picture;
+  if (memory.certificate === undefined || !asksMetadata) return [];
+  if (needsCheck(picture)) return [session.checking.at];
+  return trust ? [Math.max(session.metadataDueAt, session.checking.at)] : [];
+}
+
 /** The earliest moment at which the answer can change by itself. Events (link, offer) wake the device sooner. */
 function wakeAt(picture: Picture): number {
   const { memory, session, config, running, now, mono } = picture;
@@ -150,6 +169,7 @@ function wakeAt(picture: Picture): number {
   const identityDue = Math.max(session.enrolling.at, certificate ? atWall(certificate.renewAt - session.clockOffset) : mono);
   const times = [identityDue, session.telemetryDueAt];
   if (certificate) times.push(session.trustDueAt);
+  times.push(...checkTimes(picture));
   if (session.link === "up") times.push(session.heartbeatDueAt);
   else if (mayConnect(picture)) times.push(session.connecting.at);
   if (update?.stage === "downloading") times.push(Math.max(session.downloading.at, mono), atWall(update.deadlineAt + 1));

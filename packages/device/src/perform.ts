@@ -2,6 +2,7 @@ import { describeError, hash32, Problem, unreachable } from "@tenfold/base";
 import type { AttestationOutcome, CommandResult, DeploymentReason, DeploymentReport } from "@tenfold/contracts";
 import { verifyRelease } from "@tenfold/ota";
 import { abandonTrial, armTrial, confirmTrial } from "./boot.ts";
+import { bootKeysOf, checkMetadata } from "./check-metadata.ts";
 import { type Act as CommandAct, endCommand, judgeCommand, reportedOf, startCommand, toldCommand } from "./commands.ts";
 import { provenOffset, toGeneration, trustInterval } from "./identity.ts";
 import { endDeployment, type RememberedCommand, toStage, type Update } from "./memory.ts";
@@ -28,6 +29,8 @@ export function perform(mind: Mind, step: Act): Promise<void> {
       return enroll(mind, "renewal");
     case "refresh_trust":
       return refreshTrust(mind);
+    case "check_metadata":
+      return checkMetadata(mind, step.offer);
     case "connect":
       return connect(mind);
     case "heartbeat":
@@ -334,7 +337,7 @@ async function verify(mind: Mind, update: Update): Promise<void> {
       error: new Error(`The slot hashes to ${sha256}, not ${artifact.sha256}.`),
     });
   }
-  const verdict = verifyRelease(update.release, { trustedKeys: mind.config.trustedKeys });
+  const verdict = verifyRelease(update.release, { trustedKeys: bootKeysOf(mind.trust, mind.config.trustedKeys) });
   if (verdict.is === "refuse") return fail(mind, update, { reason: "verify_signature_invalid", error: new Error(verdict.detail) });
   await mind.remember(toStage(mind.memory, "verified", mind.body.clock.now()));
 }

@@ -3,6 +3,7 @@ import type { PublicKey } from "@tenfold/ota";
 import type { BootRecord, Slot } from "./boot.ts";
 import { trustInterval } from "./identity.ts";
 import type { Memory } from "./memory.ts";
+import type { DeviceRoots, DeviceTrust, OfferCheckup } from "./metadata.ts";
 
 /** What a device is told when it is made or set up. Lengths of time are milliseconds. */
 export type DeviceConfig = {
@@ -12,7 +13,9 @@ export type DeviceConfig = {
   readonly hardwareRevision?: string;
   readonly heartbeatMs: number;
   readonly telemetryMs: number;
-  /** Whose releases this device believes. None means that it takes no update. */
+  /** The first roots of the image repository and the director. With them release keys count no more. */
+  readonly roots?: DeviceRoots | undefined;
+  /** Whose releases this device believes as long as it knows no roots. None means that it takes no update. */
   readonly trustedKeys: readonly PublicKey[];
   /** The oldest version that this device ever takes. */
   readonly securityFloor?: string;
@@ -64,6 +67,13 @@ export type Session = {
   notice: IdentityNotice | undefined;
   /** How far the device's clock is known to be behind the time, in milliseconds. Only decisions about certificates use it. */
   clockOffset: number;
+  /** What signed metadata said about an offer: `unguarded` where neither device nor platform knows of any. */
+  checked: { deployment: string; verdict: OfferCheckup } | undefined;
+  /** When to look at the metadata without being offered anything, so that a freeze is noticed. */
+  metadataDueAt: number;
+  /** When the offer was first heard. */
+  heardAt: number;
+  checking: Retry;
   /** When to ask for the platform's roots again. */
   trustDueAt: number;
   /** Whether the platform refused to renew a certificate that has ended. */
@@ -81,6 +91,9 @@ export type Session = {
 export type Picture = {
   readonly config: DeviceConfig;
   readonly memory: Memory;
+  readonly trust: DeviceTrust | undefined;
+  /** Whether the body can ask for metadata at all. */
+  readonly asksMetadata: boolean;
   readonly boot: BootRecord;
   readonly running: Running;
   readonly session: Readonly<Session>;
@@ -97,6 +110,10 @@ export const freshSession = ({ seqReserved }: Memory, { mono, device }: { mono: 
   heard: undefined,
   heardCommands: [],
   heardDesired: undefined,
+  checked: undefined,
+  metadataDueAt: mono + trustInterval(device),
+  heardAt: mono,
+  checking: { failures: 0, at: mono },
   heardNotice: undefined,
   notice: undefined,
   clockOffset: 0,

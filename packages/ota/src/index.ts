@@ -14,12 +14,12 @@ export {
   verifyRelease,
 } from "./release.ts";
 export { canonicalBytes } from "./tuf/canonical.ts";
+export { type DirectedImage, type DirectorSet, type DirectorWish, signDirectorSet } from "./tuf/director.ts";
 export { type TufKey, tufKeyId, tufKeyOf } from "./tuf/key.ts";
 export {
   type DelegatedRole,
   type MetaFile,
   type RoleKeys,
-  readMetadata,
   type TargetFile,
   type Targets,
   type TopRole,
@@ -40,6 +40,15 @@ export {
   type RoleSpec,
   signMetadata,
 } from "./tuf/sign.ts";
-export { freshRoot, hashesFit, nextRoot, openTrusted, signersOf, type Trusted, topTargets } from "./tuf/trusted.ts";
+export {
+  freshRoot,
+  hashesFit,
+  inspectMetadata,
+  nextRoot,
+  openTrusted,
+  signersOf,
+  type Trusted,
+  topTargets,
+} from "./tuf/trusted.ts";
 export { type FoundTarget, findTarget, type MetadataSource, type Refreshed, refresh, type StoredMetadata } from "./tuf/updater.ts";
 export * from "./tuf/uptane.ts";

@@ -1,8 +1,13 @@
 import type { Scope } from "@tenfold/base";
+import type { ReleaseStatement } from "@tenfold/contracts";
+import type { Trust } from "@tenfold/ota";
 import type { FastifyRequest } from "fastify";
 import type { Audit } from "../access/index.ts";
-import type { Blobs, Clock, Database, Log } from "../kernel/index.ts";
+import type { Blobs, Clock, Database, Log, Queryable } from "../kernel/index.ts";
 import type { RunningFirmware } from "./release.ts";
+
+/** Whether a release stands in the image repository, and whose signatures it then needs; where there is none, registered keys count. */
+export type Standing = { is: "no_repository" } | { is: "listed"; trust: Trust } | { is: "unlisted"; detail: string };
 
 export type ReleasesDeps = {
   db: Database;
@@ -17,6 +22,7 @@ export type ReleasesDeps = {
   uploadQuotaBytes: number;
   /** How long an unfinished upload is kept after its last byte. */
   uploadLifetimeMs: number;
+  standing: (on: Queryable, scope: Scope, statement: ReleaseStatement) => Promise<Standing>;
   /** Lets a device in by its client certificate, or throws the Problem that says why not. */
   admitRequest: (request: FastifyRequest) => Promise<{ device: string; scope: Scope }>;
   /** How many devices run which firmware now. */

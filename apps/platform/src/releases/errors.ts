@@ -11,6 +11,7 @@ export const releaseProblems = defineProblems({
   release_in_use: 409,
   release_stone_unknown: 422,
   release_untrusted: 422,
+  release_unlisted: 422,
   signing_key_exists: 409,
   upload_header_invalid: 400,
   upload_version_unsupported: 412,

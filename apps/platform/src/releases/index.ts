@@ -44,7 +44,7 @@ export function createReleases(deps: ReleasesDeps): Releases {
     },
     get: findRelease,
     async usability(on, scope, release) {
-      return usabilityOf(release, await listKeys(on, scope));
+      return usabilityOf(release, await listKeys(on, scope), await deps.standing(on, scope, release.envelope.signed));
     },
     markUsed,
     async running(on, scope, firmware) {

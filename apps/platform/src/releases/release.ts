@@ -1,6 +1,7 @@
 import { canonicalJson } from "@tenfold/base";
 import type { Release, ReleaseChannel, ReleaseStatement, SignedRelease, SigningKey } from "@tenfold/contracts";
-import { type PublicKey, readPublicKey, verifyRelease } from "@tenfold/ota";
+import { type PublicKey, readPublicKey, type Trust, verifyRelease } from "@tenfold/ota";
+import type { Standing } from "./deps.ts";
 
 /** A release as it is stored. Times are milliseconds since 1970. */
 export type StoredRelease = {
@@ -24,10 +25,10 @@ export type Retirement = { at: number; by: string; because: string };
 export type StoredKey = { keyid: string; name: string; publicKeyPem: string; createdAt: number; revokedAt?: number };
 
 /** Whether a rollout may hand out a release now. */
-export type Usability = { is: "usable" } | { is: "unusable"; because: "retired" | "signer_revoked"; detail: string };
+export type Usability = { is: "usable" } | { is: "unusable"; because: "retired" | "signer_revoked" | "unlisted"; detail: string };
 
 /** Fails closed: what was trusted when it was made must still be trusted by a key that is not revoked. */
-export function usabilityOf(release: StoredRelease, keys: readonly StoredKey[]): Usability {
+export function usabilityOf(release: StoredRelease, keys: readonly StoredKey[], standing: Standing): Usability {
   const name = `Release ${release.name} ${release.version}`;
   if (release.retired)
     return {
@@ -35,11 +36,17 @@ export function usabilityOf(release: StoredRelease, keys: readonly StoredKey[]):
       because: "retired",
       detail: `${name} is retired: ${release.retired.because || "no reason was given"}.`,
     };
-  const verdict = verifyRelease(release.envelope, { trustedKeys: trustedAmong(keys) });
+  if (standing.is === "unlisted")
+    return { is: "unusable", because: "unlisted", detail: `${standing.detail} No device would take ${name}.` };
+  const verdict = verifyRelease(release.envelope, trustFor(standing, keys));
   return verdict.is === "trusted"
     ? { is: "usable" }
     : { is: "unusable", because: "signer_revoked", detail: `${name} is signed by no key that still counts.` };
 }
+
+/** Whose signatures a release needs: those of the role that lists it, or of a registered key where there is no image repository. */
+export const trustFor = (standing: Exclude<Standing, { is: "unlisted" }>, keys: readonly StoredKey[]): Trust =>
+  standing.is === "listed" ? standing.trust : { trustedKeys: trustedAmong(keys) };
 
 export const trustedAmong = (keys: readonly StoredKey[]): PublicKey[] =>
   keys.filter((key) => key.revokedAt === undefined).map((key) => readPublicKey(key.publicKeyPem));

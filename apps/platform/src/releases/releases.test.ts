@@ -36,6 +36,7 @@ async function releasesWorld() {
     audit: access.audit,
     clock,
     maxArtifactBytes: 100,
+    standing: async () => ({ is: "no_repository" }),
     // The TLS of the real endpoint is tested with enrollment; here a header says who is let in.
     admitRequest: async (request) => {
       if (request.headers["x-device"] === undefined) throw httpProblems.not_signed_in("This needs a device certificate.");

@@ -4,11 +4,12 @@ import { readPublicKey, verifyRelease } from "@tenfold/ota";
 import type { Queryable, Transaction } from "../kernel/index.ts";
 import type { ReleasesDeps } from "./deps.ts";
 import { releaseProblems } from "./errors.ts";
-import { differenceOf, type StoredKey, type StoredRelease, trustedAmong } from "./release.ts";
+import { differenceOf, type StoredKey, type StoredRelease, trustFor } from "./release.ts";
 import { findArtifact, insertKey, insertRelease, listKeys, markKeyRevoked, releasesNamed } from "./store.ts";
 
 type Who = { scope: Scope; actor: Actor };
 type Changing = Pick<ReleasesDeps, "db" | "audit" | "clock">;
+type Creating = Changing & Pick<ReleasesDeps, "standing">;
 
 /** By id, version or `name@version`. */
 export async function findRelease(on: Queryable, scope: Scope, named: string): Promise<StoredRelease | undefined> {
@@ -31,13 +32,19 @@ export async function needRelease(on: Queryable, scope: Scope, named: string): P
  * saying something else under a name and version that exist is refused, because devices may already have it.
  */
 export async function createRelease(
-  { db, audit, clock }: Changing,
+  { db, audit, clock, standing }: Creating,
   { scope, actor }: Who,
   { envelope, notes, channel = "stable" }: { envelope: SignedRelease; notes: string; channel?: ReleaseChannel },
 ): Promise<StoredRelease> {
   const { signed } = envelope;
   return db.transaction().execute(async (tx) => {
-    const verdict = verifyRelease(envelope, { trustedKeys: trustedAmong(await listKeys(tx, scope)) });
+    const stands = await standing(tx, scope, signed);
+    if (stands.is === "unlisted")
+      throw releaseProblems.release_unlisted(stands.detail, {
+        field: "envelope.signed",
+        fix: "List it first: `tenfold artifact sign FILE --tuf FOLDER`, then `tenfold tuf publish FOLDER`.",
+      });
+    const verdict = verifyRelease(envelope, trustFor(stands, await listKeys(tx, scope)));
     if (verdict.is === "refuse") {
       throw releaseProblems.release_untrusted(verdict.detail, {
         field: "envelope.signatures",

@@ -69,6 +69,7 @@ export async function pretendFleet({ devices: count, effects = () => "good", see
     maxArtifactBytes: 1_000,
     uploadQuotaBytes: 10_000,
     uploadLifetimeMs: 60_000,
+    standing: async () => ({ is: "no_repository" }),
     admitRequest: () => Promise.reject(new Error("no device HTTP here")),
     firmwareInUse: async () => [],
   });
@@ -208,7 +209,10 @@ export async function pretendFleet({ devices: count, effects = () => "good", see
         artifact: { sha256, size },
         signedAt: new Date(clock.time).toISOString(),
       };
-      return createRelease(changing, who, { envelope: signRelease(statement, readPrivateKey(signer.privateKeyPem)), notes: "" });
+      return createRelease({ ...changing, standing: async () => ({ is: "no_repository" }) }, who, {
+        envelope: signRelease(statement, readPrivateKey(signer.privateKeyPem)),
+        notes: "",
+      });
     },
     /** The id is the seed's, so that the same devices are the canary in every run. */
     start: (plan: z.input<typeof rolloutPlan>, idempotencyKey?: string) => {

@@ -1,6 +1,6 @@
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { BootRecord, Credentials, Identity, Memory, Slot, TrustBundle } from "@tenfold/device";
+import type { BootRecord, Credentials, DeviceTrust, Identity, Memory, Slot, TrustBundle } from "@tenfold/device";
 import type { PretendImage } from "./pretend-slots.ts";
 
 /** All that a pretend device is, between two runs of the simulator. */
@@ -13,6 +13,8 @@ export type DeviceFile = {
   /** The roots that it believes, and the ones that it was made with; absent until it was told of others. */
   trust?: TrustBundle & { configured: string };
   memory?: Memory;
+  /** Signed metadata that the device believes. */
+  metadata?: DeviceTrust;
   boot: BootRecord;
   images: Partial<Record<Slot, PretendImage>>;
   boots: number;

@@ -3,9 +3,11 @@ import { setMaxListeners } from "node:events";
 import { days, hash32, seededRandom } from "@tenfold/base";
 import {
   type Brain,
+  bootKeysOf,
   chooseSlot,
   createBrain,
   type DeviceConfig,
+  type DeviceRoots,
   defaultPatience,
   type Link,
   type Rest,
@@ -40,6 +42,8 @@ export type FleetOptions = {
   readonly wrongClocks: number;
   /** Asked whenever a release is judged: the factory may learn of a signing key late. */
   readonly trustedKeys: () => readonly PublicKey[];
+  /** The first roots of the signed metadata, where the factory knows them. */
+  readonly roots?: () => DeviceRoots | undefined;
   readonly onEvent: (event: FleetEvent) => void;
 };
 
@@ -124,7 +128,7 @@ class FleetLife implements Fleet {
     if (file.memory?.certificate) this.tally.alreadyEnrolled(file.id);
     return {
       file,
-      slots: createPretendSlots(file.images, trustedKeys),
+      slots: createPretendSlots(file.images, () => bootKeysOf(file.metadata, trustedKeys())),
       chance,
       dueAt: 0,
       darkUntil: 0,
@@ -236,7 +240,7 @@ class FleetLife implements Fleet {
 
   private think(one: Inhabitant, { running, fate }: { running: Running; fate: Fate }): Promise<Brain> {
     const { file, slots, chance } = one;
-    const { heartbeatMs, telemetryMs, trustedKeys, profile } = this.options;
+    const { heartbeatMs, telemetryMs, trustedKeys, roots = () => undefined, profile } = this.options;
     const ordinary: Weather = profiles[profile];
     const weather = fate === "weakNetwork" ? weakened(ordinary) : ordinary;
     const config: DeviceConfig = {
@@ -247,6 +251,9 @@ class FleetLife implements Fleet {
       telemetryMs,
       get trustedKeys() {
         return trustedKeys();
+      },
+      get roots() {
+        return roots();
       },
     };
     const body = createPretendBody(this.world, { file, slots, running, fate, weather, chance, clockSkewMs: this.skewOf(file.id) });

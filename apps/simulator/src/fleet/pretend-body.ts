@@ -9,6 +9,7 @@ import {
   refreshTrust,
   requestCertificate,
   senml,
+  talkMetadata,
   topics,
 } from "@tenfold/device";
 import type { Fate } from "../firmware.ts";
@@ -83,6 +84,25 @@ export function createPretendBody(world: World, embodied: Embodied): Body {
       world.touched(file);
     },
     slots,
+    metadata: {
+      load: async () => file.metadata,
+      async save(trust) {
+        file.metadata = trust;
+        world.touched(file);
+      },
+      async talk() {
+        const leave = world.downloading.tryEnter();
+        if (leave === undefined) throw deviceProblems.metadata_unreachable("Too many devices ask at once; this one waits.");
+        const talk = talkMetadata({ server: https(), identity: file.credentials ?? file.idevid, device: file.id });
+        return {
+          fetch: talk.fetch,
+          async [Symbol.asyncDispose]() {
+            leave();
+            await talk[Symbol.asyncDispose]();
+          },
+        };
+      },
+    },
     async enroll(kind) {
       const renewal = kind === "renewal" && file.credentials !== undefined;
       // A device whose files survived a run goes on with the certificate that it has.

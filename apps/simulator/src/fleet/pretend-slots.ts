@@ -21,7 +21,8 @@ export type PretendSlots = Slots & {
 
 export function createPretendSlots(
   saved: Partial<Record<Slot, PretendImage>>,
-  trustedKeys: () => readonly PublicKey[],
+  /** Whose signature the boot loader asks for. */
+  bootKeys: () => readonly PublicKey[],
 ): PretendSlots {
   const finished: Partial<Record<Slot, PretendImage>> = { ...saved };
   const writing: Partial<Record<Slot, Writing>> = {};
@@ -62,7 +63,7 @@ export function createPretendSlots(
       if (image?.release === undefined) return image !== undefined;
       return (
         image.sha256 === image.release.signed.artifact.sha256 &&
-        verifyRelease(image.release, { trustedKeys: trustedKeys() }).is === "trusted"
+        verifyRelease(image.release, { trustedKeys: bootKeys() }).is === "trusted"
       );
     },
   };

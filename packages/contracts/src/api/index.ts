@@ -5,6 +5,7 @@ import { commandOperations } from "./commands.ts";
 import { deviceOperations, groupOperations } from "./devices.ts";
 import { enrollmentOperations } from "./enrollments.ts";
 import { kpiOperations } from "./kpis.ts";
+import { metadataOperations } from "./metadata.ts";
 import { releaseOperations } from "./releases.ts";
 import { rolloutGovernanceOperations } from "./rollout-governance.ts";
 import { rolloutOperations } from "./rollouts.ts";
@@ -20,6 +21,7 @@ export const api = {
   ...enrollmentOperations,
   ...groupOperations,
   ...kpiOperations,
+  ...metadataOperations,
   ...releaseOperations,
   ...rolloutGovernanceOperations,
   ...rolloutOperations,
@@ -37,6 +39,7 @@ export * from "./devices.ts";
 export * from "./enrollments.ts";
 export * from "./events.ts";
 export * from "./kpis.ts";
+export * from "./metadata.ts";
 export * from "./operation.ts";
 export * from "./permissions.ts";
 export * from "./releases.ts";

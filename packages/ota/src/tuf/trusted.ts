@@ -28,6 +28,11 @@ export type Step = { is: "trusted"; trusted: Trusted } | MetadataRefusal;
 
 const trust = (trusted: Trusted): Step => ({ is: "trusted", trusted });
 
+/** Reads a file without believing it, for those who keep or show metadata. */
+export function inspectMetadata<K extends keyof typeof mostBytes>(text: string, kind: K) {
+  return attempt(() => ({ is: "read" as const, envelope: readMetadata(Buffer.from(text), kind) }));
+}
+
 /** [TUF 5.2] Begins with the root that came with the device. It must at least be signed as it asks itself. */
 export function openTrusted(bytes: Uint8Array): Step {
   return attempt(() => {

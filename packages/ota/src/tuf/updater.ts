@@ -21,10 +21,10 @@ import {
 /** Files that were believed, letter for letter: what a client keeps between two updates. */
 export type StoredMetadata = {
   readonly root: string;
-  readonly timestamp?: string;
-  readonly snapshot?: string;
+  readonly timestamp?: string | undefined;
+  readonly snapshot?: string | undefined;
   /** By role name. */
-  readonly targets?: Readonly<Record<string, string>>;
+  readonly targets?: Readonly<Record<string, string>> | undefined;
 };
 
 /**

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { canonicalJson, compareVersions } from "@tenfold/base";
 import type { ReleaseStatement } from "@tenfold/contracts";
 import { type PublicKey, publicKeyOf } from "../keys.ts";
+import { tufKeyId, tufKeyOf, verifierOf } from "./key.ts";
 import type { Envelope, TargetFile, Targets } from "./metadata.ts";
 import { integer, listOf, type Members, optional, record, text, truth } from "./read.ts";
 import { attempt, type MetadataRefusal, refuse } from "./refusal.ts";
@@ -110,6 +111,24 @@ function sameHashes(a: TargetFile["hashes"], b: TargetFile["hashes"]): boolean {
   return algorithms.length > 0 && algorithms.every((algorithm) => a[algorithm] === b[algorithm]);
 }
 
+/** An image as the image repository lists it. */
+export type ListedImage = ImageCustom & { readonly path: string; readonly length: number; readonly sha256: string };
+
+/** Every image of a targets file, or why one of them could never be installed: a device would only find out later. */
+export function listImages(targets: Targets): { is: "listed"; images: ListedImage[] } | MetadataRefusal {
+  return attempt(() => {
+    const images = [...targets.targets].map(([path, { length, hashes, custom }]) => {
+      const parts = path.split("/");
+      if (parts.length !== 2 || !parts.every((part) => targetNamePattern.test(part)))
+        refuse("metadata_malformed", `"${path}" is no target's path: name/version, of letters, digits and . _ + ~ -.`);
+      const sha256 = hashes.sha256 ?? "";
+      if (!/^[0-9a-f]{64}$/.test(sha256)) refuse("metadata_malformed", `${path} has no SHA-256.`);
+      return { path, length, sha256, ...readImageCustom(custom) };
+    });
+    return { is: "listed" as const, images };
+  });
+}
+
 /** The lowest version of each name, as the listed images ask for it; `known` is what was learned before and never sinks. */
 export function raiseFloors(
   known: Readonly<Record<string, string>>,
@@ -132,6 +151,18 @@ export function counterOf(sha256: string, targets: Envelope<Targets> | undefined
   for (const { hashes, custom } of targets?.signed.targets.values() ?? [])
     if (hashes.sha256 === sha256 && typeof custom?.releaseCounter === "number") return custom.releaseCounter;
   return undefined;
+}
+
+/** Whether one of these keys has signed the file too, as one who vouches: the file's own roles need not know it. */
+export function vouchedBy(
+  { signatures, signedBytes }: Pick<Envelope, "signatures" | "signedBytes">,
+  keys: readonly PublicKey[],
+): boolean {
+  const bytes = signedBytes();
+  return keys.some((key) => {
+    const tufKey = tufKeyOf(key);
+    return verifierOf(tufKey)?.verify(bytes, signatures.get(tufKeyId(tufKey)) ?? "") === true;
+  });
 }
 
 /** Whose signature an image's release needs: the keys of the role that lists it. */

@@ -38,6 +38,7 @@ async function uploadWorld(limits: Limits = {}) {
       ...deps,
       ...over,
       admitRequest: () => Promise.reject(new Error("no device HTTP here")),
+      standing: async () => ({ is: "no_repository" }),
       firmwareInUse: async () => [],
     });
     const app = await createHttp({
