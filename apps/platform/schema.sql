@@ -105,6 +105,33 @@ create table access.audit_entry (
   constraint audit_entry_hash_check CHECK ((hash ~ '^[0-9a-f]{64}$'::text)),
   constraint audit_entry_seq_check CHECK ((seq > 0))
 );
+create table access.exchanged_token (
+  id text not null,
+  trust text not null,
+  holder text not null,
+  token_hash bytea not null,
+  issued_at timestamp with time zone not null,
+  expires_at timestamp with time zone not null,
+  constraint exchanged_token_pkey PRIMARY KEY (id),
+  constraint exchanged_token_token_hash_key UNIQUE (token_hash),
+  constraint exchanged_token_trust_fkey FOREIGN KEY (trust) REFERENCES access.oidc_trust(id)
+);
+create table access.oidc_trust (
+  id text not null,
+  fleet text not null,
+  name text not null,
+  issuer text not null,
+  audience text not null,
+  conditions jsonb not null,
+  role text not null,
+  token_lifetime_s integer not null,
+  created_at timestamp with time zone not null,
+  last_used_at timestamp with time zone,
+  revoked_at timestamp with time zone,
+  constraint oidc_trust_pkey PRIMARY KEY (id),
+  constraint oidc_trust_role_check CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text, 'release_manager'::text, 'security'::text, 'admin'::text]))),
+  constraint oidc_trust_token_lifetime_s_check CHECK (((token_lifetime_s >= 60) AND (token_lifetime_s <= 43200)))
+);
 create table access.person (
   id text not null,
   fleet text not null,
@@ -154,6 +181,13 @@ create table access.sign_in_link (
   constraint sign_in_link_purpose_check CHECK ((purpose = ANY (ARRAY['set_up'::text, 'sign_in'::text]))),
   constraint sign_in_link_role_check CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text, 'release_manager'::text, 'security'::text, 'admin'::text]))),
   constraint sign_in_link_token_hash_key UNIQUE (token_hash)
+);
+create table access.spent_assertion (
+  issuer text not null,
+  jti text not null,
+  uses integer not null,
+  expires_at timestamp with time zone not null,
+  constraint spent_assertion_pkey PRIMARY KEY (issuer, jti)
 );
 create table commands.command (
   fleet text not null,
@@ -1118,8 +1152,12 @@ create sequence rollouts.ddi_action_number;
 
 CREATE INDEX audit_entry_by_action ON access.audit_entry USING btree (action, seq DESC);
 CREATE INDEX audit_entry_by_subject ON access.audit_entry USING btree (subject_id, seq DESC);
+CREATE INDEX exchanged_token_age ON access.exchanged_token USING btree (expires_at);
+CREATE INDEX oidc_trust_by_issuer ON access.oidc_trust USING btree (issuer) WHERE (revoked_at IS NULL);
 CREATE UNIQUE INDEX one_live_built_in_account ON access.service_account USING btree (built_in) WHERE (built_in AND (revoked_at IS NULL));
+CREATE UNIQUE INDEX one_live_trust_of_a_name ON access.oidc_trust USING btree (fleet, name) WHERE (revoked_at IS NULL);
 CREATE INDEX session_by_person ON access.session USING btree (person);
+CREATE INDEX spent_assertion_age ON access.spent_assertion USING btree (expires_at);
 CREATE INDEX command_due ON commands.command USING btree (look_at) WHERE (ended_at IS NULL);
 CREATE INDEX command_of_batch ON commands.command USING btree (fleet, batch, id);
 CREATE INDEX command_of_device ON commands.command USING btree (fleet, device, id);
@@ -1164,7 +1202,6 @@ CREATE INDEX release_by_artifact ON releases.release USING btree (fleet, sha256)
 CREATE INDEX release_by_channel ON releases.release USING btree (fleet, channel, id);
 CREATE INDEX release_by_version ON releases.release USING btree (fleet, version);
 CREATE INDEX upload_expiry ON releases.upload USING btree (expires_at);
-CREATE INDEX upload_part_by_hash ON releases.upload_part USING btree (sha256);
 CREATE INDEX ddi_action_of_device ON rollouts.ddi_action USING btree (fleet, device, action DESC);
 CREATE INDEX deployment_deadline ON rollouts.deployment USING btree (fleet, rollout, deadline_at) WHERE in_flight;
 CREATE INDEX deployment_of_device ON rollouts.deployment USING btree (fleet, device, id);

@@ -4,6 +4,7 @@ import { createInterface } from "node:readline/promises";
 import { type ApiClient, createClient } from "@tenfold/contracts";
 import { cliProblems } from "./exit.ts";
 import { createOutput, type Output } from "./output.ts";
+import { tokenBySignIn } from "./sign-in.ts";
 
 export type GlobalOptions = {
   json?: boolean;
@@ -52,7 +53,8 @@ export function createSession(options: GlobalOptions): Session {
     server,
     client: async () => {
       const { url, token } = await server();
-      return createClient({ baseUrl: url, ...(token === undefined ? {} : { token }) });
+      // Where no token was given, one is got by signing in, and got anew when it ends: a rollout can be watched for longer than it lasts.
+      return createClient({ baseUrl: url, token: token ?? (() => tokenBySignIn(env, url)) });
     },
     confirm: (question) => confirm(question, { options, terminal }),
   };
@@ -63,7 +65,10 @@ type Finding = { options: GlobalOptions; env: Readonly<Record<string, string | u
 async function findServer({ options, env, dataDir }: Finding): Promise<Server> {
   const running = await readJson(join(dataDir, "server.json"));
   const url = options.url ?? env.TENFOLD_URL ?? running?.url ?? "http://127.0.0.1:8080";
-  const token = options.token ?? env.TENFOLD_TOKEN ?? (await readText(join(dataDir, "admin-token")));
+  // A pipeline that has no secret often sets the variable all the same, to nothing.
+  const given = env.TENFOLD_TOKEN === "" ? undefined : env.TENFOLD_TOKEN;
+  const here = url === running?.url || (options.url ?? env.TENFOLD_URL) === undefined;
+  const token = options.token ?? given ?? (here ? await readText(join(dataDir, "admin-token")) : undefined);
   return { url, dataDir, ...(token === undefined ? {} : { token }) };
 }
 

@@ -10,6 +10,7 @@ export const cliProblems = defineProblems({
   program_failed: 500,
   command_not_done: 500,
   not_verified: 403,
+  no_ci_identity: 401,
 });
 
 const usageCodes = new Set(["usage", "input_invalid", "config_invalid", "filter_invalid"]);

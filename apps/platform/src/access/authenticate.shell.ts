@@ -3,6 +3,8 @@ import { httpProblems, type Identity } from "../kernel/index.ts";
 import { type Attempt, type AttemptLimit, createAttemptLimit } from "./attempts.ts";
 import type { AccessDeps } from "./deps.ts";
 import { accessProblems } from "./errors.ts";
+import { findExchanged } from "./oidc/store.ts";
+import { exchangedActor } from "./oidc/trust.ts";
 import { hashOf } from "./secrets.shell.ts";
 import { isMeant, isOpen } from "./session.ts";
 import { findSession, type SessionRow, touchSession, useAccount } from "./store.ts";
@@ -41,6 +43,16 @@ export function createDoor({ db, clock, log, publicUrl }: AccessDeps): Door {
     const attempt: Attempt = { address: ip, secret: tokenHash.toString("hex") };
     assertMayTry(limit, { attempt, now: clock.now() });
     const account = token === undefined ? undefined : await useAccount(db, { tokenHash, now: new Date(clock.now()) });
+    const exchanged =
+      account === undefined && token !== undefined ? await findExchanged(db, { tokenHash, now: new Date(clock.now()) }) : undefined;
+    if (exchanged) {
+      limit.succeeded(attempt);
+      return {
+        actor: exchangedActor({ id: exchanged.trust }, exchanged.holder),
+        role: exchanged.role,
+        scope: { fleet: exchanged.fleet },
+      };
+    }
     if (account === undefined) {
       limit.failed(attempt, clock.now());
       log.warn("access.token_refused", { from: ip });

@@ -5,6 +5,10 @@ import { createAccount, revokeAccount } from "./accounts.shell.ts";
 import { type Asking, createDoor } from "./authenticate.shell.ts";
 import { type Bootstrap, type Bootstrapped, bootstrap } from "./bootstrap.shell.ts";
 import type { AccessDeps } from "./deps.ts";
+import { type Exchanged, exchangeToken, type Wish } from "./oidc/exchange.shell.ts";
+import { createIssuers } from "./oidc/issuers.shell.ts";
+import type { Trust } from "./oidc/trust.ts";
+import { createTrust, type NewTrust, revokeTrust } from "./oidc/trusts.shell.ts";
 import { createSignInLink, type OneTimeLink, type Redemption, redeemLink, type SignedIn, signOut } from "./sign-in.shell.ts";
 import { append, appendAll, type Change, type TrailVerdict, verifyTrail } from "./trail.shell.ts";
 
@@ -20,6 +24,10 @@ export type { AccessDeps, Asking, Bootstrap, Bootstrapped, Change, OneTimeLink, 
 export type Audit = (tx: Transaction, scope: Scope, change: Change) => Promise<void>;
 
 export type Access = {
+  createOidcTrust(who: { scope: Scope; actor: Actor }, wish: NewTrust): Promise<Trust>;
+  revokeOidcTrust(who: { scope: Scope; actor: Actor }, named: string): Promise<Trust>;
+  /** A token of ours for one of a trusted issuer. */
+  exchangeToken(wish: Wish): Promise<Exchanged>;
   audit: Audit;
   /** The same for many changes of one moment. */
   auditAll: (tx: Transaction, scope: Scope, changes: readonly Change[]) => Promise<void>;
@@ -40,6 +48,7 @@ export type Access = {
 
 export function createAccess(deps: AccessDeps): Access {
   const door = createDoor(deps);
+  const issuers = createIssuers(deps);
   return {
     deps,
     audit: (tx, scope, change) => append(tx, scope, { clock: deps.clock, change }),
@@ -50,6 +59,9 @@ export function createAccess(deps: AccessDeps): Access {
     revokeServiceAccount: (scope, wish) => revokeAccount(deps, scope, wish),
     createSignInLink: (scope, wish) => createSignInLink(deps, scope, wish),
     redeemSignInLink: (redemption) => redeemLink(deps, door.limit, redemption),
+    createOidcTrust: (who, wish) => createTrust(deps, who, wish),
+    revokeOidcTrust: (who, named) => revokeTrust(deps, who, named),
+    exchangeToken: (wish) => exchangeToken({ ...deps, issuers, limit: door.limit }, wish),
     async signOut(asking) {
       const session = await door.session(asking);
       if (session) await signOut(deps, session);

@@ -7,6 +7,7 @@ import { sessionCookie } from "./authenticate.shell.ts";
 import type { AccessDeps } from "./deps.ts";
 import { accessProblems } from "./errors.ts";
 import type { Access } from "./index.ts";
+import { oidcRoutes } from "./oidc/routes.ts";
 import { lifetimes } from "./session.ts";
 import { hasPeople, listAccounts } from "./store.ts";
 import { listTrail } from "./trail.shell.ts";
@@ -21,6 +22,7 @@ export function accessRoutes(app: Http, { access, publicUrl = access.deps.public
   sessionRoutes(app, { access, publicUrl });
   serviceAccountRoutes(app, access);
   auditRoutes(app, access);
+  oidcRoutes(app, access);
 }
 
 function sessionRoutes(app: Http, { access, publicUrl }: AccessRoutes): void {

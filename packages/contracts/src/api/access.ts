@@ -18,6 +18,25 @@ export const serviceAccount = z.object({
 });
 export type ServiceAccount = z.infer<typeof serviceAccount>;
 
+/** Whose pipelines may sign in by a token of their own CI (OpenID Connect), and as what. */
+export const oidcTrust = z.object({
+  id: z.string(),
+  name: z.string(),
+  issuer: z.string(),
+  /** Whom the issuer's token must be meant for. */
+  audience: z.string(),
+  /** What its claims must be: of each one of the patterns, in which `*` stands for anything. */
+  conditions: z.record(z.string(), z.array(z.string())),
+  role,
+  tokenLifetimeS: z.int(),
+  createdAt: timestamp,
+  lastUsedAt: timestamp.optional(),
+  revokedAt: timestamp.optional(),
+});
+export type OidcTrust = z.infer<typeof oidcTrust>;
+
+const pattern = z.string().min(1).max(300);
+
 export const auditEntry = z.object({
   seq: z.int(),
   at: timestamp,
@@ -117,6 +136,41 @@ export const accessOperations = {
     permission: "access.write",
     params: z.object({ id: z.string() }),
     response: serviceAccount,
+  }),
+  listOidcTrusts: operation({
+    name: "listOidcTrusts",
+    method: "GET",
+    path: "/oidc-trusts",
+    summary: "Whose pipelines may sign in without a secret.",
+    permission: "access.read",
+    response: z.object({ items: z.array(oidcTrust) }),
+  }),
+  createOidcTrust: operation({
+    name: "createOidcTrust",
+    method: "POST",
+    path: "/oidc-trusts",
+    summary:
+      "Lets tokens of an OpenID Connect issuer in that say what they must. They are exchanged at POST /api/v1/token (RFC 8693).",
+    permission: "access.write",
+    body: z.strictObject({
+      name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/),
+      issuer: z.string().min(1).max(300),
+      audience: z.string().min(1).max(300),
+      conditions: z.record(z.string().regex(/^[A-Za-z0-9_:/.-]{1,100}$/), pattern.or(z.array(pattern).min(1).max(20))),
+      role: role.default("release_manager"),
+      tokenLifetimeS: z.int().min(60).max(43_200).default(3_600),
+    }),
+    response: oidcTrust,
+    status: 201,
+  }),
+  revokeOidcTrust: operation({
+    name: "revokeOidcTrust",
+    method: "POST",
+    path: "/oidc-trusts/:id/revoke",
+    summary: "Ends a trust, by id or name. Tokens that were given by it stop working now.",
+    permission: "access.write",
+    params: z.object({ id: z.string() }),
+    response: oidcTrust,
   }),
   listAudit: operation({
     name: "listAudit",

@@ -23,12 +23,18 @@ export type ApiClient = {
   ): Promise<Response>;
 };
 
-export type ClientOptions = { baseUrl: string; token?: string; fetch?: typeof fetch };
+export type ClientOptions = {
+  baseUrl: string;
+  /** A function where the token may have to be renewed: it is asked before each request. */
+  token?: string | (() => Promise<string | undefined>);
+  fetch?: typeof fetch;
+};
 
 /** Calls the operator API. Failures are Problems with the server's code; `unreachable` when no server answered. */
 export function createClient({ baseUrl, token, fetch: send = fetch }: ClientOptions): ApiClient {
-  const authorization: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
   const raw: ApiClient["raw"] = async (method, path, init = {}) => {
+    const bearer = typeof token === "function" ? await token() : token;
+    const authorization: Record<string, string> = bearer === undefined ? {} : { authorization: `Bearer ${bearer}` };
     const response = await reach(send, new URL(path, baseUrl), { method, ...init, headers: { ...authorization, ...init.headers } });
     if (!response.ok) throw await problemFrom(response);
     return response;

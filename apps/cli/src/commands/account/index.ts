@@ -3,9 +3,11 @@ import type { Command } from "commander";
 import { cliProblems } from "../../exit.ts";
 import { ago, facts } from "../../output.ts";
 import { addVerb, text, word } from "../../verb.ts";
+import { trustCommands } from "./trust.ts";
 
 export function accountCommands(program: Command): void {
-  const account = program.command("account").description("Service accounts: programs that use the API");
+  const account = program.command("account").description("Programs that use the API: service accounts, and pipelines that sign in");
+  trustCommands(account);
   addVerb(account, {
     usage: "list",
     summary: "All service accounts",
