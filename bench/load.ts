@@ -54,6 +54,7 @@ function together(reports: readonly PhaseReport[]): LoadReport {
     sent: sum((report) => report.sent),
     acknowledged: sum((report) => report.acknowledged),
     lost: sum((report) => report.lost),
+    resumed: sum((report) => report.resumed),
     seconds: Math.max(...reports.map((report) => report.seconds)),
     cpuSeconds: sum((report) => report.cpuSeconds),
     ack,

@@ -3,12 +3,25 @@ import { existsSync } from "node:fs";
 import { loadavg } from "node:os";
 import { type BenchResult, printResult } from "./result.ts";
 
-const names = ["start", "messages", "where", "store", "identity", "rotation", "revocation", "gates"] as const;
+const names = [
+  "start",
+  "messages",
+  "connections",
+  "overload",
+  "where",
+  "store",
+  "identity",
+  "rotation",
+  "revocation",
+  "gates",
+] as const;
 type Name = (typeof names)[number];
 
 const load: Record<Name, () => Promise<{ run: () => Promise<BenchResult> }>> = {
   start: () => import("./start.ts"),
   messages: () => import("./messages.ts"),
+  connections: () => import("./connections.ts"),
+  overload: () => import("./overload.ts"),
   where: () => import("./where.ts"),
   store: () => import("./store.ts"),
   identity: () => import("./identity.ts"),

@@ -83,7 +83,7 @@ export async function runPlatform(env: Record<string, string> = {}): Promise<Run
 type Waiting = { dataDir: string; exited: () => boolean; log: () => Promise<string> };
 
 async function ready({ dataDir, exited, log }: Waiting): Promise<{ url: string; deviceUrl: string; mqttUrl: string }> {
-  for (const deadline = Date.now() + 60_000; Date.now() < deadline && !exited(); await wait(50)) {
+  for (const deadline = Date.now() + 180_000; Date.now() < deadline && !exited(); await wait(50)) {
     const text = await readFile(join(dataDir, "server.json"), "utf8").catch(() => undefined);
     if (text === undefined) continue;
     const found = JSON.parse(text) as { url: string; deviceUrl: string; mqttUrl: string };

@@ -15,8 +15,8 @@ type Client = AsyncDisposable & {
   quiet(): Promise<void>;
 };
 
-/** A client over a stream in memory, admitted as `pump-1`; what it is told is read by the codec. */
-function client(world: LinksWorld, { version = 5, reads = true } = {}): Client {
+/** A client over a stream in memory, admitted as `pump-1` or another; what it is told is read by the codec. */
+function client(world: LinksWorld, { version = 5, reads = true, device = "pump-1" } = {}): Client {
   const [near, far] = duplexPair();
   const codec = parser({ protocolVersion: version });
   const packets: Packet[] = [];
@@ -28,7 +28,7 @@ function client(world: LinksWorld, { version = 5, reads = true } = {}): Client {
   };
   near.on("end", end).on("close", end);
   near.on("error", () => {});
-  world.links.acceptStream(far, { device: "pump-1", scope: defaultScope, fingerprint: "aa" });
+  world.links.acceptStream(far, { device, scope: defaultScope, fingerprint: "aa" });
   const quiet = async () => {
     for (let i = 0; i < 12; i++) await turn();
   };
@@ -205,6 +205,43 @@ test("[M15] bytes under way of all devices together have a bound; above it no so
   pass(world, 250);
   await device.quiet();
   assert.equal(world.stored.length, 4);
+});
+
+test("[M15] a device whose messages storage does not answer, and one that reads nothing, delay nobody else", async () => {
+  const never = new Promise<undefined>(() => {});
+  await using world = await linksWorld({ receive: ({ device }) => (device === "stuck" ? never : undefined) });
+  await using stuck = client(world, { device: "stuck" });
+  await using deaf = client(world, { device: "deaf", reads: false });
+  await using other = client(world);
+  for (const each of [stuck, deaf, other]) await each.say(connect());
+  for (let id = 1; id <= 200; id++) {
+    for (const [each, device] of [
+      [stuck, "stuck"],
+      [deaf, "deaf"],
+    ] as const)
+      each.write(generate({ ...publish(id), topic: `devices/${device}/telemetry` } as Packet, { protocolVersion: 5 }));
+  }
+  for (let id = 1; id <= 50; id++) {
+    await other.say(publish(id));
+    assert.deepEqual([last(other)?.cmd, last(other)?.messageId], ["puback", id]);
+  }
+});
+
+test("[M12] messages that become durable together are acknowledged together, in the order in which they came", async () => {
+  const written = Promise.withResolvers<undefined>();
+  await using world = await linksWorld({ receive: () => written.promise });
+  await using device = client(world);
+  await device.say(connect());
+  for (let id = 20; id >= 1; id--) device.write(generate(publish(id), { protocolVersion: 5 }));
+  await device.quiet();
+  assert.equal(device.packets.length, 1, "only CONNACK so far");
+  written.resolve(undefined);
+  await device.quiet();
+  const acknowledged = device.packets.slice(1).map(({ messageId }) => messageId);
+  assert.deepEqual(
+    acknowledged,
+    Array.from({ length: 20 }, (_, i) => 20 - i),
+  );
 });
 
 test("[M8] a device may hold twenty subscriptions, and only to topics sent to it", async () => {

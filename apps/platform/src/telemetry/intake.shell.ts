@@ -84,6 +84,11 @@ export function createIntake({ journal, putAside, onRefused, log, metrics, sift,
     "Messages that are durable and not yet applied.",
     () => journal.backlog().frames,
   );
+  metrics.reading(
+    "tenfold_intake_pressure",
+    "1 while devices are made to wait, because more comes in than can be made durable or stored.",
+    () => (journal.pressure() === "high" ? 1 : 0),
+  );
   const aliases = createAliases();
   let consumption: Consumption | undefined;
 

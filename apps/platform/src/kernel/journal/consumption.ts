@@ -1,6 +1,7 @@
 import { rm } from "node:fs/promises";
 import { describeError } from "@tenfold/base";
 import type { Log } from "../log.ts";
+import { ApplyPace } from "./pace.ts";
 import type { ConsumeOptions, Consumption } from "./port.ts";
 import { readFrames, type Stretch } from "./reader.ts";
 import type { Recent } from "./recent.ts";
@@ -11,7 +12,15 @@ import type { Writer } from "./writer.ts";
 
 export type Backlog = { frames: number; bytes: number; oldestMs: number };
 
-export type Consumer = Consumption & { wrote(frames: number): void; backlog(): { frames: number; applied: Position } };
+/** What waits may take this long to be applied before devices are made to wait. */
+const drainMs = 5_000;
+
+export type Consumer = Consumption & {
+  wrote(frames: number): void;
+  backlog(): { frames: number; applied: Position };
+  /** While more comes in than is applied: what resolves when that is over. */
+  behind(): Promise<void> | undefined;
+};
 
 export type ConsumerParts = { dir: string; id: string; writer: Writer; recent: Recent; recovered: Recovered; log: Log };
 
@@ -26,6 +35,15 @@ export function startConsumer({ dir, id, writer, recent, recovered, log }: Consu
   let idle: PromiseWithResolvers<void> | undefined;
   let oldestAt = 0;
   let cleaning: Promise<void> = Promise.resolve();
+  const pace = new ApplyPace({ freeBytes: 2 * options.maxBytes, drainMs }, performance.now());
+  let behind: PromiseWithResolvers<void> | undefined;
+  const lookBehind = () => {
+    if (pace.isBehind(bytesBetween(position, writer.end(), writer.sizes), performance.now())) behind ??= Promise.withResolvers();
+    else {
+      behind?.resolve();
+      behind = undefined;
+    }
+  };
 
   const wake = () => wakeUp?.();
   const sleep = (ms?: number) =>
@@ -119,10 +137,14 @@ export function startConsumer({ dir, id, writer, recent, recovered, log }: Consu
 
   const applyCut = async (cut: Cut, { frames, kept, again }: Stretch & { again: boolean }) => {
     const batch = { token: tokenOf(id, cut.from), frames, ...(kept && { kept }) };
+    const began = performance.now();
     await untilApplied((failures) => options.apply({ ...batch, again: again || failures > 0 }, signal));
     if (signal.aborted) return;
+    const now = performance.now();
+    pace.applied({ bytes: bytesBetween(cut.from, cut.to, writer.sizes), tookMs: now - began, now });
     position = cut.to;
     waiting -= cut.frames;
+    lookBehind();
     cleaning = noteApplied(cut.to);
   };
 
@@ -143,6 +165,8 @@ export function startConsumer({ dir, id, writer, recent, recovered, log }: Consu
         if (failures > 0) log.info("journal.applying_again", { failures });
         return;
       } catch (error) {
+        pace.failed();
+        lookBehind();
         if (failures === 0 && !signal.aborted) log.warn("journal.apply_failing", { because: describeError(error) });
         await sleep(Math.min(5_000, 100 * 2 ** failures));
       }
@@ -166,9 +190,11 @@ export function startConsumer({ dir, id, writer, recent, recovered, log }: Consu
       if (frames === 0) return;
       if (waiting === 0) oldestAt = performance.now();
       waiting += frames;
+      lookBehind();
       wake();
     },
     backlog: () => ({ frames: waiting, applied: position }),
+    behind: () => behind?.promise,
     caughtUp() {
       if (waiting === 0 && replays.length === 0) return Promise.resolve();
       idle ??= Promise.withResolvers();
@@ -177,6 +203,7 @@ export function startConsumer({ dir, id, writer, recent, recovered, log }: Consu
     },
     async stop() {
       stopped.abort();
+      behind?.resolve();
       wake();
       await running;
       await cleaning;

@@ -372,6 +372,24 @@ test("a batch that cannot be applied is tried again until it can, and those behi
   await journal.close();
 });
 
+test("who sends more than a slow store is able to take is made to wait until it has caught up", async () => {
+  await using at = await scratch();
+  const journal = await opened(at.dir);
+  let pauseMs = 100;
+  const consumption = journal.consume(consuming(() => new Promise((resolve) => setTimeout(resolve, pauseMs)), { maxBytes: 1_000 }));
+  const send = () => Promise.all(Array.from({ length: 80 }, () => journal.append(Buffer.alloc(1_000))));
+  await journal.append(Buffer.alloc(1_000));
+  await consumption.caughtUp();
+  await send();
+  // 80 batches at ten a second are more than five seconds.
+  assert.equal(journal.pressure(), "high");
+  pauseMs = 0;
+  await journal.ready();
+  assert.equal(journal.pressure(), "none");
+  await consumption.caughtUp();
+  await journal.close();
+});
+
 test("a damaged record in a finished segment stops the start and names the file", async () => {
   await using at = await scratch();
   const journal = await opened(at.dir, { segmentBytes: 500 });

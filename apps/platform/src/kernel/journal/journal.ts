@@ -56,8 +56,11 @@ export async function openJournal({
   return {
     id: recovered.id,
     append: (frame, kept) => writer.write("frame", frame, kept),
-    pressure: writer.pressure,
-    ready: writer.ready,
+    pressure: () => (consumer?.behind() === undefined ? writer.pressure() : "high"),
+    async ready() {
+      await consumer?.behind();
+      await writer.ready();
+    },
     health() {
       const because = writer.broken();
       return because === undefined ? { is: "well" } : { is: "broken", because };

@@ -12,7 +12,10 @@ export type Journal = {
    * frame must not be changed afterwards.
    */
   append(frame: Buffer, kept?: object): Promise<unknown>;
-  /** `high`: stop reading from sockets until `ready()` resolves. */
+  /**
+   * `high`: stop reading from sockets until `ready()` resolves. Too much waits to become durable, or more comes in than a store that works is
+   * able to take. A store that is down is no pressure.
+   */
   pressure(): "none" | "high";
   ready(): Promise<void>;
   health(): { is: "well" } | { is: "broken"; because: string };
