@@ -69,6 +69,8 @@ const shape = {
   "metadata.keys": { schema: z.string().min(1), otherwise: "file:" },
   "ddi.polling": { schema: duration, otherwise: "1m" },
   "rollout.tick": { schema: duration, otherwise: "1s" },
+  "ca.key": { schema: z.string().min(1).optional(), otherwise: undefined },
+  "ca.pin": { schema: z.string().min(1).optional(), otherwise: undefined },
   "certificate.lifetime": { schema: duration, otherwise: "30d" },
   "certificate.grace": { schema: duration, otherwise: "30d" },
   "rotation.within": { schema: duration, otherwise: "6h" },

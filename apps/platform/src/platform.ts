@@ -112,6 +112,8 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
     hostnames,
     certificateLifetime: config["certificate.lifetime"],
     renewalGrace: config["certificate.grace"],
+    caKey: config["ca.key"],
+    caPin: config["ca.pin"],
     linking: config["enrollment.linking"],
     onAttestationFailure: config["attestation.on.failure"],
     requestsPerMinute: config["enrollment.requests.per.minute"],

@@ -120,7 +120,10 @@ async function openIssuing({
 }: Opened & { root: OpenedRoot; certificate: Certificate | undefined }): Promise<Authority> {
   const signer = await keys.open("issuing");
   if (certificate !== undefined) {
-    if (signer === undefined) throw inconsistent("issuing.key is missing, but issuing.pem is there.");
+    if (signer === undefined)
+      throw inconsistent(
+        "The issuing CA's key is neither in the folder (issuing.key) nor in the token of ca.key, but issuing.pem is there.",
+      );
     if (!signer.publicKey.der.equals(certificate.publicKey.der)) throw inconsistent(`${file} does not belong to issuing.key.`);
     return { certificate, signer };
   }

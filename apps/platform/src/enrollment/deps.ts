@@ -43,6 +43,9 @@ export type EnrollmentDeps = {
   readonly log: Log;
   /** The server's data folder; the authority's files stand in `pki/` below it. */
   readonly dataDir: string;
+  /** Where the keys of our authorities are made (`pkcs11:token=…`), and the token's PIN; files in `pki/` unless told otherwise. */
+  readonly caKey?: string | undefined;
+  readonly caPin?: string | undefined;
   /** Names and addresses by which devices reach this server, beside localhost and the machine's own name. */
   readonly hostnames: readonly string[];
   /** How long a device's certificate lives, in milliseconds; 30 days unless told otherwise. */

@@ -200,6 +200,7 @@ export async function createEnrollment(deps: EnrollmentDeps): Promise<Enrollment
       await Promise.all(loops.map((loop) => loop.stop()));
       if (signing) await signing.stop();
       await refusals.flush();
+      await keys[Symbol.asyncDispose]();
     },
   };
 }

@@ -1,8 +1,9 @@
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { seconds } from "@tenfold/base";
-import { fileKeyStore, type KeyStore, makePrivateFolder, toPem, writeFileAtomically } from "@tenfold/pki";
+import { type KeyStore, makePrivateFolder, toPem, writeFileAtomically } from "@tenfold/pki";
 import { type OwnAuthority, openAuthority } from "./authority.shell.ts";
+import { authorityKeys } from "./authority-keys.shell.ts";
 import type { EnrollmentDeps } from "./deps.ts";
 import { enrollmentProblems } from "./errors.ts";
 import { askingKeyStore, publishAuthority, readAuthority } from "./signing.shell.ts";
@@ -10,7 +11,7 @@ import { askingKeyStore, publishAuthority, readAuthority } from "./signing.shell
 const patience = seconds(30);
 
 /**
- * Opens the installation's first authority: from the key files of this process, which tells the others by the database which one it is; or,
+ * Opens the installation's first authority: from the keys of this process (files, or a token), which tells the others by the database which one it is; or,
  * in a process that asks, from what the database tells, with keys that sign elsewhere. Such a process waits a while for the first one.
  */
 export async function openInstallation(deps: EnrollmentDeps): Promise<{ authority: OwnAuthority; keys: KeyStore }> {
@@ -18,7 +19,7 @@ export async function openInstallation(deps: EnrollmentDeps): Promise<{ authorit
   const folder = join(dataDir, "pki");
   const wish = { folder, hostnames, now: clock.now() };
   if (deps.authority !== "ask") {
-    const keys = fileKeyStore(folder);
+    const keys = authorityKeys({ folder, place: deps.caKey, pin: deps.caPin });
     const authority = await openAuthority({ ...wish, keys });
     await publishAuthority(db, { root: authority.root, issuing: authority.issuing.certificate });
     return { authority, keys };
