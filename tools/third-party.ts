@@ -14,6 +14,11 @@ type Loaded = { run: (platform: RunningPlatform) => Promise<Counts>; env?: Recor
 const suites: Suite[] = [
   { name: "est", commands: ["openssl", "curl"], load: () => import("./third-party/est.ts") },
   { name: "mosquitto", commands: ["openssl", "curl", "mosquitto_pub"], load: () => import("./third-party/mosquitto.ts") },
+  {
+    name: "hardware",
+    commands: ["openssl", "softhsm2-util", "pkcs11-tool", "p11-kit", "swtpm", "swtpm_setup", "tpm2_createprimary"],
+    load: () => import("./third-party/hardware.ts"),
+  },
   { name: "swupdate", commands: ["openssl", "curl", "cpio", "swupdate"], load: () => import("./third-party/swupdate.ts") },
   { name: "rauc", commands: ["openssl", "curl", "rauc", "mksquashfs", "dbus-daemon"], load: () => import("./third-party/rauc.ts") },
   { name: "replay", commands: [], load: () => import("./third-party/replay.ts") },

@@ -145,7 +145,9 @@ export async function makeSoftwareTpm({ maker }: { maker?: string } = {}): Promi
 }
 
 async function start(state: string, port: number): Promise<ChildProcess> {
-  const args = ["socket", "--tpm2", "--tpmstate", `dir=${state}`, "--server", `type=tcp,port=${port},bindaddr=127.0.0.1`];
+  const at = (channel: string, number: number) => [`--${channel}`, `type=tcp,port=${number},bindaddr=127.0.0.1`];
+  // Other programs look for the control channel one port above.
+  const args = ["socket", "--tpm2", "--tpmstate", `dir=${state}`, ...at("server", port), ...at("ctrl", port + 1)];
   const child = spawn("swtpm", [...args, "--flags", "not-need-init,startup-clear"], { stdio: "ignore" });
   for (let tries = 0; tries < 100; tries++) {
     if (child.exitCode !== null) throw new Error(`swtpm ended with ${child.exitCode}`);
