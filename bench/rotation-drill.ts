@@ -5,6 +5,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { manufacture, registerWithPlatform } from "../apps/simulator/src/factory.ts";
 import { type Fleet, startFleet } from "../apps/simulator/src/fleet/fleet.ts";
 import { deviceIds } from "../apps/simulator/src/run.ts";
+import { Problem } from "../packages/base/src/index.ts";
 import { type ApiClient, api, createClient, type Rotation } from "../packages/contracts/src/index.ts";
 import { runPlatform } from "../tools/running-platform.ts";
 
@@ -157,8 +158,12 @@ const order = ["distribute", "serve", "issue", "done"];
 const phaseOf = (client: ApiClient, until: Until, { id, phase }: { id: string; phase: string }) =>
   until(`phase ${phase}`, async () => order.indexOf((await find(client, id)).phase) >= order.indexOf(phase));
 
+const isBusy = (error: unknown): boolean => error instanceof Problem && error.status === 503;
+
 type Until = ReturnType<typeof untilWithin>;
 const untilWithin = (patienceMs: number, state: () => string) => async (what: string, holds: () => boolean | Promise<boolean>) => {
-  for (const deadline = performance.now() + patienceMs; !(await holds()); await wait(100))
+  // A platform that is too busy to answer a question is asked again.
+  const comes = async () => Promise.resolve(holds()).catch((error: unknown) => !isBusy(error) && Promise.reject(error));
+  for (const deadline = performance.now() + patienceMs; !(await comes()); await wait(300))
     if (performance.now() > deadline) throw new Error(`It did not come within ${patienceMs / 1_000} s: ${what}. ${state()}`);
 };

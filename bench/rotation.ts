@@ -4,7 +4,7 @@ import { drill } from "./rotation-drill.ts";
 
 export async function run(): Promise<BenchResult> {
   const figures = await drill(
-    { devices: 1_000, asleep: 0.1, wrongClocks: 0.01, sleepMs: 45_000, withinS: 20, patienceMs: 900_000 },
+    { devices: 1_000, asleep: 0.1, wrongClocks: 0.01, sleepMs: 90_000, withinS: 60, patienceMs: 900_000 },
     (line) => console.log(`  ${line}`),
   );
   return {

@@ -25,8 +25,10 @@ export const cli = {
   createRelease: (): string => tenfold("release create --help"),
   alerts: (): string => tenfold("alert list"),
   enrollment: (): string => tenfold("enroll log"),
-  revokeCertificate: (serialNumber: string): string =>
-    tenfold("api POST", shellWord(`/api/v1/certificates/${serialNumber}/revoke`)),
+  revokeCertificate: (serialNumber: string): string => tenfold("identity revoke", shellWord(serialNumber), "--reason '…'"),
+  returnDevice: (id: string): string => tenfold("device return", shellWord(id), "--reason '…'"),
+  replaceDevice: (id: string): string => tenfold("device replace", shellWord(id), "NEW-SERIAL", "--reason '…'"),
+  transferDevice: (id: string): string => tenfold("device transfer", shellWord(id), "--to 'NEW OWNER' --reason '…'"),
   kpis: (): string => tenfold("kpi show"),
   explainKpi: (name: string): string => tenfold("kpi explain", name),
   audit: (): string => tenfold("audit search"),

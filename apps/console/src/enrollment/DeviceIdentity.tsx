@@ -12,6 +12,7 @@ import { ask } from "../queries.ts";
 import classes from "../registry/registry.module.css";
 import { AttemptTable } from "./AttemptTable.tsx";
 import { DeviceAttestation } from "./DeviceAttestation.tsx";
+import { Moves } from "./Moves.tsx";
 import { trustLevels } from "./trust.ts";
 
 /** Who the device is, how much that is worth, and how it got its certificates. */
@@ -52,6 +53,7 @@ export function DeviceIdentity({ device }: { device: Device }) {
           }
         </Answer>
       </Section>
+      <Moves device={device} />
       <Section title="Enrollment attempts">
         <Answer of={attempts}>
           {({ items }) => (items.length === 0 ? <Empty title="No attempt to enroll yet." /> : <AttemptTable attempts={items} />)}

@@ -20,6 +20,19 @@ type DeviceRegistry = {
   ): Promise<"created" | "already">;
   pictures(scope: Scope, devices: readonly string[]): Promise<readonly { readonly id: string; readonly lifecycle: Lifecycle }[]>;
   setLifecycle(scope: Scope, id: string, change: { to: Lifecycle; reason: string; actor: Actor }): Promise<unknown>;
+  lifecycleOf(tx: Transaction, scope: Scope, id: string): Promise<Lifecycle | undefined>;
+  changeLifecycle(
+    tx: Transaction,
+    scope: Scope,
+    id: string,
+    change: { to: Lifecycle; reason: string; actor: Actor },
+  ): Promise<() => void>;
+  traitsOf(
+    tx: Transaction,
+    scope: Scope,
+    id: string,
+  ): Promise<{ model?: string; tags: Record<string, string>; trustLevel: number }>;
+  succeed(tx: Transaction, scope: Scope, succession: { from: string; to: string }): Promise<void>;
   activate(tx: Transaction, scope: Scope, id: string, as: { trustLevel: number }): Promise<unknown>;
   setTrustLevel(tx: Transaction, scope: Scope, id: string, to: { level: number }): Promise<void>;
 };

@@ -14,6 +14,13 @@ export const enrollmentProblems = defineProblems({
   manifest_unsigned: 422,
   /** No registered manifest key has signed this very document. */
   manifest_signature_invalid: 422,
+  transfer_unknown: 404,
+  /** Where the device is in its life, it cannot change hands or boards. */
+  transfer_not_allowed: 409,
+  /** Not signed by the key that was named, past its time, or unreadable. */
+  voucher_invalid: 422,
+  /** A voucher is taken in once. */
+  voucher_spent: 409,
   pending_enrollment_unknown: 404,
   /** Somebody approved or rejected it before. */
   pending_enrollment_decided: 409,

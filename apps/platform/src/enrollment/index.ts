@@ -1,4 +1,5 @@
 /** Who a device is: manufacturers that are trusted, devices that are expected, certificates that were issued and revoked. */
+import { hostname } from "node:os";
 import { days, hours, type Scope, seconds } from "@tenfold/base";
 import type { Actor, TimelineEntry } from "@tenfold/contracts";
 import { type DeviceHttp, type Http, type Loop, startLoop } from "../kernel/index.ts";
@@ -27,9 +28,11 @@ import { routes } from "./routes.ts";
 import { sealLog } from "./sealed-log.shell.ts";
 import { startSigning } from "./signing.shell.ts";
 import { prune } from "./store.ts";
+import { createTransfers, type Transfers, transferTimeline } from "./transfers.shell.ts";
 
 export type Enrollment = Revocations &
   Manifests &
+  Transfers &
   Operating &
   AttestOperating & {
     /** The device endpoints' key and certificate as they are now; `onServerTls` tells of later ones. */
@@ -45,7 +48,7 @@ export type Enrollment = Revocations &
     readonly rotations: Rotations;
     /** What heartbeats say about identity: the roots that are believed, and the boot id. Safe to repeat. */
     observeHeartbeats(heard: readonly HeardIdentity[]): Promise<void>;
-    /** Evidence that an identity is in two places, newest first. */
+    /** Evidence that an identity is in two places, and moves between owners and boards, newest first. */
     timeline(scope: Scope, device: string, limit: number): Promise<TimelineEntry[]>;
     /** EST without HTTP, for other ways in. */
     readonly enroll: Enroll;
@@ -82,6 +85,7 @@ export async function createEnrollment(deps: EnrollmentDeps): Promise<Enrollment
   const revocations = createRevocations(deps);
   const operating = createOperating(deps);
   const manifests = createManifests(deps);
+  const transfers = createTransfers({ ...deps, revocations, keys, ourName: () => deps.hostnames[0] ?? hostname() });
   const rotations = await createRotations({ ...deps, authority, keys, activeDevices: (since) => activeHolders(deps, since) });
   const { authorities } = rotations;
   const notices = createNotices({ ...deps, facts: rotations.noticeFacts, activeDevices: (since) => activeHolders(deps, since) });
@@ -116,6 +120,7 @@ export async function createEnrollment(deps: EnrollmentDeps): Promise<Enrollment
     ...operating,
     ...manifests,
     ...attesting,
+    ...transfers,
     serverTls: server.now,
     onServerTls: server.onChange,
     get trustedCaPem() {
@@ -126,18 +131,22 @@ export async function createEnrollment(deps: EnrollmentDeps): Promise<Enrollment
     notice: notices.of,
     rotations,
     async timeline(scope, device, limit) {
-      const [signs, attestations] = await Promise.all([
+      const parts = await Promise.all([
         clones.timeline(scope, device, limit),
         attesting.attestationTimeline(scope, device, limit),
+        transferTimeline(deps, scope, { device, limit }),
       ]);
-      return [...signs, ...attestations].sort((a, b) => b.at.localeCompare(a.at)).slice(0, limit);
+      return parts
+        .flat()
+        .toSorted((a, b) => b.at.localeCompare(a.at))
+        .slice(0, limit);
     },
     async observeHeartbeats(heard) {
       await clones.observeBoots(heard);
       await rotations.observeTrust(heard.flatMap(({ roots, ...one }) => (roots === undefined ? [] : [{ ...one, roots }])));
     },
     routes(app) {
-      routes(app, { ...deps, operating, manifests, revocations, rotations });
+      routes(app, { ...deps, operating, manifests, transfers, revocations, rotations });
       attestRoutes(app, { db, operating: attesting });
     },
     deviceRoutes(app) {

@@ -22,6 +22,8 @@ export type Revocations = {
     scope: Scope,
     wish: { serialNumbers: readonly string[]; because: string; actor: Actor },
   ): Promise<{ revoked: number; already: number }>;
+  /** The same as `revokeDevice` inside the caller's transaction. Answers what tells the world; call it after the commit. */
+  revokeDeviceIn(tx: Transaction, scope: Scope, wish: { device: string; because: string; actor: Actor }): Promise<() => void>;
   /** Revokes all certificates of a device, as retiring it does. */
   revokeDevice(scope: Scope, wish: { device: string; because: string; actor: Actor }): Promise<number>;
   /** Called once for each certificate, after the revocation is stored. Returns the function that ends it. */
@@ -64,6 +66,19 @@ export function createRevocations({ db, auditAll, bus, clock, log }: RevokeDeps)
     for (const one of revoked) announce(scope, one);
     return revoked;
   };
+  const revokeEach = async (
+    tx: Transaction,
+    scope: Scope,
+    { device, because, actor }: { device: string; because: string; actor: Actor },
+  ): Promise<StoredCertificate[]> => {
+    const all = await revokeAllOf(tx, scope, { device, because, at: clock.now() });
+    await record(
+      tx,
+      scope,
+      all.map((one) => ({ one, actor })),
+    );
+    return all;
+  };
   const together = gather(({ fleet }: Scope) => fleet, revokeAll);
   const known = async (scope: Scope, wanted: readonly string[]): Promise<StoredCertificate[]> => {
     const found = await listBySerialNumbers(db, scope, wanted);
@@ -91,16 +106,12 @@ export function createRevocations({ db, auditAll, bus, clock, log }: RevokeDeps)
       );
       return { revoked: length, already: wanted.length - length };
     },
-    async revokeDevice(scope, { device, because, actor }) {
-      const revoked = await db.transaction().execute(async (tx) => {
-        const all = await revokeAllOf(tx, scope, { device, because, at: clock.now() });
-        await record(
-          tx,
-          scope,
-          all.map((one) => ({ one, actor })),
-        );
-        return all;
-      });
+    async revokeDeviceIn(tx, scope, wish) {
+      const all = await revokeEach(tx, scope, wish);
+      return () => all.forEach((one) => void announce(scope, one));
+    },
+    async revokeDevice(scope, wish) {
+      const revoked = await db.transaction().execute((tx) => revokeEach(tx, scope, wish));
       for (const one of revoked) announce(scope, one);
       return revoked.length;
     },

@@ -11,6 +11,8 @@ import type { Revocations } from "./revoke.shell.ts";
 import type { Rotations } from "./rotation.shell.ts";
 import { readSealedLog, sealLog } from "./sealed-log.shell.ts";
 import { listAnchors, listAttempts, listPending } from "./store.ts";
+import { listTransfers } from "./transfer-store.shell.ts";
+import type { Transfers } from "./transfers.shell.ts";
 import { readTrust } from "./trust-evidence.shell.ts";
 
 export type RouteDeps = {
@@ -19,6 +21,7 @@ export type RouteDeps = {
   registry: Pick<EnrollmentDeps["registry"], "find">;
   operating: Operating;
   manifests: Manifests;
+  transfers: Transfers;
   revocations: Revocations;
   rotations: Rotations;
 };
@@ -26,6 +29,7 @@ export type RouteDeps = {
 export function routes(app: Http, deps: RouteDeps): void {
   serveAnchors(app, deps);
   serveManifests(app, deps);
+  serveTransfers(app, deps);
   serveApprovals(app, deps);
   serveCertificates(app, deps);
   serveRotations(app, deps);
@@ -75,6 +79,27 @@ function serveManifests(app: Http, { db, manifests }: RouteDeps): void {
   serve(app, api.listManifests, async ({ scope, query: { limit, cursor } }) =>
     pageOf(await listManifests(db, scope, { limit: limit + 1, ...(cursor ? { before: cursor } : {}) }), limit),
   );
+}
+
+function serveTransfers(app: Http, { db, transfers }: RouteDeps): void {
+  serve(app, api.transferDevice, async ({ scope, params, body, actor }) =>
+    transfers.transferOut(scope, { ...body, device: params.id, actor }),
+  );
+  serve(app, api.receiveDevice, async ({ scope, body, actor }) => transfers.transferIn(scope, { ...body, actor }));
+  serve(app, api.returnDevice, async ({ scope, params, body, actor }) =>
+    transfers.returnDevice(scope, { ...body, device: params.id, actor }),
+  );
+  serve(app, api.replaceDevice, async ({ scope, params, body, actor }) =>
+    transfers.replaceDevice(scope, { ...body, device: params.id, actor }),
+  );
+  serve(app, api.listTransfers, async ({ scope, query: { limit, cursor, device } }) =>
+    pageOf(
+      await listTransfers(db, scope, { limit: limit + 1, ...(cursor ? { before: cursor } : {}), ...(device ? { device } : {}) }),
+      limit,
+    ),
+  );
+  serve(app, api.getVoucher, async ({ scope, params }) => ({ voucher: await transfers.voucher(scope, params.id) }));
+  serve(app, api.getTransferKey, async () => transfers.transferKey());
 }
 
 function serveApprovals(app: Http, { db, operating }: RouteDeps): void {

@@ -10,7 +10,7 @@ import type { Contact } from "./contacts.ts";
 import { type DevicePicture, deviceOf, pictureOf } from "./device.ts";
 import { registryProblems, unknownDevice } from "./errors.ts";
 import { readGroupNames } from "./groups.shell.ts";
-import { actionOf, assertMayBeMade } from "./lifecycle.ts";
+import { actionOf, assertMayBeMade, assertMayBeMoved } from "./lifecycle.ts";
 import { writeRefusals } from "./refusals.shell.ts";
 import { type Refusal, tallyRefusals } from "./refusals.ts";
 import { readReported, writeReported } from "./reported.shell.ts";
@@ -31,6 +31,7 @@ import {
   writeLifecycle,
   writeTrustLevel,
 } from "./store.ts";
+import { takeOver } from "./succession.shell.ts";
 
 export { connectivityOf } from "./connectivity.ts";
 export type { Contact } from "./contacts.ts";
@@ -63,6 +64,23 @@ export type Registry = {
   setTrustLevel(tx: Transaction, scope: Scope, id: string, to: { level: number }): Promise<void>;
   /** A person's wish, audited. Throws where it may not be, and where only enrollment may: the first time a device becomes active. */
   setLifecycle(scope: Scope, id: string, change: { to: Lifecycle; reason: string; actor: Actor }): Promise<Device>;
+  /** Inside the caller's transaction; locks the device. Undefined where it is not registered. */
+  lifecycleOf(tx: Transaction, scope: Scope, id: string): Promise<Lifecycle | undefined>;
+  /** Inside the caller's transaction, for devices that change hands or boards. Answers what tells the world; call it after the commit. */
+  changeLifecycle(
+    tx: Transaction,
+    scope: Scope,
+    id: string,
+    change: { to: Lifecycle; reason: string; actor: Actor },
+  ): Promise<() => void>;
+  /** What a device is beside its identity. Throws `device_unknown`. */
+  traitsOf(
+    tx: Transaction,
+    scope: Scope,
+    id: string,
+  ): Promise<{ model?: string; tags: Record<string, string>; trustLevel: number }>;
+  /** Gives one device's model, tags and groups to another. */
+  succeed(tx: Transaction, scope: Scope, succession: { from: string; to: string }): Promise<void>;
   /** Any authenticated message is contact. Idempotent; batches may come late or twice. Ids that are not registered are left out. */
   recordContacts(contacts: readonly Contact[]): Promise<void>;
   /** Counts inputs that were refused. At least once: a batch that is replayed counts again. */
@@ -149,6 +167,25 @@ export function createRegistry({ db, bus, clock, log, audit }: RegistryDeps): Re
       log.info("device.lifecycle_changed", { device: id, lifecycle: to, by: actor.name });
       return deviceOf(device, clock.now());
     },
+
+    lifecycleOf: lockLifecycle,
+
+    async changeLifecycle(tx, scope, id, { to, reason, actor }) {
+      const from = await lockLifecycle(tx, scope, id);
+      if (from === undefined) throw unknownDevice(id);
+      assertMayBeMoved(id, from, to);
+      await writeLifecycle(tx, scope, { id, from, to, reason, actor, now: clock.now() });
+      return () => announce(id, to);
+    },
+
+    async traitsOf(tx, scope, id) {
+      const row = await readDevice(tx, scope, id);
+      if (row === undefined) throw unknownDevice(id);
+      const { model, tags, trustLevel } = deviceOf(row, clock.now());
+      return { tags, trustLevel, ...(model === undefined ? {} : { model }) };
+    },
+
+    succeed: (tx, scope, { from, to }) => takeOver(tx, scope, { from, to, now: clock.now() }),
 
     async recordContacts(contacts) {
       if (contacts.length === 0) return;

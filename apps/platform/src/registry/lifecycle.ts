@@ -21,9 +21,18 @@ export function assertMayBecome(device: string, from: Lifecycle, to: Lifecycle):
   throw registryProblems.lifecycle_not_allowed(`Device "${device}" is ${from} and cannot become ${to}.`, {
     fix:
       ways.length === 0
-        ? "A retired device stays retired; enroll the hardware under a new identity."
+        ? `A retired device comes back only by \`tenfold device return ${device}\`, or by a voucher of whom it went to.`
         : `From ${from} it can become: ${ways.join(", ")}.`,
   });
+}
+
+/** What may be expected anew, because a person says that the board came back or changed hands. */
+const mayComeBack: ReadonlySet<Lifecycle> = new Set(["active", "suspended", "quarantined", "retired"]);
+
+/** As `assertMayBecome`, for enrollment, which also lets a device begin anew. */
+export function assertMayBeMoved(device: string, from: Lifecycle, to: Lifecycle): void {
+  if (to === "expected" && mayComeBack.has(from)) return;
+  assertMayBecome(device, from, to);
 }
 
 /** As `assertMayBecome`, for a person's wish: only enrollment lets a device in for the first time. */

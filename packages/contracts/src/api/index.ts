@@ -10,6 +10,7 @@ import { releaseOperations } from "./releases.ts";
 import { rolloutGovernanceOperations } from "./rollout-governance.ts";
 import { rolloutOperations } from "./rollouts.ts";
 import { telemetryOperations } from "./telemetry.ts";
+import { transferOperations } from "./transfers.ts";
 
 /** Every operation of the operator API. A test holds this table against the routes that the server serves. */
 export const api = {
@@ -26,6 +27,7 @@ export const api = {
   ...rolloutGovernanceOperations,
   ...rolloutOperations,
   ...telemetryOperations,
+  ...transferOperations,
 };
 
 export * from "./access.ts";
@@ -47,4 +49,5 @@ export * from "./rollout-governance.ts";
 export * from "./rollout-plan.ts";
 export * from "./rollouts.ts";
 export * from "./telemetry.ts";
+export * from "./transfers.ts";
 export * from "./update-status.ts";

@@ -5,9 +5,11 @@ import { deviceList } from "./list.ts";
 import { deviceLogs } from "./logs.ts";
 import { deviceShow } from "./show.ts";
 import { deviceTag } from "./tag.ts";
+import { deviceTransfer } from "./transfer.ts";
 import { deviceWatch } from "./watch.ts";
 
 export function deviceCommands(program: Command): void {
   const device = program.command("device").description("The devices of the fleet");
-  for (const add of [deviceList, deviceShow, deviceTag, deviceRun, deviceLogs, deviceWatch, deviceLifecycle]) add(device);
+  for (const add of [deviceList, deviceShow, deviceTag, deviceRun, deviceLogs, deviceWatch, deviceLifecycle, deviceTransfer])
+    add(device);
 }

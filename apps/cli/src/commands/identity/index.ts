@@ -42,6 +42,45 @@ export function identityCommands(program: Command): void {
     },
   });
   addMoves(identity);
+  addVerb(identity, {
+    usage: "transfer-key",
+    summary: "Prints the key (PEM) that signs our vouchers, for whoever takes our devices in",
+    example: "identity transfer-key > partner.pem",
+    async run(session) {
+      const key = await (await session.client()).call(api.getTransferKey, {});
+      session.out.one(key, () => [key.publicKeyPem.trimEnd()]);
+    },
+  });
+  addVerb(identity, {
+    usage: "certificates [device]",
+    summary: "Certificates that were issued, newest first",
+    flags: [["--limit <n>", "at most this many", "50"]],
+    async run(session, { words: [device], flags }) {
+      const query = { limit: Number(flags.limit), ...(device ? { device } : {}) };
+      const { items } = await (await session.client()).call(api.listCertificates, { query });
+      session.out.list(items, (one) => ({
+        "serial number": one.serialNumber,
+        device: one.device,
+        state: one.state,
+        until: one.notAfter.slice(0, 10),
+        because: one.revokedBecause ?? "",
+      }));
+    },
+  });
+  addVerb(identity, {
+    usage: "revoke <serialNumber...>",
+    summary: "Revokes certificates in one step, all or none; live connections that use them are closed",
+    flags: [["--reason <text>", "why, for the audit trail and for whoever asks", "revoked on the command line"]],
+    example: "identity revoke 3f9a… 77c0… --reason 'the van was stolen'",
+    async run(session, { rest: serialNumbers, flags }) {
+      const count = serialNumbers.length;
+      if (session.options.dryRun) return session.out.one({ dryRun: true, serialNumbers }, () => [`Would revoke ${count}.`]);
+      await session.confirm(`Revoke ${count === 1 ? "this certificate" : `these ${count} certificates`} for ever?`);
+      const body = { serialNumbers, reason: text(flags, "reason") ?? "revoked" };
+      const done = await (await session.client()).call(api.revokeCertificates, { body });
+      session.out.one(done, () => [`${done.revoked} revoked; ${done.already} were revoked already.`]);
+    },
+  });
 }
 
 const moves = [
