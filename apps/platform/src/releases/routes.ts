@@ -3,6 +3,7 @@ import { api } from "@tenfold/contracts";
 import { guarded, type Http, serve } from "../kernel/index.ts";
 import { sendArtifact, sha256From, storeArtifact } from "./artifacts.shell.ts";
 import { asker } from "./asker.ts";
+import { attachmentRoutes } from "./attachments/routes.ts";
 import { changeRelease, reinstateRelease, retireRelease } from "./changes.shell.ts";
 import type { ReleasesDeps } from "./deps.ts";
 import { etagOf } from "./range.ts";
@@ -16,6 +17,7 @@ export function routes(app: Http, deps: ReleasesDeps): void {
   keyRoutes(app, deps);
   artifactRoutes(app, deps);
   uploadRoutes(app, deps);
+  attachmentRoutes(app, deps);
 }
 
 function releaseRoutes(app: Http, deps: ReleasesDeps): void {

@@ -45,6 +45,47 @@ export const upload = z.object({
 });
 export type Upload = z.infer<typeof upload>;
 
+/** A document about a release: what is in it (SBOM), or how it was built (provenance). */
+export const attachment = z.object({
+  id: z.string(),
+  release: z.string(),
+  kind: z.enum(["sbom", "provenance"]),
+  sha256: z.string(),
+  size: z.int(),
+  format: z.string(),
+  /** What the document says of itself: components and vulnerabilities, or builder, source and invocation. */
+  summary: z.record(z.string(), z.string().or(z.number())),
+  /** Trusted keys whose signature holds; empty where nobody who is known here vouches for it. */
+  verifiedBy: z.array(z.string()),
+  by: z.string(),
+  createdAt: timestamp,
+});
+export type Attachment = z.infer<typeof attachment>;
+
+export const component = z.object({
+  name: z.string(),
+  version: z.string().optional(),
+  purl: z.string().optional(),
+  type: z.string(),
+  licences: z.array(z.string()),
+});
+
+/** A component in a release that contains it. */
+export const componentFinding = z.object({
+  release: z.object({ id: z.string(), name: z.string(), version: z.string(), channel: releaseChannel, retired: z.boolean() }),
+  component,
+});
+export type ComponentFinding = z.infer<typeof componentFinding>;
+
+export const provenanceKey = z.object({
+  keyid: z.string(),
+  name: z.string(),
+  publicKeyPem: z.string(),
+  createdAt: timestamp,
+  revokedAt: timestamp.optional(),
+});
+export type ProvenanceKey = z.infer<typeof provenanceKey>;
+
 export const signingKey = z.object({
   keyid: z.string(),
   name: z.string(),
@@ -57,6 +98,9 @@ export type SigningKey = z.infer<typeof signingKey>;
 const byId = z.object({ id: z.string() });
 const why = z.strictObject({ reason: z.string().min(1).max(500) });
 const notes = z.string().max(10_000);
+const ofRelease = z.object({ id: z.string(), attachment: z.string() });
+/** 16 Mi characters: an SBOM of a whole Linux image has some. */
+const documentBody = z.strictObject({ document: z.string().min(2).max(16_777_216) });
 
 export const releaseOperations = {
   listReleases: operation({
@@ -121,6 +165,108 @@ export const releaseOperations = {
     params: byId,
     body: why,
     response: release,
+  }),
+  attachSbom: operation({
+    name: "attachSbom",
+    method: "POST",
+    path: "/releases/:id/sboms",
+    summary: "Attaches a CycloneDX SBOM, as its text, byte for byte. The same document twice is one.",
+    permission: "releases.write",
+    params: byId,
+    body: documentBody,
+    response: attachment,
+    status: 201,
+  }),
+  attachProvenance: operation({
+    name: "attachProvenance",
+    method: "POST",
+    path: "/releases/:id/provenances",
+    summary:
+      "Attaches SLSA provenance (in-toto Statement v1, bare, in a DSSE envelope or a Sigstore bundle), as its text, byte for byte.",
+    permission: "releases.write",
+    params: byId,
+    body: documentBody,
+    response: attachment,
+    status: 201,
+  }),
+  listAttachments: operation({
+    name: "listAttachments",
+    method: "GET",
+    path: "/releases/:id/attachments",
+    summary: "What is attached to a release.",
+    permission: "releases.read",
+    params: byId,
+    response: z.object({ items: z.array(attachment) }),
+  }),
+  getAttachment: operation({
+    name: "getAttachment",
+    method: "GET",
+    path: "/releases/:id/attachments/:attachment",
+    summary: "One attachment with its document.",
+    permission: "releases.read",
+    params: ofRelease,
+    response: attachment.extend({ document: z.string() }),
+  }),
+  detachAttachment: operation({
+    name: "detachAttachment",
+    method: "DELETE",
+    path: "/releases/:id/attachments/:attachment",
+    summary: "Takes an attachment away, as long as no rollout has used the release.",
+    permission: "releases.write",
+    params: ofRelease,
+    response: z.object({ detached: z.literal(true) }),
+  }),
+  listReleaseComponents: operation({
+    name: "listReleaseComponents",
+    method: "GET",
+    path: "/releases/:id/components",
+    summary: "What a release's SBOMs list, by name.",
+    permission: "releases.read",
+    params: byId,
+    query: z.object({ limit: z.coerce.number().int().min(1).max(10_000).default(1_000) }),
+    response: z.object({ items: z.array(component) }),
+  }),
+  findComponents: operation({
+    name: "findComponents",
+    method: "GET",
+    path: "/components",
+    summary: "Which releases contain a component: by name, package URL and version (`component=openssl&version=<3.0.14`).",
+    permission: "releases.read",
+    query: z.object({
+      component: z.string().max(500).optional(),
+      purl: z.string().max(1_000).optional(),
+      version: z.string().max(200).optional(),
+      limit: z.coerce.number().int().min(1).max(10_000).default(1_000),
+    }),
+    response: z.object({ items: z.array(componentFinding) }),
+  }),
+  listProvenanceKeys: operation({
+    name: "listProvenanceKeys",
+    method: "GET",
+    path: "/provenance-keys",
+    summary: "Public keys that may vouch for how an artifact was built.",
+    permission: "releases.read",
+    response: z.object({ items: z.array(provenanceKey) }),
+  }),
+  trustProvenanceKey: operation({
+    name: "trustProvenanceKey",
+    method: "POST",
+    path: "/provenance-keys",
+    summary: "Registers a public key (ed25519, ECDSA or RSA, PEM) that may vouch for provenance.",
+    permission: "releases.write",
+    body: z.strictObject({ name: z.string().min(1).max(100), publicKeyPem: z.string().max(5_000) }),
+    response: provenanceKey,
+    status: 201,
+  }),
+  revokeProvenanceKey: operation({
+    name: "revokeProvenanceKey",
+    method: "POST",
+    path: "/provenance-keys/:id/revoke",
+    summary: "It vouches for nothing any more, also not for what it vouched for before.",
+    permission: "releases.write",
+    params: byId,
+    body: why,
+    response: provenanceKey,
   }),
   listUploads: operation({
     name: "listUploads",

@@ -6,6 +6,7 @@ import { cliProblems } from "../../exit.ts";
 import { ago, facts } from "../../output.ts";
 import { addVerb, type Flags, text, word } from "../../verb.ts";
 import { signFile, signingFlags } from "../artifact/sign.ts";
+import { attachDocuments, documentFlags, releaseDocuments } from "./documents.ts";
 
 const reasonFlag = (done: string): [string, string, string] => [
   "--reason <text>",
@@ -28,6 +29,7 @@ async function notesOf(flags: Flags): Promise<string> {
 
 export function releaseCommands(program: Command): void {
   const release = program.command("release").description("Signed releases");
+  releaseDocuments(release);
   addVerb(release, {
     usage: "create <file>",
     summary: "Uploads a firmware image and registers its signed release",
@@ -37,6 +39,7 @@ export function releaseCommands(program: Command): void {
       ["--notes <text>", "what changed", ""],
       ["--notes-file <file>", "what changed, from a file (Markdown)"],
       ["--channel <channel>", releaseChannels.join(", "), "stable"],
+      ...documentFlags,
     ],
     example: "release create app-2.0.0.bin --key release-key.pem --version 2.0.0",
     async run(session, given) {
@@ -49,6 +52,7 @@ export function releaseCommands(program: Command): void {
       const made = await client.call(api.createRelease, {
         body: { envelope, notes: await notesOf(given.flags), channel: channelOf(given.flags) ?? "stable" },
       });
+      await attachDocuments(client, made.id, given.flags);
       session.out.one(made, () =>
         facts({
           release: made.id,
