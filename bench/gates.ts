@@ -3,12 +3,18 @@
  * "more than 5 % of the group failed", on the same devices.
  */
 import { seededRandom } from "@tenfold/base";
-import { haltAtLogE, logEvidence } from "../apps/platform/src/rollouts/gate.ts";
-import { atMost, type BenchResult } from "./result.ts";
+import { guardName, guardPlan } from "@tenfold/contracts";
+import { haltAtLogEBeside, logEvidence } from "../apps/platform/src/rollouts/gate.ts";
+import { playRollout, type Scenario } from "./guards.ts";
+import { atLeast, atMost, type BenchResult } from "./result.ts";
+
+/** As a rollout by the default plan has it: guards have their part of the 1 %. */
+const haltAtLogE = haltAtLogEBeside({ watch: guardName.options, falseHalts: guardPlan.parse({}).falseHalts });
 
 const rates = [0.01, 0.03, 0.05, 0.1, 0.2, 0.5];
 const runs = 1_000;
 const most = 5_000;
+const rollouts = 300;
 const groups = [1_000, 100];
 
 /** After how many exposed devices each rule halts; undefined where it never does. */
@@ -60,10 +66,59 @@ export async function run(): Promise<BenchResult> {
       });
     });
   }
+  Object.assign(figures, guardTable());
   const aims = {
+    "false halts of all gates, healthy": atMost(figures["halts, healthy"] ?? 1, 0.01),
+    "false halts of all gates, region-wide outage": atMost(figures["halts, region-wide outage"] ?? 1, 0.01),
+    "false halts of all gates, region-wide outage and no failures": atMost(
+      figures["halts, region-wide outage, no device fails"] ?? 1,
+      0,
+    ),
+    "leak of 10 % an hour is caught": atLeast(figures["halts, leak of 10 % an hour"] ?? 0, 0.99),
+    "leak of 10 % an hour, median exposed of 1,000": atMost(figures["median exposed, leak of 10 % an hour"] ?? most, 50),
     "false halts at 1 %": atMost(figures["halts at 1 %"] ?? 1, 0.01),
     "median exposed at 10 %": atMost(figures["median exposed at 10 %"] ?? most, 40),
     "median exposed at 20 %": atMost(figures["median exposed at 20 %"] ?? most, 15),
   };
   return { bench: "gates", figures, aims };
+}
+
+const fleet = { devices: 1_000, stages: [0.05, 0.25, 1], weather: "fair", failure: 0.01 } as const;
+const small = { ...fleet, devices: 100 } as const;
+const scenarios: Record<string, Scenario> = {
+  healthy: fleet,
+  "healthy, 100 devices": small,
+  "region-wide outage": { ...fleet, weather: "outage" },
+  "region-wide outage, no device fails": { ...fleet, weather: "outage", failure: 0 },
+  "region-wide outage, 100 devices": { ...small, weather: "outage" },
+  "leak of 1 % an hour": { ...fleet, leak: 0.01 },
+  "leak of 3 % an hour": { ...fleet, leak: 0.03 },
+  "leak of 10 % an hour": { ...fleet, leak: 0.1 },
+  "leak of 10 % an hour, 100 devices": { ...small, leak: 0.1 },
+  "leak of 10 % an hour in an outage": { ...fleet, leak: 0.1, weather: "outage" },
+  "battery drains 1 % more an hour": { ...fleet, drain: 0.01 },
+  "battery drains 3 % more an hour": { ...fleet, drain: 0.03 },
+  "a crash in 10 hours": { ...fleet, crashes: 0.1 },
+  "a crash an hour": { ...fleet, crashes: 1 },
+  "leak of 10 % an hour, guards off": { ...fleet, leak: 0.1, guards: "off" },
+};
+
+/** All gates over whole rollouts of a made-up fleet (guards.ts): how many halt, why, and after how many devices. */
+function guardTable(): Record<string, number> {
+  const figures: Record<string, number> = {};
+  console.log(
+    `\n${rollouts} rollouts a row, 5 % → 25 % → 100 % of 1,000 devices, 1 % of devices fail, soak 1 h; share that halt; median devices exposed; by what`,
+  );
+  for (const [name, scenario] of Object.entries(scenarios)) {
+    const played = Array.from({ length: rollouts }, (_, i) => playRollout(scenario, `${name} ${i}`));
+    const halted = played.filter((one) => one.halted !== "no");
+    const exposed = halted.map((one) => one.exposed).toSorted((a, b) => a - b);
+    const median = exposed[Math.floor(exposed.length / 2)] ?? 0;
+    const by = Map.groupBy(halted, (one) => one.halted);
+    Object.assign(figures, { [`halts, ${name}`]: halted.length / rollouts, [`median exposed, ${name}`]: median });
+    console.log(
+      `${name.padEnd(40)}${(halted.length / rollouts).toFixed(3)}; ${String(median).padStart(4)}   ${[...by].map(([gate, of]) => `${gate} ${of.length}`).join(", ")}`,
+    );
+  }
+  return figures;
 }

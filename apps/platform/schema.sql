@@ -798,6 +798,18 @@ create table rollouts.approval (
   comment text,
   constraint approval_pkey PRIMARY KEY (fleet, rollout, actor, plan_hash)
 );
+create table rollouts.comparison (
+  fleet text not null,
+  rollout text not null,
+  guard text not null,
+  deployment text not null,
+  at timestamp with time zone not null,
+  value double precision not null,
+  control_values double precision[] not null,
+  worse integer not null,
+  equal integer not null,
+  constraint comparison_pkey PRIMARY KEY (fleet, rollout, guard, deployment)
+);
 create table rollouts.ddi_action (
   fleet text not null,
   device text not null,
@@ -885,6 +897,7 @@ create table rollouts.deployment (
   blocked text,
   blocked_because text,
   blocked_until timestamp with time zone,
+  held_because text,
   constraint deployment_pkey PRIMARY KEY (fleet, id),
   constraint deployment_fleet_rollout_device_rollback_attempt_key UNIQUE (fleet, rollout, device, rollback, attempt),
   constraint deployment_returned_with_check CHECK ((returned_with = ANY (ARRAY['new'::text, 'old'::text]))),
@@ -902,6 +915,16 @@ create table rollouts."freeze" (
   constraint freeze_pkey PRIMARY KEY (fleet, id),
   constraint freeze_check CHECK ((to_at > from_at))
 );
+create table rollouts.matched_set (
+  fleet text not null,
+  rollout text not null,
+  deployment text not null,
+  stage integer not null,
+  stratum text not null,
+  until_at timestamp with time zone not null,
+  judged_at timestamp with time zone,
+  constraint matched_set_pkey PRIMARY KEY (fleet, rollout, deployment)
+);
 create table rollouts.named_plan (
   fleet text not null,
   name text not null,
@@ -910,6 +933,15 @@ create table rollouts.named_plan (
   updated_by text not null,
   updated_at timestamp with time zone not null,
   constraint named_plan_pkey PRIMARY KEY (fleet, name)
+);
+create table rollouts.pass (
+  fleet text not null,
+  rollout text not null,
+  seq bigint not null generated always as identity,
+  at timestamp with time zone not null,
+  saw jsonb not null,
+  steps jsonb not null,
+  constraint pass_pkey PRIMARY KEY (fleet, rollout, seq)
 );
 create table rollouts.pin (
   fleet text not null,
@@ -985,6 +1017,19 @@ create table rollouts.tally (
   last_verified_at timestamp with time zone,
   constraint tally_pkey PRIMARY KEY (fleet, rollout, rollback, stage, stratum, state)
 ) with (fillfactor=70);
+create table rollouts.watched_device (
+  fleet text not null,
+  rollout text not null,
+  device text not null,
+  deployment text not null,
+  exposed boolean not null,
+  from_at timestamp with time zone not null,
+  settled_at timestamp with time zone not null,
+  until_at timestamp with time zone not null,
+  seen jsonb not null,
+  closed boolean not null default false,
+  constraint watched_device_pkey PRIMARY KEY (fleet, rollout, device)
+);
 create table telemetry.dead_letter (
   token text not null,
   consumer text not null,
@@ -1204,6 +1249,7 @@ CREATE INDEX release_by_version ON releases.release USING btree (fleet, version)
 CREATE INDEX upload_expiry ON releases.upload USING btree (expires_at);
 CREATE INDEX ddi_action_of_device ON rollouts.ddi_action USING btree (fleet, device, action DESC);
 CREATE INDEX deployment_deadline ON rollouts.deployment USING btree (fleet, rollout, deadline_at) WHERE in_flight;
+CREATE INDEX deployment_held ON rollouts.deployment USING btree (fleet, rollout) WHERE (held_because IS NOT NULL);
 CREATE INDEX deployment_of_device ON rollouts.deployment USING btree (fleet, device, id);
 CREATE INDEX deployment_offered ON rollouts.deployment USING btree (fleet, rollout, offered_at) WHERE (offered_at IS NOT NULL);
 CREATE UNIQUE INDEX deployment_one_in_flight ON rollouts.deployment USING btree (fleet, device) WHERE in_flight;
@@ -1211,7 +1257,10 @@ CREATE INDEX deployment_queued ON rollouts.deployment USING btree (fleet, rollou
 CREATE INDEX deployment_tally ON rollouts.deployment USING btree (fleet, rollout, rollback, stage, state);
 CREATE INDEX deployment_untold ON rollouts.deployment USING btree (fleet, rollout, place) WHERE (state = ANY (ARRAY['offered'::text, 'downloading'::text, 'downloaded'::text, 'verified'::text, 'installing'::text, 'rebooting'::text, 'validating'::text]));
 CREATE INDEX deployment_watched ON rollouts.deployment USING btree (fleet, device) WHERE watched;
+CREATE INDEX matched_set_due ON rollouts.matched_set USING btree (fleet, rollout, until_at) WHERE (judged_at IS NULL);
 CREATE INDEX rollout_due ON rollouts.rollout USING btree (look_at) WHERE (ended_at IS NULL);
+CREATE INDEX watched_device_of_set ON rollouts.watched_device USING btree (fleet, rollout, deployment);
+CREATE INDEX watched_device_open ON rollouts.watched_device USING btree (fleet, device) WHERE (NOT closed);
 CREATE INDEX dead_letter_device ON telemetry.dead_letter USING btree (fleet, device, put_aside_at);
 CREATE INDEX deletion_newest ON telemetry.deletion USING btree (fleet, planned_at DESC);
 CREATE UNIQUE INDEX deletion_under_way ON telemetry.deletion USING btree (fleet, class) WHERE (finished_at IS NULL);
@@ -1222,6 +1271,8 @@ CREATE INDEX target_by_path ON tuf.target USING btree (fleet, path);
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON access.audit_entry FOR EACH ROW EXECUTE FUNCTION kernel.refuse_change();
 CREATE TRIGGER never_emptied BEFORE TRUNCATE ON access.audit_entry FOR EACH STATEMENT EXECUTE FUNCTION kernel.refuse_change();
 CREATE TRIGGER desired_change_is_append_only BEFORE DELETE OR UPDATE ON commands.desired_change FOR EACH ROW EXECUTE FUNCTION kernel.refuse_change();
+CREATE TRIGGER comparison_is_append_only BEFORE DELETE OR UPDATE ON rollouts.comparison FOR EACH ROW EXECUTE FUNCTION kernel.refuse_change();
 CREATE TRIGGER decision_is_append_only BEFORE DELETE OR UPDATE ON rollouts.decision FOR EACH ROW EXECUTE FUNCTION kernel.refuse_change();
 CREATE TRIGGER deployment_counted AFTER INSERT ON rollouts.deployment REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION rollouts.count_new();
 CREATE TRIGGER deployment_counted_again AFTER UPDATE ON rollouts.deployment REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION rollouts.count_moved();
+CREATE TRIGGER pass_is_append_only BEFORE DELETE OR UPDATE ON rollouts.pass FOR EACH ROW EXECUTE FUNCTION kernel.refuse_change();

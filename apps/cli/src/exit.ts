@@ -9,6 +9,7 @@ export const cliProblems = defineProblems({
   not_confirmed: 409,
   program_failed: 500,
   command_not_done: 500,
+  replay_different: 500,
   not_verified: 403,
   no_ci_identity: 401,
 });

@@ -1,10 +1,10 @@
 import type { Json } from "@tenfold/base";
-import { type CommandResult, type DeploymentReport, deploymentReport, type Heartbeat } from "@tenfold/contracts";
+import { type CommandResult, type DeploymentReport, type DeviceEvent, deploymentReport, type Heartbeat } from "@tenfold/contracts";
 import { type Commands, readCommandResult } from "./commands/index.ts";
 import type { Enrollment } from "./enrollment/index.ts";
 import { type Registry, readReportedPatch } from "./registry/index.ts";
 import type { Rollouts } from "./rollouts/index.ts";
-import { bySchema, decodeHeartbeat, type Intake, type Item } from "./telemetry/index.ts";
+import { bySchema, decodeEvent, decodeHeartbeat, type Intake, type Item } from "./telemetry/index.ts";
 
 type Consumers = { registry: Registry; enrollment: Enrollment; rollouts: Rollouts; commands: Commands };
 
@@ -35,6 +35,11 @@ export function consumeMessages(intake: Intake, { registry, enrollment, rollouts
     name: "verified-boots",
     decode: decodeHeartbeat,
     apply: (batch) => rollouts.observeHeartbeats(batch.map((item) => ({ ...origin(item), heartbeat: item.value }))),
+  });
+  intake.consume<DeviceEvent>("events", {
+    name: "guarded-events",
+    decode: decodeEvent,
+    apply: (batch) => rollouts.observeEvents(batch.map((item) => ({ ...origin(item), event: item.value }))),
   });
   intake.consume<Json>("state", {
     name: "reported-state",

@@ -1,4 +1,5 @@
 export { canonicalJson, canonicalProblems, type Json } from "./canonical.ts";
+export { cohortThreshold, groupThreshold, usualSilentShare } from "./cohort.ts";
 export { days, formatDuration, hours, humanDuration, milliseconds, minutes, parseDuration, seconds } from "./duration.ts";
 export { newId } from "./id.ts";
 export { defineProblems, describeError, type HttpStatus, Problem, type ProblemMaker, type ProblemOptions } from "./problem.ts";

@@ -24,6 +24,12 @@ export function PlanFacts({ rollout }: { rollout: Rollout }) {
       <dd>{plan.stages.map((stage) => percent(stage.share)).join(" → ")}</dd>
       <dt>Gate</dt>
       <dd>halts when more than {percent(plan.haltAbove)} of a stage failed, fell silent or rolled back</dd>
+      <dt>Guards</dt>
+      <dd>
+        {plan.guards.watch.length === 0
+          ? "nothing is compared with devices not yet updated"
+          : `${plan.guards.watch.join(", ")}, compared with devices not yet updated`}
+      </dd>
       <dt>Deadline</dt>
       <dd>{lengthOf(plan.deadline)} from offer to verified boot; silence past it is a failure</dd>
       <dt>Soak</dt>

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { minutes, seconds } from "@tenfold/base";
-import { cohortThreshold, groupThreshold } from "./cohort.ts";
+import { cohortThreshold, groupThreshold, minutes, seconds } from "@tenfold/base";
 import { lastDeafness } from "./deafness.ts";
 import { judge, settle } from "./judge.ts";
 import { type Condition, defaultRules, type OpenAlert, type RuleKind } from "./rule.ts";

@@ -1,6 +1,5 @@
-import { humanDuration } from "@tenfold/base";
+import { cohortThreshold, groupThreshold, humanDuration, usualSilentShare } from "@tenfold/base";
 import type { Silence, SilentDevice, Trait } from "../registry/index.ts";
-import { cohortThreshold, groupThreshold, usualSilentShare } from "./cohort.ts";
 import type { Condition, Rule } from "./rule.ts";
 
 /** A condition for each silent device. */

@@ -27,11 +27,18 @@ export async function overdueDeployments(
     state: DeploymentState;
     online: boolean | null;
     attempt: number;
+    offered_at: Date;
+    held: boolean;
   }>`
-    select id, device, stage, rollback, state, online_at_offer as online, attempt from rollouts.deployment
+    select id, device, stage, rollback, state, online_at_offer as online, attempt, offered_at, held_because is not null as held from rollouts.deployment
     where fleet = ${scope.fleet} and rollout = ${rollout} and in_flight and deadline_at <= ${new Date(at)}
     order by id limit ${limit} ${lock === "rows" ? sql`for update skip locked` : sql``}`.execute(on);
-  return rows.map(({ id, online, ...row }) => ({ ...row, deployment: id, onlineAtOffer: online === true }));
+  return rows.map(({ id, online, offered_at, ...row }) => ({
+    ...row,
+    deployment: id,
+    onlineAtOffer: online === true,
+    offeredAt: offered_at.getTime(),
+  }));
 }
 
 export async function nextDeadline(on: Queryable, scope: Scope, rollout: string): Promise<number | undefined> {

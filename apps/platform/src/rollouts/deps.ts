@@ -4,6 +4,7 @@ import type { Registry } from "../registry/index.ts";
 import type { Releases } from "../releases/index.ts";
 import type { Book } from "./book.shell.ts";
 import type { Circumstances } from "./conditions.ts";
+import type { GuardBook } from "./guards/book.shell.ts";
 import type { Firmware } from "./rollout.ts";
 
 /** What the engine must know of a device; the registry's picture has more. */
@@ -15,7 +16,8 @@ export type DevicePicture = {
   tags: Readonly<Record<string, string>>;
   firmware?: { version: string; hash?: string | undefined; state?: string | undefined } | undefined;
   bootId?: string | undefined;
-  connectivity: { is: string };
+  connectivity: { is: string; since?: number | undefined };
+  lastContactAt?: number | undefined;
 } & Circumstances;
 
 type Send = (device: string, message: { topic: "deployments/next"; payload: string }) => boolean | Promise<boolean>;
@@ -24,6 +26,8 @@ export type RolloutsDeps = {
   db: Database;
   /** Where rollouts are written down: `postgresBook`. */
   book: Book;
+  /** Where comparisons and the evidence of decisions are written down: `postgresGuardBook`. */
+  guardBook: GuardBook;
   registry: Pick<Registry, "select" | "pictures">;
   releases: Pick<Releases, "get" | "usability" | "running" | "markUsed">;
   /** Gives a device its document if it is connected here. What is not sent is asked for: `next` answers from the tables. */

@@ -4,6 +4,7 @@ import { seededRandom } from "@tenfold/base";
 import { haltAtLogE, judgeGates, judgeRestores, logEvidence } from "./gate.ts";
 import { emptyTally, type Tally } from "./rollout.ts";
 
+const unguarded = { guardRule: { watch: [], falseHalts: 0.002, least: 3 }, guards: [] };
 const tally = (over: Partial<Tally>): Tally => ({ ...emptyTally(), ...over });
 const stageOf = (devices: number, harmed: number, succeeded = devices - harmed): Tally =>
   tally({ devices, harmed, succeeded, queued: devices - harmed - succeeded });
@@ -50,15 +51,15 @@ test("evidence grows with every failure and shrinks with every success", () => {
 
 test("the first failure of a large stage halts nothing, and the failure of a canary of one halts", () => {
   const large = tally({ devices: 100, harmed: 1, inFlight: 2, queued: 97 });
-  assert.equal(judgeGates({ stage: large, stages: [large], haltAbove: 0.05 }).is, "green");
+  assert.equal(judgeGates({ stage: large, stages: [large], haltAbove: 0.05, ...unguarded }).is, "green");
   const single = stageOf(1, 1);
-  const verdict = judgeGates({ stage: single, stages: [single], haltAbove: 0.05 });
+  const verdict = judgeGates({ stage: single, stages: [single], haltAbove: 0.05, ...unguarded });
   assert.deepEqual([verdict.is, verdict.is === "halt" && verdict.gate], ["halt", "share"]);
 });
 
 test("the share is of devices that take part: skipped ones make it no smaller", () => {
   const stage = tally({ devices: 40, skipped: 30, harmed: 1, succeeded: 9 });
-  const verdict = judgeGates({ stage, stages: [stage], haltAbove: 0.05 });
+  const verdict = judgeGates({ stage, stages: [stage], haltAbove: 0.05, ...unguarded });
   assert.equal(verdict.evidence.stageDevices, 10);
   assert.equal(verdict.is, "halt");
 });
@@ -66,13 +67,13 @@ test("the share is of devices that take part: skipped ones make it no smaller", 
 test("the sequential gate halts where the plan's own share would let go on", () => {
   const stages = [stageOf(50, 5), stageOf(50, 5)];
   const stage = stages[1] ?? emptyTally();
-  const verdict = judgeGates({ stage, stages, haltAbove: 0.2 });
+  const verdict = judgeGates({ stage, stages, haltAbove: 0.2, ...unguarded });
   assert.deepEqual(verdict.is === "halt" && verdict.gate, "sequential");
 });
 
 test("early bad news is not taken for the whole truth: devices still on their way count as unharmed", () => {
   const stage = tally({ devices: 1_000, harmed: 3, inFlight: 497, queued: 500 });
-  assert.equal(judgeGates({ stage, stages: [stage], haltAbove: 0.05 }).is, "green");
+  assert.equal(judgeGates({ stage, stages: [stage], haltAbove: 0.05, ...unguarded }).is, "green");
 });
 
 test("a rollback that fails on most devices is stopped, and one failure among many does not stop it", () => {

@@ -1,10 +1,20 @@
+import { type GuardEvidence, type GuardRule, type GuardSums, guardSentence, haltingGuard, weighGuards } from "./guards/evidence.ts";
 import { exposedOf, type Tally } from "./rollout.ts";
 
-/** The failure rate that a healthy release may have, and how often a whole healthy rollout may be halted by mistake at most. */
+/** The failure rate that a healthy release may have. */
 const baseline = 0.01;
-const falseHalts = 0.01;
+/** How often a whole healthy rollout may be halted by mistake at most: by its failures and by its guards together. */
+export const falseHalts = 0.01;
 
-/** The evidence at which the sequential gate halts: ln(1/α). */
+/** The part of it that all strata together have, where the plan names some. */
+export const strataFalseHalts = 0.005;
+
+/** The evidence at which failures halt: ln(1/α), where guards and strata have their part of α. */
+export const haltAtLogEBeside = (
+  { watch, falseHalts: guards }: Omit<GuardRule, "least">,
+  strata: "strata" | "none" = "none",
+): number => Math.log(1 / (falseHalts - (watch.length === 0 ? 0 : guards) - (strata === "strata" ? strataFalseHalts : 0)));
+/** The way back is judged by its failures alone. */
 export const haltAtLogE = Math.log(1 / falseHalts);
 
 // 60 alternatives from 1.2 % to 90 %, evenly spaced in the logarithm.
@@ -35,35 +45,50 @@ export type GateEvidence = {
   harmed: number;
   logE: number;
   haltAtLogE: number;
+  guards: GuardEvidence[];
 };
 
 export type GateVerdict =
   | { is: "green"; evidence: GateEvidence }
-  | { is: "halt"; gate: "share" | "sequential"; because: string; evidence: GateEvidence };
+  | { is: "halt"; gate: "share" | "sequential" | "guard"; because: string; evidence: GateEvidence };
+
+export type Judged = {
+  stage: Tally;
+  stages: readonly Tally[];
+  haltAbove: number;
+  guardRule: GuardRule;
+  guards: readonly GuardSums[];
+  strata?: "strata" | "none";
+};
 
 /**
- * Judges a stage by two gates; either one halts.
+ * Judges a stage by three gates; any one halts.
  *
  * Share: the plan's own limit. The denominator is every device of the stage that took the release or still may, so the verdict is a
  * certainty and no guess: nothing that the rest of the stage does can bring the share below the limit again. One failure of three
  * decided devices halts a canary of three, and does not halt a stage of a hundred.
  *
  * Sequential: all devices that the rollout exposed so far, against the baseline. It sees a bad release long before the share is certain.
+ *
+ * Guards: what updated devices do, beside devices that have not been offered the release (guards/evidence.ts).
  */
-export function judgeGates({
-  stage,
-  stages,
-  haltAbove,
-}: {
-  stage: Tally;
-  stages: readonly Tally[];
-  haltAbove: number;
-}): GateVerdict {
+export function judgeGates({ stage, stages, haltAbove, guardRule, guards: sums, strata = "none" }: Judged): GateVerdict {
   const stageDevices = stage.devices - stage.skipped - stage.cancelled;
   const [exposed, harmed] = [sum(stages.map(exposedOf)), sum(stages.map((tally) => tally.harmed))];
   const stageShare = stageDevices === 0 ? 0 : stage.harmed / stageDevices;
   const logE = logEvidence(harmed, exposed);
-  const evidence = { stageDevices, stageHarmed: stage.harmed, stageShare, haltAbove, exposed, harmed, logE, haltAtLogE };
+  const [mark, guards] = [haltAtLogEBeside(guardRule, strata), weighGuards(guardRule, sums)];
+  const evidence = {
+    stageDevices,
+    stageHarmed: stage.harmed,
+    stageShare,
+    haltAbove,
+    exposed,
+    harmed,
+    logE,
+    haltAtLogE: mark,
+    guards,
+  };
   if (stageShare > haltAbove) {
     return {
       is: "halt",
@@ -72,7 +97,7 @@ export function judgeGates({
       evidence,
     };
   }
-  if (logE >= haltAtLogE) {
+  if (logE >= mark) {
     return {
       is: "halt",
       gate: "sequential",
@@ -80,6 +105,8 @@ export function judgeGates({
       evidence,
     };
   }
+  const halting = haltingGuard(guards);
+  if (halting) return { is: "halt", gate: "guard", because: guardSentence(halting), evidence };
   return { is: "green", evidence };
 }
 

@@ -5,6 +5,8 @@ import { type Http, type Loop, startLoop } from "../kernel/index.ts";
 import { type Book, postgresBook } from "./book.shell.ts";
 import type { RolloutsDeps } from "./deps.ts";
 import { harmedDevices, type PatchFact, patchFacts, timelineOf } from "./facts.shell.ts";
+import { emptyGuardBook, postgresGuardBook } from "./guards/book.shell.ts";
+import { type WatchedEvent, watchEvents, watchHeartbeats } from "./guards/watch.shell.ts";
 import { type ObservedHeartbeat, type ObservedReport, observeHeartbeats, observeReports } from "./observe.shell.ts";
 import { reconcileDue } from "./reconcile.ts";
 import { routes } from "./routes.ts";
@@ -34,6 +36,8 @@ export type Rollouts = {
   observeReports(batch: readonly ObservedReport[]): Promise<void>;
   /** Takes in heartbeats: the only way to success. `at` is when the platform received it. Idempotent. */
   observeHeartbeats(batch: readonly ObservedHeartbeat[]): Promise<void>;
+  /** Takes in what happened on devices: the guards count crashes. Idempotent. */
+  observeEvents(batch: readonly WatchedEvent[]): Promise<void>;
   /** What a device finds at `deployments/next` now. */
   next(device: string, scope: Scope): Promise<NextDeployment>;
   /** Rollouts that halted: as long as devices are being brought back, and for a day after they were halted. */
@@ -48,8 +52,12 @@ export type Rollouts = {
 /** How long a halt stays a condition after everything has come to rest. */
 const conditionLasts = days(1);
 
-export function createRollouts({ book = postgresBook, ...rest }: Omit<RolloutsDeps, "book"> & { book?: Book }): Rollouts {
-  const deps: RolloutsDeps = { book, ...rest };
+export function createRollouts({
+  book = postgresBook,
+  ...rest
+}: Omit<RolloutsDeps, "book" | "guardBook"> & { book?: Book }): Rollouts {
+  // What is compared lies in PostgreSQL only; a simulated book goes without.
+  const deps: RolloutsDeps = { book, guardBook: book === postgresBook ? postgresGuardBook : emptyGuardBook, ...rest };
   const { db, clock, log, tickMs } = deps;
   let loop: Loop | undefined;
   const wake = () => loop?.wake();
@@ -66,7 +74,11 @@ export function createRollouts({ book = postgresBook, ...rest }: Omit<RolloutsDe
     },
     reconcile: () => reconcileDue(deps),
     observeReports: async (batch) => observed(await observeReports(deps, batch)),
-    observeHeartbeats: async (batch) => observed(await observeHeartbeats(deps, batch)),
+    async observeHeartbeats(batch) {
+      observed(await observeHeartbeats(deps, batch));
+      await watchHeartbeats(db, batch);
+    },
+    observeEvents: (batch) => watchEvents(db, batch),
     async next(device, scope) {
       return (await documentsFor(deps, scope, [device])).get(device) ?? { is: "none" };
     },

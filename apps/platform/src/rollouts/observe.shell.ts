@@ -6,7 +6,12 @@ import { applyHeartbeat, applyReport, type Watched } from "./progress.ts";
 import { type Retries, retriesOf, retryOf } from "./retries.ts";
 
 export type ObservedReport = { device: string; scope: Scope; deployment: string; report: DeploymentReport; at: number };
-export type ObservedHeartbeat = { device: string; scope: Scope; heartbeat: Pick<Heartbeat, "bootId" | "firmware">; at: number };
+export type ObservedHeartbeat = {
+  device: string;
+  scope: Scope;
+  heartbeat: Pick<Heartbeat, "bootId" | "firmware"> & Partial<Heartbeat>;
+  at: number;
+};
 
 type Observing = Pick<RolloutsDeps, "db" | "book" | "bus" | "clock">;
 type Message = { device: string; scope: Scope; at: number };

@@ -5,7 +5,7 @@ import type { StoredRelease } from "../releases/index.ts";
 import type { Queued } from "./deployments.shell.ts";
 import { type DevicePicture, firmwareOf, type RolloutsDeps } from "./deps.ts";
 import { judgeCandidate, type LineRules, type Pin, type Waiting } from "./line.ts";
-import { type Picture, placesLeft, type Target, type Unrestored } from "./picture.ts";
+import { type Overdue, type Picture, placesLeft, type Target, type Unrestored } from "./picture.ts";
 import { engineOf } from "./rollout.ts";
 import { placesFor } from "./shares.ts";
 import { standsStill } from "./standstill.ts";
@@ -24,15 +24,15 @@ export type InLine = Queued & {
   missing?: string;
 };
 
-type Looking = { rollout: StoredRollout; line: readonly InLine[]; now: number };
+type Looking = { rollout: StoredRollout; line: readonly InLine[]; now: number; dark?: ReadonlyMap<string, string> };
 
 /** Where a picture is taken: inside the transaction that its steps are recorded in, or only to look. */
 export type View = { is: "locked"; tx: Transaction } | { is: "glance"; db: Queryable };
 
 /** Everything that a rollout's next steps depend on. */
 export async function pictureRollout(deps: RolloutsDeps, scope: Scope, view: View, looking: Looking): Promise<Picture> {
-  const { book, releases } = deps;
-  const { rollout, now } = looking;
+  const { book, guardBook, releases } = deps;
+  const { rollout, now, dark } = looking;
   const { id, phase, plan } = rollout;
   const on = view.is === "locked" ? view.tx : view.db;
   const tallies = talliesOf((await book.stagesOf(on, scope, [id])).get(id) ?? [], await book.countDeployments(on, scope, [id]));
@@ -41,12 +41,17 @@ export async function pictureRollout(deps: RolloutsDeps, scope: Scope, view: Vie
   const policy = await book.policyOf(on, scope);
   return {
     ...tallies,
-    overdue: await book.overdueDeployments(on, scope, {
-      rollout: id,
-      at: now,
-      limit: batch,
-      lock: view.is === "locked" ? "rows" : "none",
-    }),
+    overdue: inTheDark(
+      await book.overdueDeployments(on, scope, {
+        rollout: id,
+        at: now,
+        limit: batch,
+        lock: view.is === "locked" ? "rows" : "none",
+      }),
+      dark,
+    ),
+    held: await guardBook.heldDevices(on, scope, id),
+    guards: await guardBook.guardSums(on, scope, { rollout: id }),
     waiting: await waitingIn(deps, scope, view, {
       ...looking,
       policy,
@@ -73,6 +78,12 @@ export async function pictureRollout(deps: RolloutsDeps, scope: Scope, view: Vie
     ...(policy.atOnce === undefined ? {} : { sharedPlaces: await sharedPlaces(deps, scope, view, { id, total: policy.atOnce }) }),
   };
 }
+
+const inTheDark = (overdue: readonly Overdue[], dark?: ReadonlyMap<string, string>): Overdue[] =>
+  overdue.map((one) => {
+    const because = dark?.get(one.device);
+    return because === undefined ? one : { ...one, dark: because };
+  });
 
 /** Shared places are counted and taken by one rollout at a time: two that counted at once would both take the last. */
 async function sharedPlaces(

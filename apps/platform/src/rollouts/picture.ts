@@ -1,5 +1,6 @@
 import type { BlockCode, DeploymentState } from "@tenfold/contracts";
 import type { Approval } from "./approvals.ts";
+import type { GuardSums } from "./guards/evidence.ts";
 import type { Waiting } from "./line.ts";
 import type { Rollout, StageTally, Tally } from "./rollout.ts";
 import type { StratumTally } from "./strata.ts";
@@ -13,6 +14,11 @@ export type Overdue = {
   state: DeploymentState;
   onlineAtOffer: boolean;
   attempt: number;
+  offeredAt: number;
+  /** Its deadline had been put off, and nothing was heard since. */
+  held: boolean;
+  /** Why its silence says nothing about the release now, if so: devices around are silent too. */
+  dark?: string;
 };
 /** A release to go back to. */
 export type Target = { release: string; version: string; sha256: string };
@@ -27,6 +33,10 @@ export type Picture = {
   /** Of the current stage; of the rollbacks once it has halted. In order. */
   waiting: readonly Waiting[];
   unrestored: readonly Unrestored[];
+  /** How many devices on their way have had their deadline put off, and why the first of them. */
+  held?: { devices: number; because: string };
+  /** What the guards have compared so far. */
+  guards?: readonly GuardSums[];
   /** Why the release may not be handed out any more, if so. */
   releaseUnusable?: string;
   /** Where the plan names strata: all stages together, and the canary alone. */

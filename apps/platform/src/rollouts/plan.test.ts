@@ -43,6 +43,7 @@ function worldOf(fates: readonly Fate[], over: Partial<Rollout>): World {
     soakMs: minutes(1),
     atOnce: 5,
     onHalt: "roll_back",
+    guards: { watch: [], falseHalts: 0.002, least: 3 },
     giveUpAfterMs: minutes(60 * 24 * 14),
     windows: [],
     conditions: { unknown: "wait" },
@@ -98,7 +99,7 @@ function pictureOf({ rollout, stages, rows, fates }: World, now: number): Pictur
     restores: tallyOf(rows.filter(({ rollback }) => rollback)),
     overdue: rows
       .filter(({ state, deadlineAt }) => isInFlight(state) && deadlineAt <= now)
-      .map(({ id, ...row }) => ({ ...row, deployment: id, onlineAtOffer: row.online, attempt: 1 })),
+      .map(({ id, ...row }) => ({ ...row, deployment: id, onlineAtOffer: row.online, attempt: 1, held: false })),
     waiting: waiting.map(({ id, device }) => ({ deployment: id, device, online: fates.get(device)?.is !== "offline" })),
     unrestored: updates
       .filter(({ state, undone }) => rollout.phase === "rolling_back" && state === "succeeded" && !undone)
@@ -158,6 +159,7 @@ function applyStep(world: World, step: Step, now: number): void {
       addRestore(world, step);
       break;
     case "cannot_restore":
+    case "hold":
       break;
     case "stop_restoring":
       rollout.phase = "halted";

@@ -2,6 +2,7 @@ import type { DeploymentReason } from "@tenfold/contracts";
 import { validApprovals } from "./approvals.ts";
 import type { Block } from "./conditions.ts";
 import { type GateEvidence, judgeGates, judgeRestores } from "./gate.ts";
+import { type Held, holdOf } from "./guards/darkness.ts";
 import { type Turn, type Waiting, walkLine } from "./line.ts";
 import { inFlight, type Overdue, type Picture, placesLeft, type Target, type Unrestored } from "./picture.ts";
 import { retryOf } from "./retries.ts";
@@ -15,11 +16,12 @@ export type Step =
   | { do: "step_aside"; deployment: string; device: string; block: Block; lookAgainAt: number }
   | { do: "approve"; because: string }
   | ({ do: "expire"; deployment: string; device: string } & Ending)
+  | Held
   | { do: "soak"; stage: number; until: number }
   | { do: "pass_stage"; stage: number; because: string; evidence: GateEvidence }
   | { do: "begin_stage"; stage: number }
   | { do: "pause"; because: string }
-  | { do: "halt"; because: string; onHalt: "roll_back" | "stop"; evidence: Record<string, number> }
+  | { do: "halt"; because: string; onHalt: "roll_back" | "stop"; evidence: GateEvidence | Record<string, number> }
   | { do: "plan_restore"; device: string; undoes: string; attempt: number; target: Target }
   | { do: "cannot_restore"; device: string; undoes: string; attempt: number; reason: DeploymentReason; detail: string }
   | { do: "stop_restoring"; because: string; evidence: Record<string, number> }
@@ -27,7 +29,7 @@ export type Step =
 
 /** What a rollout should do next. Pure: the same picture always gives the same steps, and steps leave nothing to decide. */
 export function planRollout(rollout: Rollout, picture: Picture, now: number): Step[] {
-  const expired = picture.overdue.map((overdue) => expire(overdue, rollout, now));
+  const expired = picture.overdue.map((overdue) => holdOf(overdue, rollout, now) ?? expire(overdue, rollout, now));
   const after = withExpired(picture, expired);
   switch (rollout.phase) {
     case "awaiting_approval":
@@ -88,18 +90,26 @@ function expire(overdue: Overdue, rollout: Rollout, now: number): Expire {
 }
 
 /** The picture as it will be once the expired deployments are recorded, so that the gates judge what is known now. */
-function withExpired(picture: Picture, expired: readonly Expire[]): Picture {
+function withExpired(picture: Picture, expired: readonly (Expire | Held)[]): Picture {
   const stages = picture.stages.map((stage) => ({ ...stage }));
   const restores = { ...picture.restores };
   picture.overdue.forEach((overdue, i) => {
     const tally = overdue.rollback ? restores : stages[overdue.stage];
     const step = expired[i];
-    if (tally === undefined || step === undefined) return;
+    if (tally === undefined || step?.do !== "expire") return;
     tally.inFlight -= 1;
     if (step.retry) tally.queued += 1;
     else tally[step.to === "unresponsive" ? "harmed" : step.to] += 1;
   });
-  return { ...picture, stages, restores };
+  const holds = expired.filter((step) => step.do === "hold" && step.dark === "still");
+  const [hold] = holds;
+  if (hold?.do !== "hold") return { ...picture, stages, restores };
+  return {
+    ...picture,
+    stages,
+    restores,
+    held: { devices: Math.max(picture.held?.devices ?? 0, holds.length), because: hold.because },
+  };
 }
 
 function forward(rollout: Rollout, picture: Picture, now: number): Step[] {
@@ -124,8 +134,9 @@ function haltOf(
   picture: Picture,
   stage: StageTally,
 ): { is: "green"; evidence: GateEvidence } | { is: "halt"; step: Step } {
-  const { haltAbove, onHalt } = rollout;
-  const verdict = judgeGates({ stage, stages: picture.stages, haltAbove });
+  const { haltAbove, onHalt, guards: guardRule } = rollout;
+  const strata = picture.strata === undefined ? "none" : "strata";
+  const verdict = judgeGates({ stage, stages: picture.stages, haltAbove, guardRule, guards: picture.guards ?? [], strata });
   if (verdict.is === "halt")
     return { is: "halt", step: { do: "halt", because: verdict.because, onHalt, evidence: verdict.evidence } };
   const stratum = judgeStrata(picture.strata?.all ?? []);

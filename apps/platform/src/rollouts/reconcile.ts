@@ -26,23 +26,25 @@ export async function reconcileDue(deps: RolloutsDeps, signal?: AbortSignal): Pr
 
 /** Brings one rollout one step nearer to its end. Safe to run twice, late, or on two servers at once, and to die at any line. */
 async function reconcileRollout(deps: RolloutsDeps, scope: Scope, id: string): Promise<"moved" | "rests"> {
-  const { db, book, clock } = deps;
+  const { db, book, guardBook, clock } = deps;
   const now = clock.now();
   const seen = await book.findRollout(db, scope, id);
   if (seen === undefined) return "rests";
   await joinLate(deps, scope, { rollout: seen, now });
   const line = await lineUp(deps, scope, { rollout: seen, now });
+  const { sets, dark } = await guardBook.lookAround(deps, scope, seen);
   const steps = await db.transaction().execute(async (tx) => {
     const rollout = await book.lockFree(tx, scope, id);
     if (rollout === undefined || rollout.endedAt !== undefined) return [];
-    const picture = await pictureRollout(deps, scope, { is: "locked", tx }, { rollout, line, now });
+    await guardBook.advanceWatch(tx, scope, { rollout, sets, now });
+    const picture = await pictureRollout(deps, scope, { is: "locked", tx }, { rollout, line, now, dark });
     const planned = planRollout(engineOf(rollout), picture, now);
-    await recordSteps({ book, tx, scope }, { rollout, steps: planned, line, now });
+    await recordSteps({ book, guardBook, tx, scope }, { rollout, steps: planned, line, now });
+    if (planned.length > 0)
+      await guardBook.insertPass(tx, scope, id, { at: now, saw: { rollout: engineOf(rollout), picture }, steps: planned });
     const next = nextLookAt(engineOf(rollout), { picture, nextDeadlineAt: await book.nextDeadline(tx, scope, id) });
-    await book.lookAt(tx, scope, {
-      id,
-      at: planned.length > 0 ? now : Math.min(next ?? Number.POSITIVE_INFINITY, now + longestRest),
-    });
+    const times = [next, await guardBook.nextSetDue(tx, scope, id), now + longestRest].filter((time) => time !== undefined);
+    await book.lookAt(tx, scope, { id, at: planned.length > 0 ? now : Math.min(...times) });
     return planned;
   });
   announce(deps, id, steps);

@@ -3,18 +3,20 @@ import type { Transaction } from "../kernel/index.ts";
 import type { Book } from "./book.shell.ts";
 import type { RestoreRecord } from "./deployments.shell.ts";
 import { firmwareOf } from "./deps.ts";
+import type { GuardBook } from "./guards/book.shell.ts";
 import type { InLine } from "./picture.shell.ts";
 import type { Step } from "./plan.ts";
-import type { StoredRollout } from "./store.ts";
+import type { StoredDecision, StoredRollout } from "./store.ts";
 
 /** An open transaction of a fleet's book. */
 export type Page = { book: Book; tx: Transaction; scope: Scope };
+type Evidence = NonNullable<StoredDecision["evidence"]>;
 
 type Recording = { rollout: StoredRollout; line: readonly InLine[]; now: number } & { steps: readonly Step[] };
 
 /** Writes down what was planned, and who decided it and why, in the transaction that the picture was taken in. */
-export async function recordSteps(page: Page, { rollout, steps, line, now }: Recording): Promise<void> {
-  const { book, tx, scope } = page;
+export async function recordSteps(page: Page & { guardBook: GuardBook }, { rollout, steps, line, now }: Recording): Promise<void> {
+  const { book, guardBook, tx, scope } = page;
   const inLine = new Map(line.map((one) => [one.deployment, one]));
   await book.recordOffers(tx, scope, {
     at: now,
@@ -35,6 +37,7 @@ export async function recordSteps(page: Page, { rollout, steps, line, now }: Rec
     scope,
     steps.flatMap((step) => (step.do === "step_aside" ? step : [])),
   );
+  await guardBook.recordHolds(tx, scope, { at: now, holds: steps.filter((step) => step.do === "hold") });
   await recordRestores(page, { steps, now });
   for (const step of steps) await recordTurn(page, { rollout, step, now });
   await recordBatch(page, { rollout, steps, now });
@@ -67,7 +70,7 @@ async function recordTurn(
   { rollout: { id, stage }, step, now }: { rollout: StoredRollout; step: Step; now: number },
 ): Promise<void> {
   const { book, tx, scope } = page;
-  const decide = (decision: string, because: string, evidence: Record<string, number> = {}) =>
+  const decide = (decision: string, because: string, evidence: Evidence = {}) =>
     book.insertDecision(tx, scope, id, { at: now, decision, because, stage, evidence });
   switch (step.do) {
     case "begin_stage":
@@ -136,6 +139,7 @@ async function recordBatch(
     offer: "offered",
     skip: "skipped",
     expire: "found_silent",
+    hold: "deadline_put_off",
     plan_restore: "rollback_planned",
     cannot_restore: "rollback_impossible",
   } as const;

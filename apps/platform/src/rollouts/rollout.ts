@@ -9,6 +9,7 @@ import type {
   StageProgress,
 } from "@tenfold/contracts";
 import { planHashOf } from "./approvals.ts";
+import type { GuardRule } from "./guards/evidence.ts";
 import { type Retries, type Retry, retriesOf } from "./retries.ts";
 
 /** What the engine goes by: the plan with its durations read. All times and lengths in ms. */
@@ -24,6 +25,7 @@ export type Rollout = {
   soakMs: number;
   atOnce: number;
   onHalt: "roll_back" | "stop";
+  guards: GuardRule;
   perMinute?: number;
   giveUpAfterMs: number;
   windows: readonly MaintenanceWindow[];
@@ -52,6 +54,7 @@ export function engineOf({ plan, release, ...rest }: RolloutRecord): Rollout {
   const { haltAbove, atOnce, onHalt, perMinute, windows, conditions } = plan;
   return {
     ...{ id, phase, stage, author, approvalsNeeded, haltAbove, atOnce, onHalt, windows, conditions },
+    guards: { watch: plan.guards.watch, falseHalts: plan.guards.falseHalts, least: plan.guards.least },
     deadlineMs: lengthOf(plan.deadline),
     soakMs: lengthOf(plan.soak),
     giveUpAfterMs: lengthOf(plan.giveUpAfter),

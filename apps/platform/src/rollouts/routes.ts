@@ -9,6 +9,7 @@ import { governanceRoutes } from "./governance.shell.ts";
 import { pictureRollout } from "./picture.shell.ts";
 import { approvalsOf } from "./policy.shell.ts";
 import { planOf, previewRollout } from "./preview.shell.ts";
+import { replayRollout } from "./replay.shell.ts";
 import { engineOf, isHalted } from "./rollout.ts";
 import { standsStill } from "./standstill.ts";
 import { countDeployments, decisionsOf, pageOfRollouts, type StoredRollout, stagesOf } from "./store.ts";
@@ -86,6 +87,9 @@ function readingRoutes(app: Http, deps: RolloutsDeps): void {
     ]);
     return { rollout: shown, decisions: decisions.map(decisionView), reasons, harmed, notRestored: left };
   });
+  serve(app, api.replayRollout, async ({ params, scope }) =>
+    replayRollout(deps, scope, (await needRollout(deps, scope, params.id)).id),
+  );
   serve(app, api.previewRollout, async ({ body, scope }) => previewRollout(deps, scope, body));
 }
 

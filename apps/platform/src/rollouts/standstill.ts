@@ -22,8 +22,11 @@ function ofPhase({ phase, approvalsNeeded }: Rollout): Block | undefined {
 
 /** What only a change of the world or the clock can lift. The way back is free of all of it. */
 function ofTime(rollout: Rollout, picture: Picture, now: number): Block | undefined {
-  const { releaseUnusable, unmetRollouts = [], policyWindows = [] } = picture;
+  const { releaseUnusable, unmetRollouts = [], policyWindows = [], held } = picture;
   if (releaseUnusable !== undefined) return { code: "release_unusable", because: releaseUnusable };
+  // What the release does to a device could not be seen.
+  if (held !== undefined && held.devices > 0)
+    return { code: "dark", because: `It waits for ${held.devices} devices whose deadline was put off: ${held.because}` };
   const freeze = picture.freezes?.find(({ from, to }) => from <= now && now < to);
   if (freeze !== undefined && rollout.freezeOverride === undefined)
     return { code: "frozen", because: `The fleet is frozen: ${freeze.reason}`, until: freeze.to };

@@ -471,6 +471,37 @@ export function talliesOf(stages: readonly StoredStage[], counts: readonly Count
   };
 }
 
+/** How many devices each stage has, in order. */
+export async function stageSizesOf(on: Queryable, scope: Scope, rollout: string): Promise<number[]> {
+  const { rows } = await sql<{ devices: number }>`
+    select devices from rollouts.stage where fleet = ${scope.fleet} and rollout = ${rollout} order by index`.execute(on);
+  return rows.map(({ devices }) => devices);
+}
+
+/** What the engine saw when it decided, and what it decided. */
+export type Pass = { at: number; saw: object; steps: readonly object[] };
+
+export async function insertPass(tx: Transaction, scope: Scope, rollout: string, { at, saw, steps }: Pass): Promise<void> {
+  await sql`
+    insert into rollouts.pass (fleet, rollout, at, saw, steps)
+    values (${scope.fleet}, ${rollout}, ${new Date(at)}, ${JSON.stringify(saw)}::jsonb, ${JSON.stringify(steps)}::jsonb)`.execute(
+    tx,
+  );
+}
+
+/** Oldest first, above `after` (a `seq`). */
+export async function pageOfPasses(
+  on: Queryable,
+  scope: Scope,
+  { rollout, after, limit }: { rollout: string; after: number; limit: number },
+): Promise<(Pass & { seq: number })[]> {
+  const { rows } = await sql<{ seq: number; at: Date; saw: object; steps: object[] }>`
+    select seq, at, saw, steps from rollouts.pass where fleet = ${scope.fleet} and rollout = ${rollout} and seq > ${after} order by seq limit ${limit}`.execute(
+    on,
+  );
+  return rows.map(({ at, ...row }) => ({ ...row, at: at.getTime() }));
+}
+
 export type StoredDecision = {
   at: number;
   decision: string;

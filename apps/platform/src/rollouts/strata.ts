@@ -1,5 +1,5 @@
 import type { DevicePicture } from "./deps.ts";
-import { logEvidence } from "./gate.ts";
+import { logEvidence, strataFalseHalts } from "./gate.ts";
 import { exposedOf, type Tally } from "./rollout.ts";
 
 /** What a device has of what the plan calls a difference: `model=pump, region=north`. Empty where the plan names none. */
@@ -11,15 +11,12 @@ export function stratumOf({ model, tags }: Pick<DevicePicture, "model" | "tags">
 
 export type StratumTally = Tally & { stratum: string };
 
-/** How often a whole healthy rollout may be halted by one of its strata by mistake at most, all strata together. */
-const falseHalts = 0.005;
-
 /**
  * The sequential gate in each stratum, so that a release that is bad for one kind of device only is seen among its kind and not thinned out
  * by all the others. The error is divided by the number of strata (Bonferroni), which keeps the bound over all of them.
  */
 export function judgeStrata(strata: readonly StratumTally[]): { because: string; evidence: Record<string, number> } | undefined {
-  const haltAtLogE = Math.log(Math.max(1, strata.length) / falseHalts);
+  const haltAtLogE = Math.log(Math.max(1, strata.length) / strataFalseHalts);
   for (const tally of strata) {
     const [exposed, { harmed, stratum }] = [exposedOf(tally), tally];
     const logE = harmed === 0 ? 0 : logEvidence(harmed, exposed);

@@ -18,6 +18,7 @@ import { insertArtifact } from "../releases/store.ts";
 import { createRelease, createSigningKey } from "../releases/writes.shell.ts";
 import { postgresBook } from "./book.shell.ts";
 import type { RolloutsDeps } from "./deps.ts";
+import { postgresGuardBook } from "./guards/book.shell.ts";
 import { createRollouts } from "./index.ts";
 import { startRollout } from "./writes.shell.ts";
 
@@ -31,6 +32,7 @@ export type Effect = "good" | "bricks" | "falls_back" | "no_download" | "ignored
 export type PretendDevice = {
   id: string;
   boot: number;
+  bootedAt: number;
   firmware: { version: string; hash: string };
   alive: boolean;
   reachable: boolean;
@@ -46,11 +48,25 @@ export type FleetOptions = {
   effects?: (version: string, device: string) => Effect;
   seed?: string /** Share of messages that get lost, doubled or late. */;
   weather?: number;
+  /** What a version does to memory: how much is used, in bytes, so long after the boot (hours). */
+  memory?: (version: string, device: string, hours: number) => number;
+  /** Which site a device stands on. */
+  site?: (device: string) => string;
+  /** Whether a site has no network now. */
+  dark?: (site: string, now: number) => boolean;
 };
 export type Fleet = Awaited<ReturnType<typeof pretendFleet>>;
 
 /** Devices `d0`… that run version 1.0.0 and speak every 10 s of virtual time. */
-export async function pretendFleet({ devices: count, effects = () => "good", seed = "fleet", weather = 0 }: FleetOptions) {
+export async function pretendFleet({
+  devices: count,
+  effects = () => "good",
+  seed = "fleet",
+  weather = 0,
+  memory,
+  site,
+  dark,
+}: FleetOptions) {
   const database = await testDatabase();
   const folder = await mkdtemp(join(tmpdir(), "tenfold-rollouts-"));
   const { db } = database;
@@ -79,6 +95,7 @@ export async function pretendFleet({ devices: count, effects = () => "good", see
   const deps: RolloutsDeps = {
     db,
     book: postgresBook,
+    guardBook: postgresGuardBook,
     registry,
     releases,
     audit,
@@ -97,18 +114,28 @@ export async function pretendFleet({ devices: count, effects = () => "good", see
     devices.set(`d${i}`, {
       id: `d${i}`,
       boot: 1,
+      bootedAt: epoch - 86_400_000,
       firmware: { version: "1.0.0", hash: hashOf("1.0.0") },
       alive: true,
       reachable: true,
       done: new Set(),
     });
   await db.transaction().execute(async (tx) => {
-    for (const id of devices.keys()) await registry.register(tx, scope, { id, lifecycle: "active", model: "pump", trustLevel: 1 });
+    for (const id of devices.keys())
+      await registry.register(tx, scope, {
+        id,
+        lifecycle: "active",
+        model: "pump",
+        trustLevel: 1,
+        ...(site ? { tags: { site: site(id) } } : {}),
+      });
   });
+
+  const inReach = ({ id, reachable }: PretendDevice) => reachable && !(dark?.(site?.(id) ?? "", clock.time) ?? false);
 
   function hear(id: string, payload: string): boolean {
     const device = devices.get(id);
-    if (device === undefined || !device.alive || !device.reachable || random() < weather) return false;
+    if (device === undefined || !device.alive || !inReach(device) || random() < weather) return false;
     take(device, nextDeployment.parse(JSON.parse(payload)));
     return true;
   }
@@ -138,6 +165,7 @@ export async function pretendFleet({ devices: count, effects = () => "good", see
     at.step += 1;
     if (report) return report;
     device.boot += 1;
+    device.bootedAt = clock.time;
     if (effect === "bricks") device.alive = false;
     else if (effect !== "falls_back") device.firmware = { version, hash: artifact.sha256 };
     return end();
@@ -146,12 +174,15 @@ export async function pretendFleet({ devices: count, effects = () => "good", see
   const heartbeatOf = (device: PretendDevice): Heartbeat => ({
     seq: 1,
     bootId: `${device.id}-${device.boot}`,
-    uptimeS: 5,
+    uptimeS: (clock.time - device.bootedAt) / 1_000,
     leaseS: 60,
     monoS: 5,
     clock: "synced",
     model: "pump",
     firmware: { ...device.firmware, state: "confirmed" },
+    ...(memory
+      ? { memory: { usedBytes: memory(device.firmware.version, device.id, (clock.time - device.bootedAt) / 3_600_000) } }
+      : {}),
   });
 
   /** Bad weather loses heartbeats, doubles and mixes reports. */
@@ -167,7 +198,7 @@ export async function pretendFleet({ devices: count, effects = () => "good", see
   async function tick(): Promise<void> {
     clock.time += 10_000;
     const at = clock.time;
-    const speaking = [...devices.values()].filter((device) => device.alive && device.reachable);
+    const speaking = [...devices.values()].filter((device) => device.alive && inReach(device));
     const reports = speaking.flatMap((device) => {
       const deployment = device.work?.offer.deployment;
       const report = work(device);

@@ -40,6 +40,7 @@ export * from "./common.ts";
 export * from "./devices.ts";
 export * from "./enrollments.ts";
 export * from "./events.ts";
+export * from "./guards.ts";
 export * from "./kpis.ts";
 export * from "./metadata.ts";
 export * from "./operation.ts";

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { isoDuration, share } from "./common.ts";
+import { guardPlan } from "./guards.ts";
 
 /** The first stage is the canary. `share` is of all targets, cumulative: 0.05, 0.25, 1. */
 export const rolloutStage = z.strictObject({ share });
@@ -91,6 +92,8 @@ const terms = {
   weight: z.int().min(1).max(1_000),
   /** A device whose turn came and that could not be offered for this long is skipped, so that every stage ends. */
   giveUpAfter: isoDuration,
+  /** What must not get worse beside devices that have not been offered the release. */
+  guards: guardPlan,
 };
 
 /** A plan without its release, to be stored under a name; what it leaves out has the defaults. */
@@ -118,6 +121,7 @@ export const rolloutPlan = z.strictObject({
   retries: terms.retries.prefault({}),
   weight: terms.weight.default(100),
   giveUpAfter: terms.giveUpAfter.default("P14D"),
+  guards: terms.guards.prefault({}),
 });
 export type RolloutPlan = z.infer<typeof rolloutPlan>;
 

@@ -123,6 +123,27 @@ export const rolloutPreview = z.object({
 });
 export type RolloutPreview = z.infer<typeof rolloutPreview>;
 
+/** Every pass of the engine decided again from what it saw, and compared (docs/operate/rollouts.md). */
+export const rolloutReplay = z.object({
+  /** Passes that come out the same, and those that do not. */
+  equal: z.int(),
+  different: z.int(),
+  /** Judgements of the guards whose rank still follows from the stored values, and those whose does not. */
+  comparisons: z.object({ equal: z.int(), different: z.int() }),
+  verdicts: z.array(
+    z.object({
+      at: timestamp,
+      /** What was decided; `devices` is 0 where it was about the rollout itself. */
+      decisions: z.array(z.object({ decision: z.string(), devices: z.int() })),
+      verdict: z.enum(["equal", "different"]),
+      difference: z.string().optional(),
+    }),
+  ),
+  /** What people decided: there is nothing to decide again. */
+  byPeople: z.array(z.object({ at: timestamp, decision: z.string(), because: z.string() })),
+});
+export type RolloutReplay = z.infer<typeof rolloutReplay>;
+
 const byId = z.object({ id: z.string() });
 const why = z.strictObject({ reason: z.string().min(1).max(500) });
 
@@ -242,6 +263,15 @@ export const rolloutOperations = {
     permission: "rollouts.read",
     params: byId,
     response: z.object({ items: z.array(deployment) }),
+  }),
+  replayRollout: operation({
+    name: "replayRollout",
+    method: "GET",
+    path: "/rollouts/:id/replay",
+    summary: "Decides everything again from the stored evidence, by the same functions, and says whether it comes out the same.",
+    permission: "rollouts.read",
+    params: byId,
+    response: rolloutReplay,
   }),
   getRolloutReport: operation({
     name: "getRolloutReport",

@@ -23,6 +23,7 @@ export const blockCodes = [
   "paused",
   "release_unusable",
   "frozen",
+  "dark",
   "prerequisite_rollout",
   "stage_not_begun",
   "outside_window",

@@ -54,6 +54,8 @@ export const heartbeat = z.object({
       reconnects: z.int().min(0).optional(),
     })
     .optional(),
+  /** Bytes of main memory in use, by what the kernel would not give back at once, and bytes there are. */
+  memory: z.strictObject({ usedBytes: z.number().min(0), totalBytes: z.number().min(0).optional() }).optional(),
   queue: z.strictObject({ depth: z.int().min(0), oldestAgeS: z.number().min(0) }).optional(),
   /** The roots that the device believes: SHA-256 of each certificate, lower-case hex. Rotation waits for the new one. */
   trust: z
@@ -63,6 +65,7 @@ export const heartbeat = z.object({
       generation: z.int().min(1).optional(),
     })
     .optional(),
+  /** `rx_bytes` and `tx_bytes` are what the device received and sent; the other names are its own. */
   counters: z.record(z.string().max(64), z.number()).optional(),
 });
 export type Heartbeat = z.infer<typeof heartbeat>;

@@ -1,10 +1,11 @@
 import type { Command } from "commander";
 import { rolloutControl } from "./control.ts";
+import { rolloutReplay } from "./replay.ts";
 import { rolloutReport } from "./report.ts";
 import { rolloutStart } from "./start.ts";
 import { rolloutWatch } from "./watch.ts";
 
 export function rolloutCommands(program: Command): void {
   const rollout = program.command("rollout").description("Bring a release to the fleet in stages, and stop in time");
-  for (const add of [rolloutStart, rolloutWatch, rolloutControl, rolloutReport]) add(rollout);
+  for (const add of [rolloutStart, rolloutWatch, rolloutControl, rolloutReport, rolloutReplay]) add(rollout);
 }

@@ -1,5 +1,5 @@
 import { formatDuration, parseDuration } from "@tenfold/base";
-import type { api } from "@tenfold/contracts";
+import { type api, type GuardName, guardName } from "@tenfold/contracts";
 import type { z } from "zod";
 import { cliProblems } from "../../exit.ts";
 import { type Flags, text } from "../../verb.ts";
@@ -12,6 +12,8 @@ export const planFlags: [string, string, string?][] = [
   ["--soak <duration>", "how long a stage must stay healthy", "5m"],
   ["--at-once <n>", "devices that update at the same time", "500"],
   ["--on-halt <what>", "roll_back or stop", "roll_back"],
+  ["--guards <names>", `what must not get worse beside devices not yet updated: ${guardName.options.join(",")}; or none`, "all"],
+  ["--guard-window <duration>", "how long each device is compared; the soak where left out"],
 ];
 
 type Plan = z.input<(typeof api)["startRollout"]["body"]>;
@@ -28,7 +30,23 @@ export function readPlan(release: string, flags: Flags): Plan {
     soak: duration(text(flags, "soak"), "--soak"),
     atOnce: Number(text(flags, "atOnce")),
     onHalt: text(flags, "onHalt") === "stop" ? "stop" : "roll_back",
+    guards: {
+      ...guards(text(flags, "guards") ?? "all"),
+      ...(text(flags, "guardWindow") === undefined ? {} : { window: duration(text(flags, "guardWindow"), "--guard-window") }),
+    },
   };
+}
+
+function guards(given: string): { watch?: GuardName[] } {
+  if (given === "all") return {};
+  const names = given === "none" ? [] : given.split(",").map((name) => name.trim());
+  const watch = names.map((name) => guardName.options.find((one) => one === name));
+  const unknown = names.find((_, i) => watch[i] === undefined);
+  if (unknown !== undefined)
+    throw cliProblems.usage(`--guards: there is no guard "${unknown}".`, {
+      fix: `Name some of ${guardName.options.join(", ")}; or none.`,
+    });
+  return { watch: watch.filter((name) => name !== undefined) };
 }
 
 function share(given: string, flag: string): number {
