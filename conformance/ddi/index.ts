@@ -1,22 +1,47 @@
+import { parseArgs } from "node:util";
 import { fuzz } from "./fuzz.ts";
-import { ddiWorld } from "./world.ts";
+import { type DdiWorld, ddiWorld } from "./world.ts";
+
+/** A device's action takes 1,000 statuses (DDI 5.5), so that each round is a device of its own: mutations reach what lies behind the limit. */
+const round = 5_000;
+
+type Counts = { requests: number; broken: number; installed: number; requestsPerS: number; statuses: Record<string, number> };
 
 /**
- * Sends mutated DDI requests to a whole platform: 20,000, or as many as `TENFOLD_TEST_DDI_REQUESTS` says; `TENFOLD_TEST_SEED` chooses others. The rules
- * themselves are in ddi.test.ts.
+ * `npm run conformance -- ddi [--runs 1000000] [--seed TEXT] [--minutes 60]`: mutated DDI requests against a whole platform over mutual TLS, seeded.
+ * Ends early, with what it has, when the minutes are over. The rules themselves are in ddi.test.ts.
  */
-export async function run(): Promise<{ requests: number; broken: number; installed: number; statuses: Record<string, number> }> {
-  const requests = Number(process.env.TENFOLD_TEST_DDI_REQUESTS ?? 20_000);
-  const seed = process.env.TENFOLD_TEST_SEED ?? "ddi";
+export async function run(): Promise<Counts> {
+  const { values } = parseArgs({
+    args: process.argv.slice(3),
+    options: { runs: { type: "string" }, seed: { type: "string" }, minutes: { type: "string", default: "120" } },
+  });
+  const runs = Number(values.runs ?? process.env.TENFOLD_TEST_DDI_REQUESTS ?? 20_000);
+  const seed = values.seed ?? process.env.TENFOLD_TEST_SEED ?? "ddi";
+  const until = performance.now() + Number(values.minutes) * 60_000;
   await using ddi = await ddiWorld();
   await ddi.release("3.0.0");
-  const device = await ddi.device("fuzzed");
+  const counts: Counts = { requests: 0, broken: 0, installed: 0, requestsPerS: 0, statuses: {} };
+  const began = performance.now();
+  for (let turn = 0; counts.requests < runs && performance.now() < until; turn++) {
+    const requests = Math.min(round, runs - counts.requests);
+    const found = await fuzzDevice(ddi, { id: `fuzzed-${turn}`, requests, seed: `${seed} ${turn}` });
+    counts.requests += requests;
+    counts.broken += found.broken.length;
+    counts.installed += found.installed;
+    for (const [status, n] of Object.entries(found.statuses)) counts.statuses[status] = (counts.statuses[status] ?? 0) + n;
+    for (const line of found.broken) console.log(line);
+    if (turn % 10 === 9) console.log(`${counts.requests} requests, ${counts.broken} broken, ${counts.installed} installed`);
+  }
+  return { ...counts, requestsPerS: Math.round((1_000 * counts.requests) / (performance.now() - began)) };
+}
+
+async function fuzzDevice(ddi: DdiWorld, { id, requests, seed }: { id: string; requests: number; seed: string }) {
+  const device = await ddi.device(id);
   const rollout = await ddi.offer("3.0.0", device.id);
   const href: string = (await device.poll()).json._links.deploymentBase.href;
   const { json } = await device.askUrl(href);
   const [{ filename }] = json.deployment.chunks[0].artifacts;
   const { statuses, broken } = await fuzz(device, { action: json.id, filename, requests, seed });
-  for (const line of broken) console.log(line);
-  const installed = (await ddi.deployment(device.id, rollout)).state === "succeeded" ? 1 : 0;
-  return { requests, broken: broken.length, installed, statuses };
+  return { statuses, broken, installed: (await ddi.deployment(device.id, rollout)).state === "succeeded" ? 1 : 0 };
 }

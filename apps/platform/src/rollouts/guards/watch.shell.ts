@@ -1,8 +1,9 @@
 import type { Scope } from "@tenfold/base";
-import { type DeviceEvent, type GuardPlan, guardTimes, type Heartbeat } from "@tenfold/contracts";
+import { type DeviceEvent, type GuardPlan, guardTimes, type Heartbeat, type RolloutPlan } from "@tenfold/contracts";
 import type { Transaction } from "../../kernel/index.ts";
 import type { RolloutsDeps } from "../deps.ts";
 import { type StoredRollout, stageSizesOf } from "../store.ts";
+import { stratumOf } from "../strata.ts";
 import { type Candidate, controlsEach, matchControls, rankAmong, strataOf } from "./matching.ts";
 import {
   type Comparison,
@@ -68,7 +69,10 @@ export async function planSets({ db, registry, clock }: RolloutsDeps, scope: Sco
   const found = await unmatchedDevices(db, scope, { ...place, since: clock.now() - windowMs, limit: batch });
   if (found.length === 0) return [];
   const untouched = await untouchedDevices(db, scope, { ...place, limit: Math.max(100, found.length * each * candidatesFor) });
-  const traits = await traitsOf(registry, scope, { devices: [...found.map(({ device }) => device), ...untouched], guards });
+  const traits = await traitsOf(registry, scope, {
+    devices: [...found.map(({ device }) => device), ...untouched],
+    plan: rollout.plan,
+  });
   const exposed = found.flatMap(({ device }) => traits.get(device) ?? []);
   const candidates = untouched.flatMap((device) => {
     const one = traits.get(device);
@@ -87,7 +91,7 @@ export async function planSets({ db, registry, clock }: RolloutsDeps, scope: Sco
 async function traitsOf(
   registry: RolloutsDeps["registry"],
   scope: Scope,
-  { devices, guards }: { devices: readonly string[]; guards: GuardPlan },
+  { devices, plan }: { devices: readonly string[]; plan: RolloutPlan },
 ): Promise<Map<string, Candidate & { online: boolean }>> {
   const pictures = await registry.pictures(scope, devices);
   return new Map(
@@ -95,7 +99,8 @@ async function traitsOf(
       picture.id,
       {
         device: picture.id,
-        strata: strataOf(picture, guards.matchBy),
+        // Where the plan names strata, chance has decided within each of them only.
+        strata: strataOf(picture, plan.guards.matchBy).map((stratum) => `${stratum} ${stratumOf(picture, plan.strata)}`.trim()),
         online: picture.connectivity.is === "online" && picture.lifecycle === "active",
       },
     ]),
