@@ -11,12 +11,12 @@ const plan = {
   stages: [{ share: 0.1 }, { share: 0.4 }, { share: 1 }],
   deadline: "PT10M",
   soak: "PT12M",
-  guards: { settle: "PT2M" },
+  guards: { settle: "PT2M", watch: ["memory" as const, "crashes" as const] },
 };
 
 /** Every device wanders by itself; a leaking version takes 30 % more an hour. */
 const leaksIn = (bad: string) => (version: string, device: string, hours: number) =>
-  100e6 + 3e6 * Math.sin(hours * 40 + device.length * 7 + Number(device.slice(1))) + (version === bad ? 30e6 * hours : 0);
+  100e6 + 0.5e6 * Math.sin(hours * 40 + device.length * 7 + Number(device.slice(1))) + (version === bad ? 30e6 * hours : 0);
 
 test("a leak that only the new version has halts the rollout in its canary, with what was compared; nobody failed", async () => {
   await using fleet = await pretendFleet({ devices: 60, memory: leaksIn("2.0.0"), site: () => "berlin" });
@@ -72,16 +72,23 @@ test("a healthy release that wanders like the old one passes every stage, and ev
 });
 
 test("an outage of a whole site halts no healthy rollout: deadlines there are put off while those that were never offered it are silent too", async () => {
-  const [begins, ends] = [epoch + minutes(2), epoch + minutes(30)];
+  const [begins, ends] = [epoch + minutes(2), epoch + minutes(16)];
   await using fleet = await pretendFleet({
-    devices: 60,
+    devices: 30,
     site: (device) => (Number(device.slice(1)) % 2 === 0 ? "berlin" : "rome"),
     dark: (site, now) => site === "berlin" && now >= begins && now < ends,
   });
   await fleet.release("1.0.0");
   await fleet.tick();
   await fleet.release("2.0.0");
-  const { id } = await fleet.start({ release: "2.0.0", ...plan, stages: [{ share: 0.5 }, { share: 1 }], atOnce: 5 });
+  const { id } = await fleet.start({
+    release: "2.0.0",
+    ...plan,
+    deadline: "PT5M",
+    soak: "PT1M",
+    stages: [{ share: 0.5 }, { share: 1 }],
+    atOnce: 4,
+  });
   assert.equal(await fleet.untilEnded(id, { most: 900 }), "completed");
   const decisions = await decisionsOf(fleet.db, scope, id);
   const putOff = decisions.filter(({ decision }) => decision === "deadline_put_off");
@@ -99,7 +106,13 @@ test("bricks are not mistaken for an outage: while others speak, silence counts"
   await fleet.release("1.0.0");
   await fleet.tick();
   await fleet.release("2.0.0");
-  const { id } = await fleet.start({ release: "2.0.0", ...plan, stages: [{ share: 0.2 }, { share: 1 }] });
+  const { id } = await fleet.start({
+    release: "2.0.0",
+    ...plan,
+    deadline: "PT5M",
+    soak: "PT1M",
+    stages: [{ share: 0.2 }, { share: 1 }],
+  });
   assert.equal(await fleet.untilEnded(id), "rolled_back");
   const decisions = (await decisionsOf(fleet.db, scope, id)).map(({ decision }) => decision);
   assert.ok(decisions.includes("halted") && !decisions.includes("deadline_put_off"));
