@@ -1,22 +1,27 @@
 /** What is read before anybody is known: requests, certificates, lists. What is not right is a problem with a code, never another error. */
 import { Problem } from "@tenfold/base";
+import { parseManifest } from "@tenfold/contracts";
 import {
   certsOnly,
   createAuthority,
   createCsr,
+  createRoot,
   fromPem,
   issueCrl,
   issuerOf,
   makeDeviceIdentity,
   makeManufacturer,
   newDeviceKey,
+  newSigner,
   oids,
   readCertificate,
   readCertsOnly,
   readCrl,
   readCsr,
+  signCms,
   toPem,
   validateDerChain,
+  verifyCms,
 } from "@tenfold/pki";
 import { readRequest } from "../../apps/platform/src/enrollment/request.ts";
 import { mutate } from "./mutate.ts";
@@ -67,6 +72,35 @@ export const certificateTargets: Target[] = [
       refusable(() => readCertificate(der));
       const verdict = validateDerChain({ chain: [der, own.issuing.certificate.der], anchors, at, usage: "device" });
       if (verdict.is === "valid" && !corpus.some((known) => known.equals(der))) throw new Error("a changed certificate is valid");
+    };
+  }),
+  pure("manifest", 3, () => {
+    const corpus = [
+      'serial,model,tag:site\npump-1,p100,"oslo, ""north"""\n',
+      "serial;model\r\na;b\r\n",
+      '{"entries":[{"serial":"a","tags":{"k":"v"}}]}',
+    ].map((text) => Buffer.from(text));
+    return (random) => refusable(() => parseManifest(mutate(random, corpus).toString("utf8")));
+  }),
+  pure("signed-manifest", 4, async () => {
+    const content = Buffer.from("serial,model\npump-1,p100\n");
+    const [key, other] = [newSigner(), newSigner()];
+    const { certificate } = await createRoot({ signer: key, name: [{ type: oids.commonName, value: "Fuzz" }], now: at - 60_000 });
+    const wish = { content, signer: key, signedAt: at } as const;
+    const corpus = [
+      await signCms({ ...wish, form: "detached" }),
+      await signCms({ ...wish, certificate, form: "detached" }),
+      await signCms({ ...wish, certificate, form: "attached" }),
+      await signCms({ ...wish, signer: other, form: "attached" }),
+    ];
+    return (random) => {
+      const input = mutate(random, corpus);
+      const beside = random() < 0.7 ? { content: random() < 0.5 ? content : mutate(random, [content]) } : {};
+      refusable(() => {
+        const verdict = verifyCms({ message: input, keys: [key.publicKey], ...beside });
+        if (verdict.is === "signed" && !verdict.content.equals(content))
+          throw new Error("something that was not signed is believed");
+      });
     };
   }),
   pure("crl-pkcs7-pem", 4, async () => {

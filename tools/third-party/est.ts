@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { parseManifest } from "../../packages/contracts/src/index.ts";
 import type { RunningPlatform } from "../running-platform.ts";
 import { type ClientRow, clientTable, enrollByStrongswan, versionOf } from "./est-clients.ts";
+import { enrollByBouncyCastle, enrollByEstCa } from "./est-libraries.ts";
 import { sh } from "./shell-device.ts";
 import { type Counts, same, steps } from "./steps.ts";
 
@@ -24,7 +25,9 @@ export async function run(platform: RunningPlatform): Promise<Counts> {
   };
   const call: Call = (method, path, body) => api(platform, method, path, body);
   const swan = await enrollByStrongswan(platform, { shop, suite, call });
-  const table = clientTable([...(suite.failed === 0 ? [mine] : []), swan]);
+  const castle = await enrollByBouncyCastle(platform, { shop, suite, call });
+  const rust = await enrollByEstCa(platform, { shop, suite, call });
+  const table = clientTable([...(suite.failed === 0 ? [mine] : []), swan, castle, rust]);
   console.log(table);
   if (process.argv.includes("--write") && suite.failed === 0) await writeFile("docs/protocol/est-clients.md", table);
   return { passed: suite.passed, failed: suite.failed };

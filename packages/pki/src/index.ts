@@ -54,10 +54,13 @@ export {
   entryHashOf,
   type LogHead,
   type LogVerdict,
+  type LogWalk,
   logStart,
+  readLogLine,
   type SealedEntry,
   sealEntry,
   verifyLog,
+  walkLog,
 } from "./log-chain.ts";
 export {
   attributeOf,

@@ -29,17 +29,51 @@ export const sealEntry = (before: LogHead, entryHash: string): LogHead => ({
   hash: sha256(`${before.hash}\n${before.seq + 1}\n${entryHash}`),
 });
 
-/** Walks a sealed log from its first entry. Whether it is the right log, and whole at its end, says the head: compare it with one kept elsewhere. */
-export function verifyLog(lines: Iterable<SealedEntry>): LogVerdict {
+export type LogWalk = {
+  /** Takes the next entry; what is wrong with it, if anything. After that the walk is over. */
+  take(entry: SealedEntry): Extract<LogVerdict, { is: "broken" }> | undefined;
+  /** How far it is whole. */
+  end(): LogVerdict;
+};
+
+/** Walks a sealed log from its first entry, one at a time: an exported log may be larger than memory. */
+export function walkLog(): LogWalk {
   let head = logStart;
   let forgotten = 0;
-  for (const { seq, entryHash, hash, entry } of lines) {
-    const next = sealEntry(head, entryHash);
-    if (seq !== next.seq) return { is: "broken", at: next.seq, because: "missing" };
-    if (entry !== undefined && entryHashOf(entry) !== entryHash) return { is: "broken", at: seq, because: "changed" };
-    if (hash !== next.hash) return { is: "broken", at: seq, because: "chain" };
-    if (entry === undefined) forgotten += 1;
-    head = next;
-  }
-  return { is: "whole", head, entries: head.seq, forgotten };
+  return {
+    take({ seq, entryHash, hash, entry }) {
+      const next = sealEntry(head, entryHash);
+      if (seq !== next.seq) return { is: "broken", at: next.seq, because: "missing" };
+      if (entry !== undefined && entryHashOf(entry) !== entryHash) return { is: "broken", at: seq, because: "changed" };
+      if (hash !== next.hash) return { is: "broken", at: seq, because: "chain" };
+      if (entry === undefined) forgotten += 1;
+      head = next;
+      return undefined;
+    },
+    end: () => ({ is: "whole", head, entries: head.seq, forgotten }),
+  };
 }
+
+/** The same for a log at hand. Whether it is the right log, and whole at its end, says the head: compare it with one kept elsewhere. */
+export function verifyLog(lines: Iterable<SealedEntry>): LogVerdict {
+  const walk = walkLog();
+  for (const line of lines) {
+    const broken = walk.take(line);
+    if (broken !== undefined) return broken;
+  }
+  return walk.end();
+}
+
+/** One line of an exported log; undefined where it is none. */
+export function readLogLine(text: string): SealedEntry | undefined {
+  try {
+    const read = JSON.parse(text) as Partial<SealedEntry> | null; // looked at below
+    const { seq, entryHash, hash, entry } = read ?? {};
+    const plain = entry === undefined || (typeof entry === "object" && entry !== null && Object.values(entry).every(isText));
+    return Number.isSafeInteger(seq) && isText(entryHash) && isText(hash) && plain ? (read as SealedEntry) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const isText = (value: unknown): boolean => typeof value === "string";

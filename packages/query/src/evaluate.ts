@@ -12,6 +12,7 @@ export type FilterSubject = {
   model?: string | undefined;
   hardwareRevision?: string | undefined;
   firmwareVersion?: string | undefined;
+  trustLevel?: number | undefined;
   /** ms since 1970. */
   lastContactAt?: number | undefined;
 };
@@ -43,6 +44,8 @@ export function evaluate(filter: Filter, device: FilterSubject, now: number): bo
       return device.model === filter.model;
     case "hw":
       return device.hardwareRevision === filter.revision;
+    case "trust":
+      return device.trustLevel !== undefined && holds(filter.compare, device.trustLevel - filter.level);
     case "lastSeen":
       return device.lastContactAt !== undefined && holds(filter.compare, now - device.lastContactAt - filter.age);
     case "group":

@@ -6,7 +6,7 @@ export type Status = (typeof statuses)[number];
 export const lifecycles = ["expected", "pending", "active", "suspended", "quarantined", "retired"] as const;
 export type FilterLifecycle = (typeof lifecycles)[number];
 
-export const termNames = ["id", "tag", "status", "lifecycle", "fw", "model", "hw", "lastSeen", "group", "fleet"] as const;
+export const termNames = ["id", "tag", "status", "lifecycle", "fw", "model", "hw", "trust", "lastSeen", "group", "fleet"] as const;
 export type TermName = (typeof termNames)[number];
 
 /** `<=` stands before `<`, so that reading tries the longer one first. */
@@ -26,6 +26,8 @@ export type Term =
   | { is: "model"; model: string }
   /** The hardware revision, letter for letter. */
   | { is: "hw"; revision: string }
+  /** The trust level, 0 to 4. */
+  | { is: "trust"; compare: Comparison; level: number }
   /** How long ago the last contact was, in ms. A device that was never heard matches neither way. */
   | { is: "lastSeen"; compare: AgeComparison; age: number }
   | { is: "group"; name: string }

@@ -28,6 +28,8 @@ export function printFilter(filter: Filter): string {
       return `model:${quote(filter.model)}`;
     case "hw":
       return `hw:${quote(filter.revision)}`;
+    case "trust":
+      return `trust:${filter.compare === "=" ? "" : filter.compare}${filter.level}`;
     case "lastSeen":
       return `lastSeen:${filter.compare}${formatDuration(filter.age)}`;
     case "group":

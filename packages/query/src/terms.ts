@@ -47,6 +47,10 @@ const readers: Record<TermName, (token: TermToken) => Term | undefined> = {
     const { compare = "=", rest } = readComparison(value);
     return rest.length > 64 || !/^[^<>=]/.test(rest) ? undefined : { is: "fw", compare, version: rest };
   },
+  trust: ({ value }) => {
+    const { compare = "=", rest } = readComparison(value);
+    return /^[0-4]$/.test(rest) ? { is: "trust", compare, level: Number(rest) } : undefined;
+  },
   lastSeen: ({ value }) => {
     const { compare, rest } = readComparison(value);
     const age = parseDuration(rest);
@@ -65,6 +69,7 @@ const expected: Record<TermName, string> = {
   status: statuses.join(", "),
   lifecycle: lifecycles.join(", "),
   fw: "a version such as 1.4.0, <1.4.0 or >=2.0",
+  trust: "a trust level such as 2, >=2 or <1 (0 to 4)",
   lastSeen: "> or < and a duration such as >2h or <30m, ten years at most,",
 };
 

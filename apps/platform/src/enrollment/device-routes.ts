@@ -138,7 +138,7 @@ function judgeBody(request: FastifyRequest): EstAnswer | undefined {
     : textAnswer(415, "Send the certificate request as Content-Type: application/pkcs10.");
 }
 
-const clientOf = ({ headers }: FastifyRequest) => ({ accept: headers.accept, userAgent: headers["user-agent"] });
+const clientOf = ({ headers }: FastifyRequest) => ({ userAgent: headers["user-agent"] });
 
 /** [RFC 7617] User and password; undefined when the header is absent or of another scheme. */
 export function basicOf(header: string | undefined): Shown["basic"] {

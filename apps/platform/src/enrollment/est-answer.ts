@@ -3,10 +3,13 @@ import type { EnrollOutcome } from "./enroll.shell.ts";
 /** An answer as it goes onto the wire. Header names are written exactly so: libest compares them byte by byte. */
 export type EstAnswer = { readonly status: number; readonly headers: Readonly<Record<string, string>>; readonly body: string };
 
-/** [E10] strongSwan reads base64 only in one line and sends neither Accept nor User-Agent; everybody else reads lines of 64 with LF. */
-export function wrapBase64(bytes: Uint8Array, client: { accept: string | undefined; userAgent: string | undefined }): string {
+/**
+ * [E10] Clients that read base64 in one line only (strongSwan, est-ca) name themselves by no User-Agent; those that need lines (libest, openssl
+ * behind curl) do, and everybody else reads both: lines of 64 with LF.
+ */
+export function wrapBase64(bytes: Uint8Array, client: { userAgent: string | undefined }): string {
   const text = Buffer.from(bytes).toString("base64");
-  if (client.accept === undefined && client.userAgent === undefined) return text;
+  if (client.userAgent === undefined) return text;
   return `${(text.match(/.{1,64}/g) ?? []).join("\n")}\n`;
 }
 

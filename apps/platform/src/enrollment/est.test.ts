@@ -205,7 +205,7 @@ test("one serial number under two manufacturers is refused once the first has en
 
 test("cacerts needs no credential and brings the chain; csrattrs names P-256", async () => {
   await using w = await enrollmentWorld();
-  const answer = await w.call("GET", "/.well-known/est/cacerts", { headers: { Accept: "*/*" } });
+  const answer = await w.call("GET", "/.well-known/est/cacerts", { headers: { "User-Agent": "Cisco EST client" } });
   assert.equal(answer.status, 200);
   assert.deepEqual(answer.rawHeaders.slice(0, 6), [
     "Content-Type",
@@ -222,6 +222,8 @@ test("cacerts needs no credential and brings the chain; csrattrs names P-256", a
       .every((line) => line.length <= 64) && answer.body.toString().endsWith("\n"),
   );
   assert.equal(readCertsOnly(Buffer.from(answer.body.toString(), "base64")).length, 2);
+  const nameless = await w.call("GET", "/.well-known/est/cacerts", { headers: { Accept: "*/*" } });
+  assert.ok(!nameless.body.includes("\n"), "a client without a name gets one line");
   const plain = await w.call("GET", "/.well-known/est/factory-7/cacerts");
   assert.doesNotMatch(plain.body.toString(), /\n/, "strongSwan reads one line only");
   const attributes = await w.call("GET", "/.well-known/est/csrattrs");

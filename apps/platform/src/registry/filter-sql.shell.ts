@@ -42,6 +42,8 @@ export function conditionOf(filter: Filter, now: number): Condition {
       return sql`((d.model = ${filter.model}) is true)`;
     case "hw":
       return sql`((d.hardware_revision = ${filter.revision}) is true)`;
+    case "trust":
+      return sql`(d.trust_level ${signs[filter.compare]} ${filter.level})`;
     case "lastSeen":
       return sql`((d.last_contact_at ${opposite[filter.compare]} ${new Date(now - filter.age)}::timestamptz) is true)`;
     case "group":

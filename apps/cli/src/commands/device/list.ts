@@ -19,6 +19,7 @@ export function deviceList(device: Command): void {
         id: one.id,
         status: one.connectivity.is,
         lifecycle: one.lifecycle,
+        trust: one.trustLevel,
         model: one.model,
         firmware: one.firmware?.version,
         contact: ago(one.lastContactAt),

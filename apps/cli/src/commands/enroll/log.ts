@@ -1,6 +1,7 @@
-import { readFile } from "node:fs/promises";
-import { api, sealedEntry } from "@tenfold/contracts";
-import { type SealedEntry, verifyLog } from "@tenfold/pki";
+import { createReadStream } from "node:fs";
+import { createInterface } from "node:readline";
+import { api } from "@tenfold/contracts";
+import { type LogVerdict, readLogLine, walkLog } from "@tenfold/pki";
 import type { Command } from "commander";
 import type { Session } from "../../context.ts";
 import { cliProblems } from "../../exit.ts";
@@ -28,7 +29,7 @@ export function enrollLog(enroll: Command): void {
     example: "enroll verify log.jsonl",
     async run(session, given) {
       const path = word(given, 0);
-      const verdict = verifyLog(readLines(path, await readFile(path, "utf8")));
+      const verdict = await verifyFile(path);
       if (verdict.is === "broken")
         throw cliProblems.not_verified(`${path} is broken at entry ${verdict.at}: ${meanings[verdict.because]}.`);
       const { entries, forgotten, head } = verdict;
@@ -46,21 +47,21 @@ const meanings = {
   chain: "its hash does not follow from the one before",
 } as const;
 
-function readLines(path: string, text: string): SealedEntry[] {
-  return text.split("\n").flatMap((line, i): SealedEntry[] => {
-    if (line.trim() === "") return [];
-    const read = sealedEntry.safeParse(parseJson(line));
-    if (read.success) return [read.data];
-    throw cliProblems.usage(`${path}:${i + 1} is no line of an exported attempt log.`, {
-      fix: "Make it with `tenfold enroll log --export`.",
-    });
-  });
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
+/** A line at a time: a log of a million entries is larger than a text may be. */
+async function verifyFile(path: string): Promise<LogVerdict> {
+  const walk = walkLog();
+  const lines = createInterface({ input: createReadStream(path), crlfDelay: Number.POSITIVE_INFINITY });
+  let number = 0;
+  for await (const line of lines) {
+    number += 1;
+    if (line.trim() === "") continue;
+    const entry = readLogLine(line);
+    if (entry === undefined)
+      throw cliProblems.usage(`${path}:${number} is no line of an exported attempt log.`, {
+        fix: "Make it with `tenfold enroll log --export`.",
+      });
+    const broken = walk.take(entry);
+    if (broken !== undefined) return broken;
   }
+  return walk.end();
 }
