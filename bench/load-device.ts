@@ -87,7 +87,7 @@ export class LoadDevice {
   }
 }
 
-const payloadShape = '{"ts":1700000000000,"seq":1000000,"temperature":20.5,"humidity":45,"vibration":0.12,"battery":3.7}';
+export const payloadShape = '{"ts":1700000000000,"seq":1000000,"temperature":20.5,"humidity":45,"vibration":0.12,"battery":3.7}';
 const tsAt = payloadShape.indexOf("1700");
 const seqAt = payloadShape.indexOf("1000000,");
 const temperatureAt = payloadShape.indexOf("20.5");
