@@ -6,6 +6,7 @@ import { Empty, Section } from "../parts/Section.tsx";
 import { type Column, Table } from "../parts/Table.tsx";
 import { When } from "../parts/When.tsx";
 import { ask } from "../queries.ts";
+import classes from "../registry/registry.module.css";
 
 /** What the device's TPM said, and what it was worth. */
 export function DeviceAttestation({ device }: { device: string }) {
@@ -21,8 +22,8 @@ export function DeviceAttestation({ device }: { device: string }) {
             </Empty>
           ) : (
             <>
-              <Newest of={items[0]} />
               <Table label="Attestations" columns={columns} rows={items} keyOf={(each) => each.id} />
+              <Measured by={items.find(({ pcrs }) => pcrs !== undefined)} />
             </>
           )
         }
@@ -31,10 +32,10 @@ export function DeviceAttestation({ device }: { device: string }) {
   );
 }
 
-function Newest({ of: newest }: { of: Attestation | undefined }) {
+function Measured({ by: newest }: { by: Attestation | undefined }) {
   if (newest?.pcrs === undefined) return null;
   return (
-    <details>
+    <details className={classes.pcrs}>
       <summary>What it measured at boot (SHA-256 PCRs){newest.reference ? `, as ${newest.reference}` : ""}</summary>
       <dl>
         {Object.entries(newest.pcrs).map(([pcr, value]) => (

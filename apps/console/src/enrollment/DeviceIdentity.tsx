@@ -35,7 +35,7 @@ export function DeviceIdentity({ device }: { device: Device }) {
         </ol>
         <Answer of={trust}>
           {({ because, next }) => (
-            <p>
+            <p style={{ marginTop: 12 }}>
               {because} {next}
             </p>
           )}

@@ -58,7 +58,9 @@ async function startBridge(): Promise<Bridge> {
     PKCS11_MODULE_PATH: join(client, "p11-kit-client.so"),
     P11_KIT_SERVER_ADDRESS: `unix:path=${socket}`,
   });
-  const worker = new Worker(new URL("./bridge-worker.ts", import.meta.url), { workerData: { socket } });
+  // From source, or bundled beside the program that uses it.
+  const thread = import.meta.url.endsWith(".ts") ? "./bridge-worker.ts" : "./bridge-worker.js";
+  const worker = new Worker(new URL(thread, import.meta.url), { workerData: { socket } });
   worker.unref();
   await once(worker, "message");
   const waiting = new Map<number, (answer: BridgeAnswer) => void>();
