@@ -33,7 +33,7 @@ async function measure(dir: string, { connections, window, each }: { connections
   {
     await using platform = await runPlatform({
       ...unlimited,
-      NODE_OPTIONS: `${process.env.EXTRA ?? ""} --cpu-prof --cpu-prof-interval=500 --cpu-prof-dir=${dir}`,
+      NODE_OPTIONS: `--cpu-prof --cpu-prof-interval=500 --cpu-prof-dir=${dir}`,
     });
     const devices = await enrollFleet(platform, { prefix: "load", devices: connections });
     await using load = await startLoad({
