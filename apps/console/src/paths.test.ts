@@ -12,6 +12,7 @@ test("every path starts at the root and none is used twice", () => {
     paths.newRollout(),
     paths.rollout("a"),
     paths.releases(),
+    paths.release("a"),
     paths.alerts(),
     paths.enrollment(),
     paths.audit(),

@@ -14,6 +14,7 @@ export const paths = {
   newRollout: (search: { release?: string } = {}): string => withSearch("/rollouts/new", search),
   rollout: (id: string): string => `/rollouts/${encodeURIComponent(id)}`,
   releases: (): string => "/releases",
+  release: (id: string): string => `/releases/${encodeURIComponent(id)}`,
   alerts: (search: { state?: "resolved" } = {}): string => withSearch("/alerts", search),
   enrollment: (): string => "/enrollment",
   audit: (): string => "/audit",
@@ -30,7 +31,7 @@ export function pathOfSubject({ kind, id }: { kind: string; id: string }): strin
     case "rollout":
       return paths.rollout(id);
     case "release":
-      return paths.releases();
+      return paths.release(id);
     case "group":
       return paths.devices({ filter: `group:${id}` });
     default:

@@ -48,6 +48,11 @@ const pages = [
   }),
   createRoute({
     getParentRoute: below,
+    path: "/releases/$id",
+    component: lazyRouteComponent(() => import("./releases/ReleasePage.tsx"), "ReleasePage"),
+  }),
+  createRoute({
+    getParentRoute: below,
     path: "/alerts",
     component: lazyRouteComponent(() => import("./monitoring/AlertsPage.tsx"), "AlertsPage"),
   }),

@@ -9,6 +9,7 @@ import { Facts, Section } from "../parts/Section.tsx";
 import { type Column, Table } from "../parts/Table.tsx";
 import { client } from "../queries.ts";
 import { Page } from "../shell/Page.tsx";
+import { OidcTrusts } from "./OidcTrusts.tsx";
 import { ServiceAccounts } from "./ServiceAccounts.tsx";
 import { useMay, useSession } from "./session.ts";
 
@@ -38,6 +39,7 @@ export function AccessPage() {
         )}
       </Answer>
       {accounts.allowed && <ServiceAccounts />}
+      {accounts.allowed && <OidcTrusts />}
       <Section title="Roles">
         <Table label="What each role may do" columns={roleColumns} rows={permissions} keyOf={(each) => each} />
       </Section>

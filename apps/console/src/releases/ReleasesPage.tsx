@@ -19,13 +19,16 @@ const columns: readonly Column<Release>[] = [
     title: "Release",
     cell: (each) => (
       <>
-        <strong>{each.name}</strong> <code>{each.version}</code>
+        <AppLink to={paths.release(each.id)}>
+          <strong>{each.name}</strong> <code>{each.version}</code>
+        </AppLink>
         {each.retired && " (retired)"}
         {each.notes && <div style={{ color: "var(--tf-ink-2)" }}>{each.notes.split("\n", 1)[0]}</div>}
       </>
     ),
   },
-  { title: "Models", cell: (each) => each.models.join(", ") },
+  { title: "Channel", cell: (each) => each.channel },
+  { title: "Models", cell: (each) => each.models.join(", ") || "any" },
   {
     title: "Artifact",
     cell: (each) => (

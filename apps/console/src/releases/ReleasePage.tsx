@@ -1,0 +1,140 @@
+import { useQuery } from "@tanstack/react-query";
+import { api, type Release } from "@tenfold/contracts";
+import { useMay } from "../access/session.ts";
+import { cli } from "../cli.ts";
+import { bytes, count, short } from "../format.ts";
+import { ActionButton } from "../parts/ActionButton.tsx";
+import { Answer } from "../parts/Answer.tsx";
+import { AppLink } from "../parts/AppLink.tsx";
+import { Facts, Section } from "../parts/Section.tsx";
+import { useIdInPath } from "../parts/search.ts";
+import { When } from "../parts/When.tsx";
+import { paths } from "../paths.ts";
+import { ask } from "../queries.ts";
+import { StartLink } from "../rollouts/StartLink.tsx";
+import { Page } from "../shell/Page.tsx";
+import { Components } from "./Components.tsx";
+import { Provenance } from "./Provenance.tsx";
+
+const above = <AppLink to={paths.releases()}>Releases</AppLink>;
+
+/** One release: where it fits, what is in it, how it was built, who vouches for it, and where it runs. */
+export function ReleasePage() {
+  const id = useIdInPath();
+  const release = useQuery(ask(api.getRelease, { params: { id } }));
+  const known = release.data;
+  const name = known ? `${known.name} ${known.version}` : id;
+  return (
+    <Page
+      name={name}
+      title={name}
+      above={above}
+      lead={known && leadOf(known)}
+      actions={known && <Actions release={known} />}
+      cli={cli.release(id)}
+    >
+      <Answer of={release} lines={8}>
+        {(found) => (
+          <>
+            <Section title="Fits">
+              <Facts facts={fitFacts(found)} />
+            </Section>
+            <Section title="What it is">
+              <Facts facts={factsOf(found)} />
+            </Section>
+            {found.notes && (
+              <Section title="Notes">
+                <p style={{ whiteSpace: "pre-wrap", margin: 0 }}>{found.notes}</p>
+              </Section>
+            )}
+            <Components release={found.id} />
+            <Provenance release={found.id} />
+          </>
+        )}
+      </Answer>
+    </Page>
+  );
+}
+
+function leadOf({ retirement, usedAt, channel }: Release) {
+  if (retirement)
+    return (
+      <>
+        Retired <When at={retirement.at} /> by {retirement.by || "nobody known"}: {retirement.because || "no reason was given"}. No
+        rollout may use it.
+      </>
+    );
+  return usedAt ? (
+    <>
+      In the channel {channel}. First rolled out <When at={usedAt} />: what is said about it stands from then on.
+    </>
+  ) : (
+    <>In the channel {channel}. No rollout has used it yet.</>
+  );
+}
+
+function fitFacts({ models, hardwareRevisions, minimumVersion, mustPassThrough, channel }: Release) {
+  return [
+    ["Models", models.join(", ") || "any"],
+    ["Hardware revisions", hardwareRevisions?.join(", ") ?? "any"],
+    ["Installed over", minimumVersion ? `${minimumVersion} or newer` : "any older version"],
+    ["Must pass through", mustPassThrough?.join(", then ") ?? "nothing"],
+    [
+      "Devices that follow",
+      channel === "stable" ? "every channel" : channel === "beta" ? "beta and dev (tag channel)" : "dev (tag channel)",
+    ],
+  ] as const;
+}
+
+function factsOf({ artifact, signedBy, devices, version, createdAt, envelope }: Release) {
+  return [
+    ["Artifact", <code key="sha256">{artifact.sha256}</code>],
+    ["Size", bytes(artifact.size)],
+    ["Signed by", signedBy.map((keyid) => short(keyid, 20)).join(", ") || "nobody known"],
+    ["Signed", <When key="signed" at={envelope.signed.signedAt} />],
+    ["Registered", <When key="registered" at={createdAt} />],
+    [
+      "Running it",
+      <AppLink key="devices" to={paths.devices({ filter: `fw:${version}` })}>
+        {count(devices)}
+      </AppLink>,
+    ],
+  ] as const;
+}
+
+function Actions({ release }: { release: Release }) {
+  const allowed = useMay(api.retireRelease);
+  const title = `${release.name} ${release.version}`;
+  const callWith = (reason: string) => ({ params: { id: release.id }, body: { reason } });
+  if (release.retired)
+    return (
+      <ActionButton
+        operation={api.reinstateRelease}
+        callWith={callWith}
+        verb="Reinstate"
+        icon="undo"
+        title={`Reinstate ${title}`}
+        cli={cli.changeRelease("reinstate", release.id)}
+        allowed={allowed}
+      >
+        Rollouts may use it again.
+      </ActionButton>
+    );
+  return (
+    <>
+      <StartLink release={release.id} word="Roll out" />
+      <ActionButton
+        operation={api.retireRelease}
+        callWith={callWith}
+        verb="Retire"
+        icon="pause"
+        title={`Retire ${title}`}
+        cli={cli.changeRelease("retire", release.id)}
+        allowed={allowed}
+        danger
+      >
+        No rollout may use it any more; one that is under way pauses. Devices that run it keep it. It can be taken back.
+      </ActionButton>
+    </>
+  );
+}
