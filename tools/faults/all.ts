@@ -4,9 +4,12 @@ import { fault as powerCut } from "./r03-power-cut.ts";
 import { fault as diskFull } from "./r06-disk-full.ts";
 import { fault as failedFsync } from "./r07-failed-fsync.ts";
 import { fault as clock } from "./r08-clock.ts";
+import { fault as partition } from "./r09-partition.ts";
+import { fault as blackHole } from "./r10-black-hole.ts";
 import { fault as network } from "./r11-network.ts";
 import { fault as postgres } from "./r13-postgres.ts";
 import { fault as killStore } from "./r14-kill-store.ts";
+import { fault as herd } from "./r16-herd.ts";
 import { fault as stalledReader } from "./r17-stalled-reader.ts";
 import { fault as pause } from "./r18-pause.ts";
 import { fault as memory } from "./r19-memory.ts";
@@ -19,9 +22,12 @@ export const faults: Fault[] = [
   diskFull,
   failedFsync,
   clock,
+  partition,
+  blackHole,
   network,
   postgres,
   killStore,
+  herd,
   stalledReader,
   pause,
   memory,

@@ -3,7 +3,7 @@ import type { Load, LoadOptions } from "./load.ts";
 import type { Platform, PlatformWish } from "./platform.ts";
 
 /** What a fault cannot do without. `root` and `loop` are of the machine, the others are programs of Debian. */
-export type Need = "linux" | "root" | "loop" | "strace" | "faketime" | "prlimit" | "fallocate" | "mkfs.ext4";
+export type Need = "linux" | "root" | "loop" | "strace" | "faketime" | "prlimit" | "fallocate" | "mkfs.ext4" | "ip" | "nft";
 
 export type Fault = {
   /** As in docs/operate/faults.md. */

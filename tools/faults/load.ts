@@ -11,8 +11,11 @@ export type LoadOptions = {
   window?: number;
   /** Messages a second of each device. */
   perSecond?: number;
-  /** Another port than the platform's own: that of a proxy. */
+  /** Another way in than the platform's own: that of a proxy, or across a wire. */
+  host?: string;
   port?: number;
+  /** What CONNECT tells as keep-alive. The load never pings: what it sends is sign of life enough. */
+  keepAliveS?: number;
   devices?: EnrolledDevice[];
   /** Heartbeats that promise the next one within so many seconds, sent thrice as often. */
   leaseS?: number;
@@ -35,9 +38,12 @@ export type Load = {
   stop(graceMs?: number): Promise<void>;
 };
 
-type Target = { port: number; ca: string };
+type Target = { host: string; port: number; ca: string };
 
-export function startLoad(target: Target, options: Required<Omit<LoadOptions, "leaseS" | "port">> & { leaseS?: number }): Load {
+export function startLoad(
+  target: Target,
+  options: Required<Omit<LoadOptions, "leaseS" | "port" | "host">> & { leaseS?: number },
+): Load {
   const acknowledged = new Map(options.devices.map(({ id }) => [id, new Set<number>()]));
   const ends = new Map<string, number>();
   let latencies: number[] = [];
@@ -81,7 +87,7 @@ export function startLoad(target: Target, options: Required<Omit<LoadOptions, "l
   };
 }
 
-type Sending = Required<Omit<LoadOptions, "leaseS" | "port" | "devices">> &
+type Sending = Required<Omit<LoadOptions, "leaseS" | "port" | "host" | "devices">> &
   Target & {
     leaseS?: number;
     epoch: number;
@@ -104,10 +110,10 @@ async function keepSending(device: EnrolledDevice, sending: Sending): Promise<vo
 }
 
 /** A connection that is accepted: TLS with the device's certificate, CONNECT answered with success. */
-async function open(device: EnrolledDevice, { port, ca }: Target): Promise<TLSSocket> {
+async function open(device: EnrolledDevice, { host, port, ca, keepAliveS }: Target & { keepAliveS: number }): Promise<TLSSocket> {
   const { cert, key } = device;
   // The platform's own certificate is judged by its chain; under a moved clock only the time of this test's process counts.
-  const socket = connect({ host: "127.0.0.1", port, ca, cert, key, servername: "localhost" });
+  const socket = connect({ host, port, ca, cert, key, servername: "localhost" });
   socket.setNoDelay(true);
   try {
     await new Promise<void>((resolve, reject) => {
@@ -116,7 +122,14 @@ async function open(device: EnrolledDevice, { port, ca }: Target): Promise<TLSSo
       socket.once("close", () => reject(new Error("closed before CONNACK")));
       socket.once("secureConnect", () =>
         socket.write(
-          generate({ cmd: "connect", protocolId: "MQTT", protocolVersion: 4, clientId: device.id, clean: true, keepalive: 60 }),
+          generate({
+            cmd: "connect",
+            protocolId: "MQTT",
+            protocolVersion: 4,
+            clientId: device.id,
+            clean: true,
+            keepalive: keepAliveS,
+          }),
         ),
       );
       socket.once("data", (answer) =>

@@ -4,7 +4,7 @@ import { onPath, provide } from "../third-party/packages.ts";
 import type { Need } from "./fault.ts";
 
 /** Programs that a package of Debian brings; `provide` installs them where it may. */
-const programs = new Set<Need>(["strace", "faketime", "prlimit", "fallocate", "mkfs.ext4"]);
+const programs = new Set<Need>(["strace", "faketime", "prlimit", "fallocate", "mkfs.ext4", "ip", "nft"]);
 
 /** Why this machine cannot do what is needed; empty when it can. */
 export function missing(needs: readonly Need[]): string[] {
@@ -17,7 +17,8 @@ export function missing(needs: readonly Need[]): string[] {
 
 function machineLacks(need: Need): string | undefined {
   if (need === "linux" && process.platform !== "linux") return `it reads /proc, which ${process.platform} has not`;
-  if (need === "root" && process.getuid?.() !== 0) return "it mounts file systems or traces processes, which only root may";
+  if (need === "root" && process.getuid?.() !== 0)
+    return "it mounts file systems, traces processes or makes network namespaces, which only root may";
   if (need === "loop" && !existsSync("/dev/loop-control")) return "the kernel has no loop devices";
   if (need === "loop" && onPath("losetup") && !loopIsFree()) return "no loop device is free";
   return undefined;

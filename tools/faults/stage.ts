@@ -90,16 +90,17 @@ async function createStage(seed: string, { found, loads, started }: Account): Pr
       devices ??= await enrollFleet(platform, { prefix: "fault", devices: fleetSize });
       return platform;
     },
-    load({ port = ports.mqtt, ...options } = {}) {
+    load({ host = "127.0.0.1", port = ports.mqtt, ...options } = {}) {
       const platform = platforms.at(-1);
       if (platform === undefined) throw new Error("A load needs a platform that was started.");
       const load = startLoad(
-        { port, ca: readFileSync(platform.ca, "utf8") },
+        { host, port, ca: readFileSync(platform.ca, "utf8") },
         {
           metric: `seq${loads.length}`,
           window: 8,
           perSecond: 200,
           patienceMs: 15_000,
+          keepAliveS: 60,
           devices: devices ?? [],
           ...options,
         },

@@ -23,6 +23,8 @@ const packageOf: Record<string, string> = {
   prlimit: "util-linux",
   fallocate: "util-linux",
   "mkfs.ext4": "e2fsprogs",
+  ip: "iproute2",
+  nft: "nftables",
 };
 
 export const onPath = (command: string): boolean =>
