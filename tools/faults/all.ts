@@ -7,6 +7,7 @@ import { fault as clock } from "./r08-clock.ts";
 import { fault as partition } from "./r09-partition.ts";
 import { fault as blackHole } from "./r10-black-hole.ts";
 import { fault as network } from "./r11-network.ts";
+import { fault as restartInRollout } from "./r12-restart-in-rollout.ts";
 import { fault as postgres } from "./r13-postgres.ts";
 import { fault as killStore } from "./r14-kill-store.ts";
 import { fault as herd } from "./r16-herd.ts";
@@ -25,6 +26,7 @@ export const faults: Fault[] = [
   partition,
   blackHole,
   network,
+  restartInRollout,
   postgres,
   killStore,
   herd,

@@ -13,6 +13,8 @@ export type Fault = {
   /** Sentences, besides the law that whatever was acknowledged is stored exactly once. */
   holds: string[];
   needs: Need[];
+  /** How long it may take, in milliseconds; three minutes where it does not say. */
+  longestMs?: number;
   /** Injects while a load runs. Returns how often it did. A promise that is not kept goes to `stage.holds`. */
   run(stage: Stage): Promise<{ injected: number }>;
 };

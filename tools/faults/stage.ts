@@ -12,6 +12,7 @@ import { freePorts, type Platform, startPlatformProcess } from "./platform.ts";
 export type Played = Verdict & { injected: number; broken: string[]; notes: string[] };
 
 const fleetSize = 6;
+const usualLongestMs = 180_000;
 
 /** Plays one fault from an empty data folder to the law, and clears everything away. */
 export async function play(fault: Fault, seed: string): Promise<Played> {
@@ -19,7 +20,7 @@ export async function play(fault: Fault, seed: string): Promise<Played> {
   const loads: Load[] = [];
   let platform: Platform | undefined;
   await using stage = await createStage(`${seed} ${fault.id}`, { found, loads, started: (now) => (platform = now) });
-  const { injected } = await fault.run(stage).catch(async (error: unknown) => {
+  const { injected } = await inTime(fault.run(stage), fault.longestMs ?? usualLongestMs).catch(async (error: unknown) => {
     found.broken.push(`it could not be played to its end: ${error instanceof Error ? error.message : error}`);
     if (platform !== undefined && !platform.alive()) found.notes.push(`the platform had ended: ${await lastWords(platform)}`);
     return { injected: 0 };
@@ -38,6 +39,13 @@ export async function play(fault: Fault, seed: string): Promise<Played> {
   const good = verdict.lost.length + verdict.doubled.length + found.broken.length === 0;
   if (!good && platform !== undefined) found.notes.push(...complaints(await platform.log()));
   return { ...verdict, injected, ...found };
+}
+
+/** A fault that is not done in time is left behind; its stage then ends everything that it started, and starts nothing more for it. */
+async function inTime<Done>(run: Promise<Done>, longestMs: number): Promise<Done> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(new Error(`not done after ${longestMs / 1_000} s`)), longestMs);
+  return Promise.race([run, late.promise]).finally(() => clearTimeout(timer));
 }
 
 const lastWords = async (platform: Platform): Promise<string> =>
@@ -69,11 +77,13 @@ async function createStage(seed: string, { found, loads, started }: Account): Pr
   const platforms: Platform[] = [];
   let last: Parameters<Stage["start"]>[0];
   let devices: EnrolledDevice[] | undefined;
+  let over = false;
   return {
     dir,
     random: seededRandom(seed),
     devices: () => devices ?? [],
     async start(wish = last) {
+      if (over) throw new Error("The stage is cleared away; nothing is started on it any more.");
       last = wish;
       const platform = await startPlatformProcess({
         dataDir: join(dir, "data"),
@@ -86,6 +96,7 @@ async function createStage(seed: string, { found, loads, started }: Account): Pr
         ...wish,
       });
       platforms.push(platform);
+      if (over) await platform.end("SIGKILL");
       started(platform);
       devices ??= await enrollFleet(platform, { prefix: "fault", devices: fleetSize });
       return platform;
@@ -114,6 +125,7 @@ async function createStage(seed: string, { found, loads, started }: Account): Pr
     note: (sentence) => void found.notes.push(sentence),
     onEnd: (step) => void undo.push(step),
     async [Symbol.asyncDispose]() {
+      over = true;
       for (const load of loads) await load.stop(0);
       for (const platform of platforms) await platform.end("SIGKILL");
       for (const step of undo.reverse()) await step();
