@@ -216,7 +216,7 @@ async function startAgent({ deviceUrl, mqttPort, ca, dir }: RunningPlatform, dev
     "idevid-cert": device.idevidCert,
     "idevid-key": device.idevidKey,
     keys: device.keys,
-    heartbeat: "1s",
+    heartbeat: "5s",
   };
   const args = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, value]);
   const child = spawn(process.execPath, ["apps/agent/src/main.ts", ...args], { stdio: ["ignore", "pipe", "pipe"] });
@@ -260,7 +260,7 @@ const online = (platform: RunningPlatform, id: string): Promise<void> =>
       connectivity: { is: string };
     };
     same([shown.lifecycle, shown.connectivity.is], ["active", "online"]);
-  }, 20_000);
+  }, 60_000);
 
 const trustOf = async (platform: RunningPlatform, id: string): Promise<Trust> =>
   JSON.parse(await platform.tenfold("api", "GET", `/api/v1/devices/${id}/trust`)) as Trust;
