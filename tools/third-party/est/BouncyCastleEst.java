@@ -29,6 +29,7 @@ import org.bouncycastle.util.Store;
 /** Bouncy Castle's EST client, driven from a command line: cacerts | csrattrs | enroll | reenroll, HOST:PORT CA OUT [CSR [CERT KEY | USER CODE]]. */
 public class BouncyCastleEst {
   public static void main(String[] args) throws Exception {
+    java.security.Security.addProvider(new org.bouncycastle.jce.provider.BouncyCastleProvider());
     String operation = args[0];
     JsseESTServiceBuilder builder = new JsseESTServiceBuilder(args[1], JcaJceUtils.getCertPathTrustManager(trusted(args[2]), null));
     builder.withTimeout(20_000);
