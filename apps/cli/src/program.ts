@@ -17,6 +17,7 @@ import { serverCommands } from "./commands/server/index.ts";
 import { simCommands } from "./commands/sim/index.ts";
 import { stateCommands } from "./commands/state/index.ts";
 import { telemetryCommands } from "./commands/telemetry/index.ts";
+import { tufCommands } from "./commands/tuf/index.ts";
 
 /** The whole command line: `tenfold <noun> <verb>`, and the few verbs that stand alone. */
 export function createProgram(): Command {
@@ -45,6 +46,7 @@ export function createProgram(): Command {
     groupCommands,
     artifactCommands,
     releaseCommands,
+    tufCommands,
     rolloutCommands,
     alertCommands,
     kpiCommands,

@@ -1,35 +1,43 @@
-import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { type ApiClient, api, type Rollout } from "@tenfold/contracts";
-import { generateSigningKey, readPrivateKey, signRelease } from "@tenfold/ota";
 import { describeArtifact, pushArtifact } from "../artifact.ts";
 import { runQuietly } from "../child.ts";
 import { watchRollout } from "../commands/rollout/watch.ts";
+import { publishFolder } from "../commands/tuf/publish.ts";
 import { cliProblems } from "../exit.ts";
+import type { SigningFolder } from "../tuf/folder.ts";
+import { initFolder } from "../tuf/init.ts";
+import { lifetimes } from "../tuf/roots.ts";
+import { listRelease } from "../tuf/targets.ts";
 
 export type Tell = (line: string) => void;
 
-/** A signing key that lives in a folder of the demo's, beside the server and not in it. */
-export type Signer = { publicKeyPath: string; publicKeyPem: string; privateKeyPem: string };
-
-export async function makeSigner(dir: string): Promise<Signer> {
-  await mkdir(dir, { recursive: true });
-  const { publicKeyPem, privateKeyPem } = generateSigningKey();
-  const publicKeyPath = join(dir, "release-key.pub.pem");
-  await writeFile(publicKeyPath, publicKeyPem);
-  await writeFile(join(dir, "release-key.pem"), privateKeyPem, { mode: 0o600 });
-  return { publicKeyPath, publicKeyPem, privateKeyPem };
+/** A signing folder of the demo's, beside the server and not in it: root and targets keys that the server never sees. */
+export async function setUpSigning(client: ApiClient, dir: string): Promise<SigningFolder> {
+  const { online } = await client.call(api.getMetadataStatus, {});
+  const folder = await initFolder(dir, {
+    online: online.key,
+    rootKeys: [],
+    targetsKeys: [],
+    rootThreshold: 1,
+    targetsThreshold: 1,
+    rootLifetime: lifetimes.root,
+    targetsLifetime: lifetimes.targets,
+    vouchers: [],
+  });
+  await publishFolder(client, folder);
+  return folder;
 }
 
 type Firmware = { version: string; bricks?: number; notes: string };
 
 /** Makes an image, signs it, uploads it and registers the release, as a pipeline would. */
 export async function publishFirmware(
-  { client, dir, signer }: { client: ApiClient; dir: string; signer: Signer },
+  { client, folder }: { client: ApiClient; folder: SigningFolder },
   { version, bricks, notes }: Firmware,
 ): Promise<void> {
-  const path = join(dir, `firmware-${version}.bin`);
+  const path = join(folder.path, `firmware-${version}.bin`);
   await runQuietly("simulator", [
     "firmware",
     "--version",
@@ -49,7 +57,9 @@ export async function publishFirmware(
     artifact: await describeArtifact(path),
     signedAt: new Date().toISOString(),
   };
-  await client.call(api.createRelease, { body: { envelope: signRelease(statement, readPrivateKey(signer.privateKeyPem)), notes } });
+  const { envelope } = await listRelease(folder, { statement, floor: undefined, lifetime: lifetimes.targets });
+  await publishFolder(client, folder);
+  await client.call(api.createRelease, { body: { envelope, notes } });
 }
 
 /** Waits until so many devices are online, and says how far it is. */

@@ -144,6 +144,17 @@ export async function writeDetails(
   );
 }
 
+/** The same statement under other signatures: after a rotation of keys a release is signed anew, and says the same. */
+export async function replaceEnvelope(
+  tx: Transaction,
+  scope: Scope,
+  { id, envelope, signedBy }: Pick<StoredRelease, "id" | "envelope" | "signedBy">,
+): Promise<void> {
+  await sql`
+    update releases.release set envelope = ${JSON.stringify(envelope)}::json, signed_by = ${signedBy}::text[]
+    where fleet = ${scope.fleet} and id = ${id}`.execute(tx);
+}
+
 export type StoredArtifact = { sha256: string; size: number; createdAt: number };
 
 export async function findArtifact(on: Queryable, scope: Scope, sha256: string): Promise<StoredArtifact | undefined> {

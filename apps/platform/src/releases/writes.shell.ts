@@ -1,11 +1,11 @@
-import { newId, type Scope } from "@tenfold/base";
+import { canonicalJson, newId, type Scope } from "@tenfold/base";
 import type { Actor, ReleaseChannel, ReleaseStatement, SignedRelease } from "@tenfold/contracts";
 import { readPublicKey, verifyRelease } from "@tenfold/ota";
 import type { Queryable, Transaction } from "../kernel/index.ts";
 import type { ReleasesDeps } from "./deps.ts";
 import { releaseProblems } from "./errors.ts";
 import { differenceOf, type StoredKey, type StoredRelease, trustFor } from "./release.ts";
-import { findArtifact, insertKey, insertRelease, listKeys, markKeyRevoked, releasesNamed } from "./store.ts";
+import { findArtifact, insertKey, insertRelease, listKeys, markKeyRevoked, releasesNamed, replaceEnvelope } from "./store.ts";
 
 type Who = { scope: Scope; actor: Actor };
 type Changing = Pick<ReleasesDeps, "db" | "audit" | "clock">;
@@ -76,8 +76,18 @@ export async function createRelease(
       channel,
       createdAt,
     };
-    if (!(await insertRelease(tx, scope, release)))
-      return sameOrRefused(await needRelease(tx, scope, `${signed.name}@${signed.version}`), envelope);
+    if (!(await insertRelease(tx, scope, release))) {
+      const existing = sameOrRefused(await needRelease(tx, scope, `${signed.name}@${signed.version}`), envelope);
+      if (!isSignedAnew(existing.envelope, envelope)) return existing;
+      await replaceEnvelope(tx, scope, { id: existing.id, envelope, signedBy: verdict.signedBy });
+      await audit(tx, scope, {
+        actor,
+        action: "release.signed_anew",
+        subject: { kind: "release", id: existing.id },
+        detail: { name: existing.name, version: existing.version, signedBy: verdict.signedBy },
+      });
+      return { ...existing, envelope, signedBy: verdict.signedBy };
+    }
     await audit(tx, scope, {
       actor,
       action: "release.created",
@@ -98,6 +108,11 @@ async function needStones(tx: Transaction, scope: Scope, { name, version, mustPa
     );
   }
 }
+
+/** The very same statement under other signatures, as after a rotation of keys. */
+const isSignedAnew = (known: SignedRelease, other: SignedRelease): boolean =>
+  canonicalJson(known.signed) === canonicalJson(other.signed) &&
+  canonicalJson(known.signatures) !== canonicalJson(other.signatures);
 
 function sameOrRefused(existing: StoredRelease, envelope: SignedRelease): StoredRelease {
   const difference = differenceOf(existing.envelope.signed, envelope.signed);

@@ -4,8 +4,10 @@ import type { Command } from "commander";
 import { pushArtifact } from "../../artifact.ts";
 import { cliProblems } from "../../exit.ts";
 import { ago, facts } from "../../output.ts";
+import { openFolder } from "../../tuf/folder.ts";
 import { addVerb, type Flags, text, word } from "../../verb.ts";
 import { signFile, signingFlags } from "../artifact/sign.ts";
+import { publishFolder } from "../tuf/publish.ts";
 import { attachDocuments, documentFlags, releaseDocuments } from "./documents.ts";
 
 const reasonFlag = (done: string): [string, string, string] => [
@@ -49,6 +51,9 @@ export function releaseCommands(program: Command): void {
         from === undefined ? await signFile(path, given.flags) : signedRelease.parse(JSON.parse(await readFile(from, "utf8")));
       const client = await session.client();
       await pushArtifact(client, path, session.out);
+      const folder = text(given.flags, "tuf");
+      // Listed before it is registered: the server takes no release that no device would take.
+      if (folder !== undefined) await publishFolder(client, await openFolder(folder));
       const made = await client.call(api.createRelease, {
         body: { envelope, notes: await notesOf(given.flags), channel: channelOf(given.flags) ?? "stable" },
       });

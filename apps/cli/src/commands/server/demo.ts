@@ -5,7 +5,7 @@ import { humanDuration } from "@tenfold/base";
 import { api, createClient } from "@tenfold/contracts";
 import type { Command } from "commander";
 import { type Program, startPlatform, startSimulator } from "../../demo/servers.ts";
-import { makeSigner, publishFirmware, rollOut, type Tell, untilOnline } from "../../demo/story.ts";
+import { publishFirmware, rollOut, setUpSigning, type Tell, untilOnline } from "../../demo/story.ts";
 import { type DemoFacts, judgeDemo, summarizeDemo } from "../../demo/verdict.ts";
 import { cliProblems } from "../../exit.ts";
 import { untilInterrupted } from "../../live.ts";
@@ -62,9 +62,8 @@ async function perform({ dir, devices, seed, once, out, running }: Stage): Promi
   tell(`ready. Devices: ${mqttUrl} and ${deviceUrl}`);
   if (!once) tell(`watch it in the console: ${(await client.call(api.createSignInLink, { body: { name: "demo" } })).url}`);
 
-  const signer = await makeSigner(join(dir, "signer"));
-  await client.call(api.createSigningKey, { body: { name: "demo release key", publicKeyPem: signer.publicKeyPem } });
-  const bench = { client, dir: join(dir, "signer"), signer };
+  const folder = await setUpSigning(client, join(dir, "signer"));
+  const bench = { client, folder };
   await publishFirmware(bench, { version: "1.1.0", notes: "Better battery estimate." });
   await publishFirmware(bench, {
     version: "1.2.0",
@@ -91,8 +90,8 @@ async function perform({ dir, devices, seed, once, out, running }: Stage): Promi
       mqttUrl,
       "--ca",
       join(data, "pki", "ca.pem"),
-      "--release-keys",
-      signer.publicKeyPath,
+      "--tuf-roots",
+      join(folder.path, "roots.json"),
       "--heartbeat",
       "2s",
       "--telemetry",
