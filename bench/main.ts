@@ -14,6 +14,7 @@ const names = [
   "rotation",
   "revocation",
   "gates",
+  "director",
 ] as const;
 type Name = (typeof names)[number];
 
@@ -28,6 +29,7 @@ const load: Record<Name, () => Promise<{ run: () => Promise<BenchResult> }>> = {
   rotation: () => import("./rotation.ts"),
   revocation: () => import("./revocation.ts"),
   gates: () => import("./gates.ts"),
+  director: () => import("./director.ts"),
 };
 
 const wanted = process.argv.slice(2).filter((word) => !word.startsWith("-"));

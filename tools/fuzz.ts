@@ -11,6 +11,7 @@ import { describeError, seededRandom } from "@tenfold/base";
 import { certificateTargets } from "./fuzz/certificates.ts";
 import { estTarget } from "./fuzz/est.ts";
 import { hardwareTargets } from "./fuzz/hardware.ts";
+import { metadataTargets } from "./fuzz/metadata.ts";
 import { mqttTargets } from "./fuzz/mqtt.ts";
 import { payloadTargets } from "./fuzz/payloads.ts";
 import { keepSeed, keptSeeds } from "./fuzz/seeds.ts";
@@ -18,7 +19,15 @@ import type { OpenTarget, Target } from "./fuzz/target.ts";
 import { textTargets } from "./fuzz/texts.ts";
 import { startWatchdog } from "./fuzz/watchdog.ts";
 
-const all: Target[] = [...payloadTargets, ...textTargets, ...certificateTargets, ...hardwareTargets, ...mqttTargets, estTarget];
+const all: Target[] = [
+  ...payloadTargets,
+  ...textTargets,
+  ...certificateTargets,
+  ...metadataTargets,
+  ...hardwareTargets,
+  ...mqttTargets,
+  estTarget,
+];
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { runs: { type: "string", default: "100000" }, seed: { type: "string", default: "tenfold" } },

@@ -4,7 +4,6 @@ import { type ReleaseStatement, type SignedRelease, signedRelease } from "@tenfo
 import {
   type ImageCustom,
   inspectMetadata,
-  listImages,
   makeTargets,
   signMetadata,
   signReleaseWith,
@@ -127,13 +126,4 @@ function nextCounter(targets: Record<string, TargetFile>, name: string): number 
     path.startsWith(`${name}/`) && typeof custom?.releaseCounter === "number" ? [custom.releaseCounter] : [],
   );
   return Math.max(0, ...counters) + 1;
-}
-
-/** The images of a targets file for people. */
-export function imagesOf(text: string) {
-  const read = inspectMetadata(text, "targets");
-  if (read.is === "refuse") throw cliProblems.not_verified(read.detail);
-  const listed = listImages(read.envelope.signed);
-  if (listed.is === "refuse") throw cliProblems.not_verified(listed.detail);
-  return listed.images;
 }
