@@ -57,7 +57,7 @@ export function Components({ release }: { release: string }) {
                 rows={wanted.slice(0, shown)}
                 keyOf={(each) => `${each.name} ${each.version ?? ""} ${each.purl ?? ""} ${each.type}`}
               />
-              <p style={{ color: "var(--tf-ink-2)" }}>
+              <p style={{ color: "var(--tf-ink-2)", marginTop: 28 }}>
                 {wanted.length > shown ? `${shown} of ` : ""}
                 {counted(wanted.length, "component")}
                 {text && ` of ${items.length}`}.

@@ -2,6 +2,7 @@ import { api } from "@tenfold/contracts";
 import type { Command } from "commander";
 import { addVerb, word } from "../../verb.ts";
 import { describeRollout } from "./describe.ts";
+import { onceFlag, startKey } from "./once.ts";
 import { planFlags, readPlan } from "./plan.ts";
 
 /** `rollout plan` shows what `rollout start` with the same flags would do. */
@@ -22,7 +23,7 @@ export function rolloutStart(rollout: Command): void {
   addVerb(rollout, {
     usage: "start <release>",
     summary: "Starts a staged rollout of a release (id or version)",
-    flags: planFlags,
+    flags: [...planFlags, onceFlag],
     example: "rollout start 2.0.0 --filter 'tag:site=berlin' --stages 5%,25%,100%",
     async run(session, given) {
       const client = await session.client();
@@ -30,7 +31,7 @@ export function rolloutStart(rollout: Command): void {
       const preview = await client.call(api.previewRollout, { body: plan });
       if (session.options.dryRun) return session.out.one(preview, () => [`Would update ${preview.targets} devices.`]);
       await session.confirm(`Start a rollout to ${preview.targets} devices?`);
-      const started = await client.call(api.startRollout, { body: plan }, { idempotencyKey: crypto.randomUUID() });
+      const started = await client.call(api.startRollout, { body: plan }, { idempotencyKey: startKey(given.flags) });
       session.out.one(started, () => [...describeRollout(started), `Follow it: tenfold rollout watch ${started.id}`]);
     },
   });
