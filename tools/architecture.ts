@@ -29,7 +29,7 @@ export const moduleRows = [
   ["access"],
   ["registry"],
   ["enrollment", "links"],
-  ["telemetry", "commands", "releases", "tuf"],
+  ["telemetry", "commands", "releases", "tuf", "crashes"],
   ["rollouts", "monitoring"],
   ["incidents", "kpi", "costs", "posture"],
   ["pilots", "readiness"],

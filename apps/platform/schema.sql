@@ -2,6 +2,7 @@
 
 create schema access;
 create schema commands;
+create schema crashes;
 create schema enrollment;
 create schema identity;
 create schema kernel;
@@ -243,6 +244,33 @@ create table commands.desired_change (
   at timestamp with time zone not null,
   constraint desired_change_pkey PRIMARY KEY (fleet, device, generation),
   constraint desired_change_mode_check CHECK ((mode = ANY (ARRAY['merge'::text, 'replace'::text])))
+);
+create table crashes.crash (
+  fleet text not null,
+  id text not null,
+  device text not null,
+  kind text not null,
+  sha256 text not null,
+  size bigint not null,
+  boot_id text,
+  version text,
+  build text,
+  received_at timestamp with time zone not null,
+  signature text not null,
+  title text not null,
+  frames text[] not null,
+  rollout text,
+  deployment text,
+  release text,
+  keep_until timestamp with time zone,
+  released_at timestamp with time zone,
+  released_by jsonb,
+  release_reason text,
+  removed_at timestamp with time zone,
+  constraint crash_pkey PRIMARY KEY (fleet, id),
+  constraint crash_fleet_device_kind_sha256_key UNIQUE (fleet, device, kind, sha256),
+  constraint crash_kind_check CHECK ((kind = ANY (ARRAY['core'::text, 'pstore'::text, 'bootlog'::text, 'log'::text]))),
+  constraint crash_sha256_check CHECK ((sha256 ~ '^[0-9a-f]{64}$'::text))
 );
 create table enrollment.attempt (
   id text not null,
@@ -1208,6 +1236,10 @@ CREATE INDEX command_of_batch ON commands.command USING btree (fleet, batch, id)
 CREATE INDEX command_of_device ON commands.command USING btree (fleet, device, id);
 CREATE INDEX command_pending ON commands.command USING btree (fleet, device, id) WHERE (ended_at IS NULL);
 CREATE INDEX desired_due ON commands.desired USING btree (look_at) WHERE (look_at IS NOT NULL);
+CREATE INDEX crash_by_bytes ON crashes.crash USING btree (sha256) WHERE (removed_at IS NULL);
+CREATE INDEX crash_due ON crashes.crash USING btree (keep_until) WHERE ((removed_at IS NULL) AND (keep_until IS NOT NULL));
+CREATE INDEX crash_of_device ON crashes.crash USING btree (fleet, device, received_at DESC);
+CREATE INDEX crash_of_rollout ON crashes.crash USING btree (fleet, rollout, signature) WHERE (rollout IS NOT NULL);
 CREATE INDEX attempt_fleet_id_idx ON enrollment.attempt USING btree (fleet, id DESC);
 CREATE INDEX attempt_fleet_serial_id_idx ON enrollment.attempt USING btree (fleet, serial, id DESC);
 CREATE INDEX attempt_unsealed ON enrollment.attempt USING btree (fleet, id) WHERE (NOT sealed);

@@ -60,6 +60,8 @@ const shape = {
   "artifact.max.bytes": { schema: z.coerce.number().int().min(1), otherwise: 2_147_483_648 },
   "upload.quota.bytes": { schema: z.coerce.number().int().min(1), otherwise: 8_589_934_592 },
   "upload.lifetime": { schema: duration, otherwise: "24h" },
+  "crash.max.bytes": { schema: z.coerce.number().int().min(1), otherwise: 67_108_864 },
+  "crash.keep": { schema: duration, otherwise: "90d" },
   "journal.max.bytes": { schema: z.coerce.number().int().min(1_048_576), otherwise: 4_294_967_296 },
   "mqtt.max.connections": { schema: z.coerce.number().int().min(1), otherwise: 60_000 },
   "handshakes.per.second": { schema: z.coerce.number().int().min(1), otherwise: 300 },

@@ -45,6 +45,8 @@ export type Engines = {
   blobs: Blobs;
   /** The parts of unfinished uploads: apart from the artifacts, because they are removed again. */
   uploadParts: Blobs;
+  /** What devices leave behind when they crash: apart from the artifacts, so that the one is never taken for the other. */
+  crashBlobs: Blobs;
   /** Which kind each is, for `/api/v1/version`. */
   kinds: Record<string, string>;
 };
@@ -84,6 +86,9 @@ export async function startEngines({ config, clock, log, ending, onBroken }: Eng
   const uploadParts = await openBlobs(
     config["blobs.dir"] === undefined ? join(dataDir, "uploads") : join(config["blobs.dir"], "uploads"),
   );
+  const crashBlobs = await openBlobs(
+    config["blobs.dir"] === undefined ? join(dataDir, "crashes") : join(config["blobs.dir"], "crashes"),
+  );
   const kinds = {
     postgresql: config["database.url"] === undefined ? "embedded" : "external",
     clickhouse: config["clickhouse.url"] === undefined ? "embedded (chdb)" : "external",
@@ -91,7 +96,7 @@ export async function startEngines({ config, clock, log, ending, onBroken }: Eng
     bus: nats !== undefined ? "NATS" : config["database.url"] === undefined ? "in process" : "PostgreSQL",
     artifacts: "file",
   };
-  return { dataDir, db, databaseUrl, store: store.value, bus, journal, blobs, uploadParts, kinds };
+  return { dataDir, db, databaseUrl, store: store.value, bus, journal, blobs, uploadParts, crashBlobs, kinds };
 }
 
 /** For each engine; what is not down by then is stopped by its own watchdog when the process ends. */

@@ -11,6 +11,7 @@ import { createCommands, type Delivery } from "./commands/index.ts";
 import type { Config } from "./config.ts";
 import { serveConsole } from "./console.ts";
 import { consumeMessages } from "./consumers.ts";
+import { createCrashes } from "./crashes/index.ts";
 import { createEnding, type Ending } from "./ending.ts";
 import { announceEndpoints, type Endpoints, listening, portsOf, waysIn } from "./endpoints.ts";
 import { startEngines } from "./engines.ts";
@@ -90,7 +91,7 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
   const duties = dutiesOf(config);
   const { has } = duties;
   const engines = await startEngines({ config, clock, log, ending, onBroken: broken.resolve });
-  const { db, store, bus, journal, blobs, uploadParts, dataDir } = engines;
+  const { db, store, bus, journal, blobs, uploadParts, crashBlobs, dataDir } = engines;
   const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string };
   const startedAt = new Date(clock.now()).toISOString();
   const metrics = createMetrics({ processMetrics });
@@ -225,7 +226,20 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
     admitRequest,
     firmwareInUse: (scope) => registry.firmwareInUse(scope),
   });
+  const crashes = createCrashes({
+    db,
+    blobs: crashBlobs,
+    audit,
+    bus,
+    clock,
+    log: part("crashes"),
+    admitRequest,
+    exposureOf: (scope, device, at) => rollouts.exposureOf(scope, device, at),
+    maxBytes: config["crash.max.bytes"],
+    keepMs: config["crash.keep"],
+  });
   const rollouts = createRollouts({
+    crashSignatures: (scope, rollout) => crashes.signatures(scope, { rollout, limit: 5 }),
     db,
     registry,
     releases,
@@ -325,6 +339,7 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
     releases.routes(http);
     tuf.routes(http);
     rollouts.routes(http);
+    crashes.routes(http);
     monitoringRoutes(http, monitoring.deps);
     kpi.routes(http);
     await serveConsole(http);
@@ -338,6 +353,7 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
     releases.deviceRoutes(door);
     tuf.deviceRoutes(door);
     ddi.deviceRoutes(door);
+    crashes.deviceRoutes(door);
     enrollment.onServerTls((tls) => {
       door.server.setSecureContext({ ...tls, minVersion: "TLSv1.2" });
       links.present(tls);
@@ -367,6 +383,7 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
     const lead = async () => {
       const ends = [enrollment.lead(), telemetry.lead()];
       rollouts.start();
+      crashes.start();
       releases.start();
       commands.start();
       await monitoring.start();
@@ -374,6 +391,7 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
         void (await Promise.all([
           monitoring.stop(),
           rollouts.stop(),
+          crashes.stop(),
           releases.stop(),
           commands.stop(),
           ...ends.map((end) => end()),

@@ -1,3 +1,5 @@
+import type { Scope } from "@tenfold/base";
+import type { CrashSignature } from "@tenfold/contracts";
 import type { Audit } from "../access/index.ts";
 import type { Bus, Clock, Database, Log } from "../kernel/index.ts";
 import type { Registry } from "../registry/index.ts";
@@ -32,6 +34,8 @@ export type RolloutsDeps = {
   releases: Pick<Releases, "get" | "usability" | "running" | "markUsed">;
   /** Gives a device its document if it is connected here. What is not sent is asked for: `next` answers from the tables. */
   send: Send;
+  /** Crashes that were received while devices were exposed to a rollout, those on the most devices first. */
+  crashSignatures?: (scope: Scope, rollout: string) => Promise<CrashSignature[]>;
   audit: Audit;
   bus: Bus;
   clock: Clock;

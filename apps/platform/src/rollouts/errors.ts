@@ -2,6 +2,7 @@ import { defineProblems } from "@tenfold/base";
 
 export const rolloutProblems = defineProblems({
   rollout_unknown: 404,
+  rollout_not_halted: 404,
   rollout_phase_conflict: 409,
   rollout_stages_invalid: 422,
   rollout_duration_invalid: 422,

@@ -7,6 +7,7 @@ import type { RolloutsDeps } from "./deps.ts";
 import { harmedDevices, type PatchFact, patchFacts, timelineOf } from "./facts.shell.ts";
 import { emptyGuardBook, postgresGuardBook } from "./guards/book.shell.ts";
 import { type WatchedEvent, watchEvents, watchHeartbeats } from "./guards/watch.shell.ts";
+import { exposureOf } from "./halt-report.shell.ts";
 import { type ObservedHeartbeat, type ObservedReport, observeHeartbeats, observeReports } from "./observe.shell.ts";
 import { reconcileDue } from "./reconcile.ts";
 import { routes } from "./routes.ts";
@@ -46,6 +47,8 @@ export type Rollouts = {
   patchFacts(scope: Scope, period: { from: number; to: number }): Promise<PatchFact[]>;
   /** The updates of a device for its timeline, newest first. */
   deviceUpdates(scope: Scope, device: string, limit: number): Promise<TimelineEntry[]>;
+  /** The update that a device was exposed to at a moment, if any. */
+  exposureOf(scope: Scope, device: string, at: number): ReturnType<typeof exposureOf>;
   routes(app: Http): void;
 };
 
@@ -97,6 +100,7 @@ export function createRollouts({
     },
     patchFacts: (scope, period) => patchFacts(db, scope, period),
     deviceUpdates: (scope, device, limit) => timelineOf(db, scope, { device, limit }),
+    exposureOf: (scope, device, at) => exposureOf(db, scope, { device, at }),
     routes: (app) => routes(app, { ...deps, wake }),
   };
 }

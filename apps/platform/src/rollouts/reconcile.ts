@@ -1,5 +1,6 @@
-import { type Scope, seconds } from "@tenfold/base";
+import { describeError, type Scope, seconds } from "@tenfold/base";
 import type { RolloutsDeps } from "./deps.ts";
+import { haltReportOf } from "./halt-report.shell.ts";
 import { joinLate } from "./join.shell.ts";
 import { batch, lineUp, pictureRollout } from "./picture.shell.ts";
 import { nextLookAt, planRollout, type Step } from "./plan.ts";
@@ -48,9 +49,38 @@ async function reconcileRollout(deps: RolloutsDeps, scope: Scope, id: string): P
     return planned;
   });
   announce(deps, id, steps);
+  if (steps.some((step) => step.do === "halt")) await announceHalt(deps, scope, id);
   // Only now do devices hear of it. What is lost here stays untold, and the untold are told again.
   const told = await tellDevices(deps, scope, { id, limit: batch });
   return steps.length > 0 || told === batch ? "moved" : "rests";
+}
+
+/** Whoever listens hears of a halt with its report, not only that there was one. A hint like all on the bus: the report can be asked for. */
+async function announceHalt(deps: RolloutsDeps, scope: Scope, id: string): Promise<void> {
+  try {
+    const report = await haltReportOf(deps, scope, id);
+    if (report === undefined) return;
+    const { release, because, blast, firstFailure, signatures, haltedAt } = report;
+    const top = signatures[0]?.title;
+    const data = {
+      release: `${release.name} ${release.version}`,
+      because,
+      haltedAt,
+      blast,
+      report: `/api/v1/rollouts/${id}/halt-report`,
+    };
+    deps.bus.publish({
+      type: "rollout.halted",
+      subject: id,
+      data: {
+        ...data,
+        ...(firstFailure ? { firstFailure: firstFailure.device } : {}),
+        ...(top === undefined ? {} : { topSignature: top }),
+      },
+    });
+  } catch (error) {
+    deps.log.error("rollout.halt_report_failed", { rollout: id, because: describeError(error) });
+  }
 }
 
 function announce({ bus, log }: RolloutsDeps, id: string, steps: readonly Step[]): void {

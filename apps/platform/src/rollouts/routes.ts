@@ -3,9 +3,12 @@ import { api, type Rollout } from "@tenfold/contracts";
 import { type Http, serve } from "../kernel/index.ts";
 import type { Block } from "./conditions.ts";
 import type { RolloutsDeps } from "./deps.ts";
+import { rolloutProblems } from "./errors.ts";
 import { explainDevice } from "./explain.shell.ts";
 import { countRestored, deploymentsOfDevice, harmedDevices, listDeployments, notRestored, reasonsOf } from "./facts.shell.ts";
 import { governanceRoutes } from "./governance.shell.ts";
+import { haltReportOf } from "./halt-report.shell.ts";
+import { markdownOf } from "./halt-report.ts";
 import { pictureRollout } from "./picture.shell.ts";
 import { approvalsOf } from "./policy.shell.ts";
 import { planOf, previewRollout } from "./preview.shell.ts";
@@ -86,6 +89,14 @@ function readingRoutes(app: Http, deps: RolloutsDeps): void {
       notRestored(db, scope, rollout.id),
     ]);
     return { rollout: shown, decisions: decisions.map(decisionView), reasons, harmed, notRestored: left };
+  });
+  serve(app, api.getHaltReport, async ({ params, scope }) => {
+    const { id, phase } = await needRollout(deps, scope, params.id);
+    const report = await haltReportOf(deps, scope, id);
+    if (report) return { ...report, markdown: markdownOf(report) };
+    throw rolloutProblems.rollout_not_halted(`Rollout ${id} is ${phase} and was never halted.`, {
+      fix: `\`tenfold rollout report ${id}\` says what happened.`,
+    });
   });
   serve(app, api.replayRollout, async ({ params, scope }) =>
     replayRollout(deps, scope, (await needRollout(deps, scope, params.id)).id),

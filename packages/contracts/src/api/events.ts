@@ -15,6 +15,8 @@ export const liveEventTypes = [
   "certificate.revoked",
   "enrollment.attempted",
   "rollout.changed",
+  "rollout.halted",
+  "crash.received",
   "deployment.changed",
   "command.changed",
   "state.changed",

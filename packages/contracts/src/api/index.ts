@@ -2,6 +2,7 @@ import { accessOperations } from "./access.ts";
 import { alertOperations } from "./alerts.ts";
 import { attestationOperations } from "./attestations.ts";
 import { commandOperations } from "./commands.ts";
+import { crashOperations } from "./crashes.ts";
 import { deviceOperations, groupOperations } from "./devices.ts";
 import { enrollmentOperations } from "./enrollments.ts";
 import { kpiOperations } from "./kpis.ts";
@@ -18,6 +19,7 @@ export const api = {
   ...alertOperations,
   ...attestationOperations,
   ...commandOperations,
+  ...crashOperations,
   ...deviceOperations,
   ...enrollmentOperations,
   ...groupOperations,
@@ -37,10 +39,12 @@ export * from "./channels.ts";
 export * from "./client.ts";
 export * from "./commands.ts";
 export * from "./common.ts";
+export * from "./crashes.ts";
 export * from "./devices.ts";
 export * from "./enrollments.ts";
 export * from "./events.ts";
 export * from "./guards.ts";
+export * from "./halt-report.ts";
 export * from "./kpis.ts";
 export * from "./metadata.ts";
 export * from "./operation.ts";

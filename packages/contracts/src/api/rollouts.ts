@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { deploymentReason, deploymentState } from "../device/deployment.ts";
 import { isoDuration, pageOf, pageQuery, share, timestamp } from "./common.ts";
+import { haltReport } from "./halt-report.ts";
 import { operation } from "./operation.ts";
 import { rolloutPlan, rolloutRequest } from "./rollout-plan.ts";
 import { blockCode, exclusionCode } from "./update-status.ts";
@@ -272,6 +273,15 @@ export const rolloutOperations = {
     permission: "rollouts.read",
     params: byId,
     response: rolloutReplay,
+  }),
+  getHaltReport: operation({
+    name: "getHaltReport",
+    method: "GET",
+    path: "/rollouts/:id/halt-report",
+    summary: "Who, when, why, how many, what crashed, what the gates saw, and what to do next; with the same as Markdown.",
+    permission: "rollouts.read",
+    params: byId,
+    response: haltReport.extend({ markdown: z.string() }),
   }),
   getRolloutReport: operation({
     name: "getRolloutReport",

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { deviceRun } from "../command/run.ts";
+import { deviceCrashes } from "./crashes.ts";
 import { deviceLifecycle } from "./lifecycle.ts";
 import { deviceList } from "./list.ts";
 import { deviceLogs } from "./logs.ts";
@@ -10,6 +11,16 @@ import { deviceWatch } from "./watch.ts";
 
 export function deviceCommands(program: Command): void {
   const device = program.command("device").description("The devices of the fleet");
-  for (const add of [deviceList, deviceShow, deviceTag, deviceRun, deviceLogs, deviceWatch, deviceLifecycle, deviceTransfer])
+  for (const add of [
+    deviceList,
+    deviceShow,
+    deviceTag,
+    deviceRun,
+    deviceLogs,
+    deviceCrashes,
+    deviceWatch,
+    deviceLifecycle,
+    deviceTransfer,
+  ])
     add(device);
 }

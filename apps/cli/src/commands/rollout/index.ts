@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { rolloutControl } from "./control.ts";
+import { rolloutCrashes } from "./crashes.ts";
 import { rolloutReplay } from "./replay.ts";
 import { rolloutReport } from "./report.ts";
 import { rolloutStart } from "./start.ts";
@@ -7,5 +8,5 @@ import { rolloutWatch } from "./watch.ts";
 
 export function rolloutCommands(program: Command): void {
   const rollout = program.command("rollout").description("Bring a release to the fleet in stages, and stop in time");
-  for (const add of [rolloutStart, rolloutWatch, rolloutControl, rolloutReport, rolloutReplay]) add(rollout);
+  for (const add of [rolloutStart, rolloutWatch, rolloutControl, rolloutReport, rolloutReplay, rolloutCrashes]) add(rollout);
 }
