@@ -15,6 +15,8 @@ const fleetWide: Record<LiveEventType, readonly OperationName[]> = {
   "certificate.issued": ["listCertificates"],
   "certificate.revoked": ["listCertificates"],
   "enrollment.attempted": ["listEnrollmentAttempts", "listPendingEnrollments"],
+  "rollout.halted": ["listRollouts", "getRollout", "getRolloutReport", "getHaltReport"],
+  "crash.received": ["listCrashes", "listCrashSignatures"],
   "rollout.changed": [
     "listRollouts",
     "getRollout",

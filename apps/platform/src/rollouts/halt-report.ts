@@ -78,7 +78,7 @@ function nextSteps(
       : []),
     ...(worst
       ? [
-          `Look at "${worst.title}" first: ${worst.devices} devices. \`tenfold rollout crashes ${rollout}\` lists it, and saves its bytes.`,
+          `Look at "${worst.title}" first: ${worst.devices} devices. \`tenfold rollout crashes ${rollout}\` lists it; its bytes are at /api/v1/crashes/${worst.example}/bytes.`,
         ]
       : []),
     ...(had("silent_after_reboot")
