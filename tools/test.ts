@@ -12,6 +12,7 @@ const files = globSync([
   "tools/**/*.test.ts",
   "conformance/**/*.test.ts",
   "bench/**/*.test.ts",
+  "deploy/**/*.test.ts",
 ])
   .filter((file) => words.length === 0 || words.some((word) => file.includes(word)))
   .toSorted();

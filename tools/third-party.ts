@@ -8,8 +8,10 @@ import { provide } from "./third-party/packages.ts";
 import type { Counts } from "./third-party/steps.ts";
 
 type Suite = { name: string; commands: string[]; load: () => Promise<Loaded> };
-/** `env`: settings that the suite's platform runs with. */
-type Loaded = { run: (platform: RunningPlatform) => Promise<Counts>; env?: Record<string, string> };
+/** `env`: settings that the suite's platform runs with. `runAlone`: it starts what it needs by itself. */
+type Loaded =
+  | { run: (platform: RunningPlatform) => Promise<Counts>; env?: Record<string, string> }
+  | { runAlone: () => Promise<Counts> };
 
 const suites: Suite[] = [
   { name: "est", commands: ["openssl", "curl"], load: () => import("./third-party/est.ts") },
@@ -22,6 +24,8 @@ const suites: Suite[] = [
   { name: "swupdate", commands: ["openssl", "curl", "cpio", "swupdate"], load: () => import("./third-party/swupdate.ts") },
   { name: "rauc", commands: ["openssl", "curl", "rauc", "mksquashfs", "dbus-daemon"], load: () => import("./third-party/rauc.ts") },
   { name: "replay", commands: [], load: () => import("./third-party/replay.ts") },
+  { name: "cluster", commands: ["nats-server", "ip"], load: () => import("./third-party/cluster.ts") },
+  { name: "s3", commands: ["go"], load: () => import("./third-party/s3.ts") },
   { name: "console", commands: ["chromium"], load: () => import("./third-party/console.ts") },
 ];
 
@@ -35,11 +39,15 @@ for (const { name, commands, load } of suites.filter((suite) => wanted.length ==
     continue;
   }
   const suite = await load();
-  await using platform = await runPlatform(suite.env);
-  const counts = await suite.run(platform);
+  const counts = "runAlone" in suite ? await suite.runAlone() : await withPlatform(suite);
   total.passed += counts.passed;
   total.failed += counts.failed;
   total.skipped += counts.skipped ?? 0;
 }
+async function withPlatform({ run, env }: Exclude<Loaded, { runAlone: unknown }>): Promise<Counts> {
+  await using platform = await runPlatform(env);
+  return run(platform);
+}
+
 console.log(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
 process.exit(total.failed === 0 && total.passed > 0 ? 0 : 1);

@@ -22,6 +22,8 @@ const packageOf: Record<string, string> = {
   faketime: "faketime",
   prlimit: "util-linux",
   fallocate: "util-linux",
+  "nats-server": "nats-server",
+  go: "golang-go",
   "mkfs.ext4": "e2fsprogs",
   ip: "iproute2",
   nft: "nftables",

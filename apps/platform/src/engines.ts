@@ -27,6 +27,7 @@ import {
   openDatabase,
   openJournal,
   openNats,
+  openS3Blobs,
   openStreamJournal,
   postgresWire,
   startEmbedded,
@@ -82,19 +83,15 @@ export async function startEngines({ config, clock, log, ending, onBroken }: Eng
   ending.add("bus", stopMs, () => bus.close());
   const journal = await startJournal({ config, dataDir, log, nats, onBroken });
   ending.add("journal", stopMs, () => journal.close());
-  const blobs = await openBlobs(config["blobs.dir"] ?? join(dataDir, "blobs"));
-  const uploadParts = await openBlobs(
-    config["blobs.dir"] === undefined ? join(dataDir, "uploads") : join(config["blobs.dir"], "uploads"),
-  );
-  const crashBlobs = await openBlobs(
-    config["blobs.dir"] === undefined ? join(dataDir, "crashes") : join(config["blobs.dir"], "crashes"),
-  );
+  const blobs = await startBlobs({ config, dataDir, log }, "blobs");
+  const uploadParts = await startBlobs({ config, dataDir, log }, "uploads");
+  const crashBlobs = await startBlobs({ config, dataDir, log }, "crashes");
   const kinds = {
     postgresql: config["database.url"] === undefined ? "embedded" : "external",
     clickhouse: config["clickhouse.url"] === undefined ? "embedded (chdb)" : "external",
     journal: nats === undefined ? "file" : "NATS JetStream",
     bus: nats !== undefined ? "NATS" : config["database.url"] === undefined ? "in process" : "PostgreSQL",
-    artifacts: "file",
+    artifacts: config["s3.bucket"] === undefined ? "file" : "S3",
   };
   return { dataDir, db, databaseUrl, store: store.value, bus, journal, blobs, uploadParts, crashBlobs, kinds };
 }
@@ -139,6 +136,22 @@ async function startNats({ config, log }: Omit<Start, "dataDir">): Promise<Nats 
     await nats.close();
     throw error;
   }
+}
+
+/** Artifacts, the pieces of those under way, or what crashes left behind: in the data folder, in a folder that processes share, or in S3. */
+async function startBlobs({ config, dataDir }: Start, what: "blobs" | "uploads" | "crashes"): Promise<Blobs> {
+  const { "s3.bucket": bucket, "s3.endpoint": endpoint, "s3.region": region, "blobs.dir": shared } = config;
+  const { "s3.access.key": accessKey, "s3.secret": secret } = config;
+  // Such a bucket without its keys was refused with the configuration.
+  if (bucket !== undefined && accessKey !== undefined && secret !== undefined)
+    return openS3Blobs({
+      ...(endpoint === undefined ? {} : { endpoint }),
+      ...{ bucket, region, accessKey, secret },
+      prefix: `${what}/`,
+      spoolDir: join(dataDir, what, "incoming"),
+    });
+  if (shared !== undefined) return openBlobs(what === "blobs" ? shared : join(shared, what));
+  return openBlobs(join(dataDir, what));
 }
 
 type StartWire = Omit<Start, "dataDir"> & { nats: Nats | undefined; databaseUrl: string };

@@ -11,7 +11,13 @@ test("a process does everything unless told otherwise, and needs nothing for it"
 });
 
 test("roles come from the flag, the environment and the file, in any order and once", () => {
-  const env = { ...shared, TENFOLD_NATS_URL: "nats://n", TENFOLD_S3_BUCKET: "artifacts" };
+  const env = {
+    ...shared,
+    TENFOLD_NATS_URL: "nats://n",
+    TENFOLD_S3_BUCKET: "artifacts",
+    TENFOLD_S3_ACCESS_KEY: "k",
+    TENFOLD_S3_SECRET: "s",
+  };
   assert.deepEqual(read("loops,api", env).roles, ["api", "loops"]);
   assert.deepEqual(readConfig({ env: { ...env, TENFOLD_ROLES: "links, links" } }).roles, ["links"]);
   const file = { path: "t.yaml", text: "roles: [intake]\n" };
@@ -30,6 +36,18 @@ test("what a combination lacks is refused with the setting's name and the fix", 
     ["links", shared, "nats.url", /TENFOLD_NATS_URL, or give this process both/],
     ["intake", shared, "nats.url", /TENFOLD_NATS_URL/],
     ["links,intake,loops", shared, "s3.bucket", /TENFOLD_S3_BUCKET.*TENFOLD_BLOBS_DIR/],
+    ["api,links,intake,loops", { TENFOLD_S3_BUCKET: "artifacts" }, "s3.access.key", /TENFOLD_S3_SECRET_FILE/],
+    [
+      "api,links,intake,loops",
+      {
+        TENFOLD_S3_BUCKET: "artifacts",
+        TENFOLD_S3_ACCESS_KEY: "k",
+        TENFOLD_S3_SECRET: "s",
+        TENFOLD_ARTIFACT_MAX_BYTES: "6000000000",
+      },
+      "artifact.max.bytes",
+      /TENFOLD_ARTIFACT_MAX_BYTES/,
+    ],
   ];
   for (const [roles, env, field, fix] of missing)
     assert.throws(
@@ -52,7 +70,13 @@ test("links need no telemetry store, and two whole servers on one database need 
 });
 
 test("the authority's keys live with people's door and not with the devices', unless it is said otherwise", () => {
-  const env = { ...shared, TENFOLD_NATS_URL: "nats://n", TENFOLD_S3_BUCKET: "artifacts" };
+  const env = {
+    ...shared,
+    TENFOLD_NATS_URL: "nats://n",
+    TENFOLD_S3_BUCKET: "artifacts",
+    TENFOLD_S3_ACCESS_KEY: "k",
+    TENFOLD_S3_SECRET: "s",
+  };
   const keeps = (roles: string, more: Record<string, string> = {}) => dutiesOf(read(roles, { ...env, ...more })).authority;
   assert.deepEqual([keeps("api,loops"), keeps("links"), keeps("intake"), keeps("loops")], ["keep", "ask", "ask", "ask"]);
   assert.equal(keeps("api", { TENFOLD_AUTHORITY: "ask" }), "ask");

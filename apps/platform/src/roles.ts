@@ -16,6 +16,9 @@ export type Layout = {
   readonly "clickhouse.url": string | undefined;
   readonly "nats.url": string | undefined;
   readonly "s3.bucket": string | undefined;
+  readonly "s3.access.key": string | undefined;
+  readonly "s3.secret": string | undefined;
+  readonly "artifact.max.bytes": number;
   readonly "blobs.dir": string | undefined;
 };
 
@@ -68,8 +71,34 @@ function needsOf(layout: Layout): Need[] {
           fix: "Name an S3-compatible store in TENFOLD_S3_BUCKET (and _ENDPOINT), or a folder that all processes mount in TENFOLD_BLOBS_DIR.",
         }
       : undefined,
+    ...artifactNeeds(layout),
   ];
   return all.filter((need) => need !== undefined);
+}
+
+/** [Amazon S3 quotas] What one PUT may carry. */
+const largestObject = 5 * 1024 ** 3;
+
+function artifactNeeds(layout: Layout): Need[] {
+  if (layout["s3.bucket"] === undefined) return [];
+  const keys = ["s3.access.key", "s3.secret"] as const;
+  const missing = keys.find((key) => layout[key] === undefined);
+  if (missing !== undefined)
+    return [
+      {
+        setting: missing,
+        because: "an S3 bucket is named, and not who may use it.",
+        fix: "Name the key in TENFOLD_S3_ACCESS_KEY and its secret in TENFOLD_S3_SECRET_FILE.",
+      },
+    ];
+  if (layout["artifact.max.bytes"] <= largestObject) return [];
+  return [
+    {
+      setting: "artifact.max.bytes",
+      because: `an S3 object that is stored in one piece has at most ${largestObject} bytes.`,
+      fix: `Set TENFOLD_ARTIFACT_MAX_BYTES to at most ${largestObject}.`,
+    },
+  ];
 }
 
 /** Links alone hand messages on; they neither write nor read the store. */

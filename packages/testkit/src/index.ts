@@ -12,3 +12,4 @@ export {
 export { canSyncAlways, findNatsServer, type NatsServer, startNatsServer } from "./nats-server.ts";
 export { type Heard, type PretendPlatform, startPretendPlatform } from "./pretend-platform.ts";
 export { createPretendRepository, newMetadataSigner, type PretendRepository } from "./pretend-repository.ts";
+export { findS3Server, type S3Server, startS3Server } from "./s3-server.ts";

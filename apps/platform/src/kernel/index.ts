@@ -1,7 +1,9 @@
 /** The platform's ground floor: databases, HTTP, TLS, log, clock, loops, bus, blobs. It knows no word of the domain. */
 
 export { type Batcher, type BatcherOptions, createBatcher } from "./batcher.ts";
-export { type Blobs, blobProblems, openBlobs, type PutOptions } from "./blobs.ts";
+export { openBlobs } from "./blobs/files.ts";
+export { type Blobs, blobProblems, type PutOptions } from "./blobs/port.ts";
+export { openS3Blobs, type S3Options } from "./blobs/s3.ts";
 export { type Bus, type BusListener, type BusMessage, createBus } from "./bus/bus.ts";
 export { natsWire } from "./bus/nats-wire.ts";
 export { postgresWire } from "./bus/postgres-wire.ts";

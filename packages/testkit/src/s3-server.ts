@@ -1,0 +1,73 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { accessSync, constants } from "node:fs";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+
+/** The path of a `versitygw` on this machine: the one that TENFOLD_TEST_S3_SERVER names, else the first on the PATH. */
+export function findS3Server(): string | undefined {
+  const named = process.env.TENFOLD_TEST_S3_SERVER;
+  const places = named ? [named] : (process.env.PATH ?? "").split(delimiter).map((folder) => join(folder, "versitygw"));
+  return places.find((path) => {
+    try {
+      accessSync(path, constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+export type S3Server = AsyncDisposable & { endpoint: string; bucket: string; accessKey: string; secret: string };
+
+/** A real S3-compatible server (Versity S3 Gateway over a folder), with one empty bucket. It checks signatures and the hashes that they cover. */
+export async function startS3Server(binary: string): Promise<S3Server> {
+  const root = await mkdtemp(join(tmpdir(), "tenfold-test-s3-"));
+  const [accessKey, secret, bucket] = ["tenfold", "not-a-real-secret", "artifacts"];
+  await mkdir(join(root, "buckets", bucket), { recursive: true });
+  const port = await freePort();
+  const child: ChildProcess = spawn(
+    binary,
+    ["--port", `127.0.0.1:${port}`, "posix", "--sidecar", join(root, "meta"), join(root, "buckets")],
+    {
+      env: { ROOT_ACCESS_KEY: accessKey, ROOT_SECRET_KEY: secret },
+      stdio: "ignore",
+    },
+  );
+  await mkdir(join(root, "meta"), { recursive: true });
+  child.unref();
+  process.once("exit", () => child.kill("SIGKILL"));
+  const endpoint = `http://127.0.0.1:${port}`;
+  for (let tries = 0; ; tries++) {
+    const answers = await fetch(endpoint).then(
+      () => true,
+      () => false,
+    );
+    if (answers) break;
+    if (child.exitCode !== null || tries > 200) throw new Error(`The S3 server does not answer (exit code ${child.exitCode}).`);
+    await pause(25);
+  }
+  return {
+    endpoint,
+    bucket,
+    accessKey,
+    secret,
+    async [Symbol.asyncDispose]() {
+      const gone = once(child, "exit");
+      child.kill("SIGKILL");
+      await gone;
+      await rm(root, { recursive: true, force: true });
+    },
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  return typeof address === "object" && address !== null ? address.port : 0;
+}
