@@ -73,6 +73,8 @@ export async function startNatsServer(
   };
   const kill = async () => {
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    // What is waited for must keep the process alive meanwhile.
+    child.ref();
     const gone = once(child, "exit");
     child.kill("SIGKILL");
     await gone;

@@ -56,6 +56,7 @@ export async function startS3Server(binary: string): Promise<S3Server> {
     accessKey,
     secret,
     async [Symbol.asyncDispose]() {
+      child.ref();
       const gone = once(child, "exit");
       child.kill("SIGKILL");
       await gone;
