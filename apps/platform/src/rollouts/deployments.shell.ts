@@ -99,12 +99,15 @@ export async function queuedDeployments(
   }));
 }
 
-/** Which of these still wait for nobody else, now that the rollout is locked: an operator or another server may have been faster. */
-export async function stillQueued(tx: Transaction, scope: Scope, deployments: readonly string[]): Promise<Set<string>> {
+/** Which of these still wait and may have their turn, now that the rollout is locked: an operator or another server may have been faster. */
+export async function stillQueued(
+  on: Queryable,
+  scope: Scope,
+  { deployments, at }: { deployments: readonly string[]; at: number },
+): Promise<Set<string>> {
   const { rows } = await sql<{ id: string }>`
-    select d.id from rollouts.deployment d where d.fleet = ${scope.fleet} and d.id = any(${deployments}::text[]) and d.state = 'queued'`.execute(
-    tx,
-  );
+    select d.id from rollouts.deployment d
+    where d.fleet = ${scope.fleet} and d.id = any(${deployments}::text[]) and d.state = 'queued' and d.look_again_at <= ${new Date(at)}`.execute(on);
   return new Set(rows.map(({ id }) => id));
 }
 
@@ -200,7 +203,15 @@ export async function recordOffers(
   const when = new Date(at);
   await sql`
     update rollouts.deployment d set state = 'offered', offered_at = ${when}, updated_at = ${when}, deadline_at = to_timestamp(o.deadline / 1000.0), online_at_offer = o.online,
-      boot_id = o.boot, previous_version = o.version, previous_hash = o.hash, previous_release = o.previous, sent_at = null,
+      boot_id = o.boot, boots = coalesce((
+        select array_agg(distinct boot) from (
+          select unnest(e.boots || e.boot_id) as boot from (
+            select boots, boot_id from rollouts.deployment e where e.fleet = d.fleet and e.device = d.device and e.id <> d.id and e.offered_at is not null
+            order by e.offered_at desc limit 10) e) earlier
+        where boot is not null), '{}'),
+      seq_floor = (select case when e.numbered then e.seq end from rollouts.deployment e
+        where e.fleet = d.fleet and e.device = d.device and e.id <> d.id and e.verified_at is not null order by e.verified_at desc limit 1),
+      previous_version = o.version, previous_hash = o.hash, previous_release = o.previous, sent_at = null,
       blocked = null, blocked_because = null, blocked_until = null
     from unnest(${offers.map((o) => o.deployment)}::text[], ${offers.map((o) => o.deadlineAt)}::float8[], ${offers.map((o) => o.online)}::bool[], ${offers.map((o) => o.bootId ?? null)}::text[],
                 ${offers.map((o) => o.previous?.version ?? null)}::text[], ${offers.map((o) => o.previous?.hash ?? null)}::text[], ${offers.map((o) => o.previousRelease ?? null)}::text[])
@@ -330,6 +341,9 @@ type WatchedRow = {
   version: string;
   sha256: string;
   boot_id: string | null;
+  boots: string[];
+  seq: number | null;
+  seq_floor: number | null;
   previous_version: string | null;
   previous_hash: string | null;
   offered_at: Date;
@@ -342,7 +356,7 @@ type WatchedRow = {
 /** The deployments that messages of these devices may change, locked, always in the same order. */
 export async function lockWatched(tx: Transaction, scope: Scope, devices: readonly string[]): Promise<Watched[]> {
   const { rows } = await sql<WatchedRow>`
-    select id, rollout, device, rollback, attempt, state, version, sha256, boot_id, previous_version, previous_hash, offered_at, accepted_at, rebooting_at, reason, log
+    select id, rollout, device, rollback, attempt, state, version, sha256, boot_id, boots, seq, seq_floor, previous_version, previous_hash, offered_at, accepted_at, rebooting_at, reason, log
     from rollouts.deployment where fleet = ${scope.fleet} and device = any(${devices}::text[]) and watched order by id for update`.execute(
     tx,
   );
@@ -357,6 +371,9 @@ export async function lockWatched(tx: Transaction, scope: Scope, devices: readon
     sha256: row.sha256,
     offeredAt: row.offered_at.getTime(),
     log: row.log,
+    boots: row.boots,
+    ...(row.seq === null ? {} : { seq: row.seq }),
+    ...(row.seq_floor === null ? {} : { seqFloor: row.seq_floor }),
     ...(row.boot_id === null ? {} : { bootId: row.boot_id }),
     ...(row.previous_version === null
       ? {}
@@ -383,6 +400,9 @@ export async function saveWatched(
     progress: one.progress,
     log: one.log,
     boot: one.bootId,
+    boots: one.boots,
+    seq: one.seq,
+    numbered: one.numbered ?? false,
     accepted: date(one.acceptedAt),
     rebooting: date(one.rebootingAt),
     verified: date(one.verifiedAt),
@@ -393,9 +413,9 @@ export async function saveWatched(
   }));
   await sql`
     update rollouts.deployment d set state = c.state, reason = c.reason, detail = coalesce(c.detail, d.detail), progress = coalesce(c.progress, d.progress), log = c.log,
-      boot_id = c.boot, accepted_at = c.accepted, rebooting_at = c.rebooting, verified_at = coalesce(c.verified, d.verified_at), returned_at = c.returned,
+      boot_id = c.boot, boots = c.boots, seq = c.seq, numbered = d.numbered or c.numbered, accepted_at = c.accepted, rebooting_at = c.rebooting, verified_at = coalesce(c.verified, d.verified_at), returned_at = c.returned,
       returned_with = c.returned_with, retried = d.retried or c.retried, ended_at = coalesce(c.ended, d.ended_at), updated_at = ${new Date(at)}
-    from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as c (id text, state text, reason text, detail text, progress real, log text[], boot text, accepted timestamptz,
+    from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as c (id text, state text, reason text, detail text, progress real, log text[], boot text, boots text[], seq bigint, numbered boolean, accepted timestamptz,
       rebooting timestamptz, verified timestamptz, returned timestamptz, returned_with text, retried boolean, ended timestamptz)
     where d.fleet = ${scope.fleet} and d.id = c.id`.execute(tx);
 }

@@ -113,18 +113,18 @@ export function walkLine(
   });
 }
 
-function aside({ deployment, since }: Waiting, block: Block, { giveUpAfterMs, now }: { giveUpAfterMs: number; now: number }): Turn {
+function aside({ device, since }: Waiting, block: Block, { giveUpAfterMs, now }: { giveUpAfterMs: number; now: number }): Turn {
   if (since !== undefined && now >= since + giveUpAfterMs)
     return { is: "skip", reason: "could_not_be_offered", detail: `It could not be offered for too long. ${block.because}` };
   const patienceEnds = since === undefined ? Number.POSITIVE_INFINITY : since + giveUpAfterMs;
-  return { is: "blocked", block, lookAgainAt: Math.min(patienceEnds, lookAgainAt(deployment, block, now)) };
+  return { is: "blocked", block, lookAgainAt: Math.min(patienceEnds, lookAgainAt(device, block, now)) };
 }
 
 const soon: ReadonlySet<BlockCode> = new Set(["update_in_flight", "yields"]);
 
 /** When it can change by itself; else after a while, spread out so that a fleet is not looked at all at once. */
-function lookAgainAt(deployment: string, { code, until }: Block, now: number): number {
+function lookAgainAt(device: string, { code, until }: Block, now: number): number {
   if (until !== undefined) return until;
   const wait = soon.has(code) ? seconds(15) : minutes(1);
-  return now + wait + Math.floor((wait * hash32(`${deployment}/${now}`)) / 2 ** 32);
+  return now + wait + Math.floor((wait * hash32(`${device}/${now}`)) / 2 ** 32);
 }

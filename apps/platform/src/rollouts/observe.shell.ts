@@ -91,7 +91,7 @@ async function withRetries(
   }
   return changed.map((one) => {
     const rule = rules.get(one.rollout);
-    const retry = rule && retryOf({ ...one, deployment: one.id, reason: one.reason }, rule, at);
+    const retry = rule && retryOf({ ...one, reason: one.reason }, rule, at);
     return retry ? { ...one, retry } : one;
   });
 }

@@ -102,7 +102,7 @@ type Lined = Looking & { policy: RolloutPolicy; release: StoredRelease | undefin
 async function waitingIn({ book }: RolloutsDeps, scope: Scope, view: View, lined: Lined): Promise<Waiting[]> {
   const { rollout, line, now, policy, release, startedAt } = lined;
   const ids = line.map(({ deployment }) => deployment);
-  const still = view.is === "locked" ? await book.stillQueued(view.tx, scope, ids) : new Set(ids);
+  const still = view.is === "locked" ? await book.stillQueued(view.tx, scope, { deployments: ids, at: now }) : new Set(ids);
   const openWindows = windowsAt(now);
   const kind = rollout.phase === "rolling_back" ? ("restores" as const) : ("updates" as const);
   const { windows, conditions } = rollout.plan;

@@ -55,7 +55,7 @@ function expire(overdue: Overdue, rollout: Rollout, now: number): Expire {
   const end = ending();
   const retry = isHalted(rollout.phase)
     ? undefined
-    : retryOf({ deployment, attempt, rollback, state: end.to, reason: end.reason }, rollout.retries, now);
+    : retryOf({ device, attempt, rollback, state: end.to, reason: end.reason }, rollout.retries, now);
   return { do: "expire", deployment, device, ...end, ...(retry ? { retry } : {}) };
 
   function ending(): Ending {

@@ -18,6 +18,7 @@ const deployment = (over: Partial<Watched> = {}): Watched => ({
   bootId: "boot-1",
   previous: { version: "1.0.0", hash: oldHash },
   offeredAt: 1_000,
+  boots: [],
   log: [],
   ...over,
 });

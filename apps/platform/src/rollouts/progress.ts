@@ -15,6 +15,14 @@ export type Watched = {
   sha256: string;
   /** The last boot seen before the update's own reboot. */
   bootId?: string;
+  /** Older boots of the device that are known: what they say comes late. */
+  boots: readonly string[];
+  /** The highest number of its heartbeats that was seen before the update's own boot. */
+  seq?: number;
+  /** Its numbers went on over the reboot, as they must (device.md D11). */
+  numbered?: boolean;
+  /** What is numbered below was said before this update. Only for devices whose numbers can be relied on. */
+  seqFloor?: number;
   previous?: Firmware;
   offeredAt: number;
   acceptedAt?: number;
@@ -82,28 +90,47 @@ function defaultReason(ended: DeploymentState, during: DeploymentState): Deploym
   return "download_other";
 }
 
+export type Beat = Pick<Heartbeat, "bootId" | "firmware"> & { seq?: number | undefined };
+
 /**
  * What a heartbeat changes. The only way to success: another boot than the one before the update, the release's own bytes, confirmed
  * (docs/decisions/0006-verified-boot-is-success.md).
  */
 export function applyHeartbeat(
   deployment: Watched,
-  { bootId, firmware }: Pick<Heartbeat, "bootId" | "firmware">,
+  { bootId, firmware, seq }: Beat,
   at: number,
 ): Watched | undefined {
   if (at < deployment.offeredAt) return undefined;
+  if (seq !== undefined && deployment.seqFloor !== undefined && seq < deployment.seqFloor) return undefined;
+  // A heartbeat of an older boot was on its way for long: it tells of what was, and proves nothing.
+  if (deployment.boots.includes(bootId)) return undefined;
   const onTarget = firmware.hash === undefined ? firmware.version === deployment.version : firmware.hash === deployment.sha256;
   const proven = onTarget && firmware.state === "confirmed" && bootId !== deployment.bootId;
-  if (wasSilent(deployment)) return cameBack(deployment, { with: onTarget ? "new" : "old", proven, at });
-  if (!isInFlight(deployment.state) || bootId === deployment.bootId) return undefined;
-  if (proven) return { ...deployment, state: "succeeded", verifiedAt: at, endedAt: at };
+  if (hasEnded(deployment)) return cameBack(deployment, { with: onTarget ? "new" : "old", proven, at });
+  if (!isInFlight(deployment.state)) return undefined;
+  if (bootId === deployment.bootId)
+    return seq === undefined || deployment.seq !== undefined ? undefined : { ...deployment, seq };
+  if (proven) return { ...deployment, state: "succeeded", verifiedAt: at, endedAt: at, ...numbering(deployment, seq) };
   if (onTarget)
     return deployment.state === "validating"
       ? undefined
       : { ...deployment, state: "validating", rebootingAt: deployment.rebootingAt ?? at };
-  if (deployment.rebootingAt === undefined || at <= deployment.rebootingAt) return { ...deployment, bootId };
+  if (deployment.rebootingAt === undefined || at <= deployment.rebootingAt) return rebooted(deployment, bootId);
   return fellBack(deployment, firmware, at);
 }
+
+const numbering = ({ seq: before }: Watched, seq: number | undefined): Pick<Watched, "seq" | "numbered"> =>
+  seq === undefined ? {} : { seq, numbered: before !== undefined && before > 0 && seq > before };
+
+/** A power cut on the way: that boot is now the one to tell apart from, and so are those before it. */
+const rebooted = (deployment: Watched, bootId: string): Watched => ({
+  ...deployment,
+  bootId,
+  boots: deployment.bootId === undefined ? deployment.boots : [...deployment.boots, deployment.bootId].slice(-50),
+});
+
+const hasEnded = ({ state }: Watched): boolean => !isInFlight(state) && state !== "succeeded" && state !== "queued";
 
 /** Ended by silence, so that a sign of life is news. */
 const wasSilent = ({ state, reason }: Watched): boolean =>
@@ -134,12 +161,14 @@ function fellBack(deployment: Watched, firmware: Heartbeat["firmware"], at: numb
       };
 }
 
-/** The record of a silent device is completed, not rewritten: it was silent past its deadline, and that counted. */
+/** The record of an ended update is completed, not rewritten: that it was silent past its deadline, or failed, counted. */
 function cameBack(
   deployment: Watched,
   { with: returnedWith, proven, at }: { with: "new" | "old"; proven: boolean; at: number },
 ): Watched | undefined {
   if (deployment.returnedAt !== undefined) return undefined;
+  // It had told how it ended. That it comes up with the release all the same is news; that it does not is none.
+  if (!wasSilent(deployment) && returnedWith === "old") return undefined;
   // A device on trial has not decided yet which release it came back with.
   if (returnedWith === "new" && !proven) return undefined;
   return { ...deployment, returnedAt: at, returnedWith, ...(proven ? { verifiedAt: at } : {}) };

@@ -23,7 +23,7 @@ export const retriesOf = ({ most, backoff, on }: RetryRule): Retries => ({
 export type Retry = { attempt: number; notBefore: number; because: string };
 
 type Failed = {
-  deployment: string;
+  device: string;
   attempt: number;
   rollback: boolean;
   state: DeploymentState;
@@ -31,13 +31,13 @@ type Failed = {
 };
 
 /** Whether a failed update is tried again, and when. A rollback never is by this rule: it has its own. */
-export function retryOf({ deployment, attempt, rollback, state, reason }: Failed, rule: Retries, at: number): Retry | undefined {
+export function retryOf({ device, attempt, rollback, state, reason }: Failed, rule: Retries, at: number): Retry | undefined {
   if (rollback || reason === undefined || attempt > rule.most) return undefined;
   const tried = state === "failed" || (state === "skipped" && reason === "silent_after_offer");
   const hopeful = rule.on.some((name) => (classes[name] as readonly DeploymentReason[]).includes(reason));
   if (!tried || !hopeful) return undefined;
   const wait = Math.min(days(1), rule.backoffMs * 2 ** (attempt - 1));
   // Up to a fifth longer, so that devices that failed together do not come back together.
-  const notBefore = at + wait + Math.round((wait / 5) * (hash32(`${deployment}/${attempt}`) / 2 ** 32));
+  const notBefore = at + wait + Math.round((wait / 5) * (hash32(`${device}/${attempt}`) / 2 ** 32));
   return { attempt: attempt + 1, notBefore, because: `Try ${attempt} of ${rule.most + 1} failed: ${reason}.` };
 }

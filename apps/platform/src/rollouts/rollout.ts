@@ -59,7 +59,8 @@ export function engineOf({ plan, release, ...rest }: RolloutRecord): Rollout {
     soakMs: lengthOf(plan.soak),
     giveUpAfterMs: lengthOf(plan.giveUpAfter),
     retries: retriesOf(plan.retries),
-    planHash: planHashOf(plan, release.sha256),
+    // Only an approval asks for it.
+    planHash: approvalsNeeded > 0 ? planHashOf(plan, release.sha256) : "",
     ...(waivedStage === undefined ? {} : { waivedStage }),
     ...(perMinute === undefined ? {} : { perMinute }),
     ...(freezeOverride === undefined ? {} : { freezeOverride }),

@@ -40,7 +40,7 @@ test("a failure of the network is tried again after a wait that doubles; a signa
     reason: (typeof deploymentReason.options)[number],
     attempt = 1,
     state: "failed" | "rolled_back" | "unresponsive" = "failed",
-  ) => retryOf({ deployment: "dep_1", attempt, rollback: false, state, reason }, rule, 0);
+  ) => retryOf({ device: "d1", attempt, rollback: false, state, reason }, rule, 0);
   const waits = [1, 2, 3].map((attempt) => failed("download_network", attempt)?.notBefore ?? 0);
   waits.forEach((wait, i) => {
     const least = minutes(5) * 2 ** i;
@@ -53,11 +53,8 @@ test("a failure of the network is tried again after a wait that doubles; a signa
     assert.equal(failed(reason), undefined, reason);
   assert.equal(failed("boot_fell_back", 1, "rolled_back"), undefined);
   assert.ok(
-    (retryOf(
-      { deployment: "d", attempt: 9, rollback: false, state: "failed", reason: "download_network" },
-      { ...rule, most: 10 },
-      0,
-    )?.notBefore ?? 0) <= days(1.2),
+    (retryOf({ device: "d", attempt: 9, rollback: false, state: "failed", reason: "download_network" }, { ...rule, most: 10 }, 0)
+      ?.notBefore ?? 0) <= days(1.2),
   );
 });
 

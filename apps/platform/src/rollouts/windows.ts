@@ -10,31 +10,36 @@ export const shortestWindow = minutes(15);
 /** How far ahead an opening is looked for: a weekly window that a change of the clocks swallows is there the week after. */
 const horizon = minutes(15 * 24 * 60);
 
+const namePattern = /^[A-Za-z][A-Za-z0-9_+-]*(\/[A-Za-z0-9_+-]+)*$/;
+
 /** Whether it is a name of the time zone database that this server knows. Bare offsets are not: they know no summer. */
 export function isZone(name: string): boolean {
-  if (!/^[A-Za-z][A-Za-z0-9_+-]*(\/[A-Za-z0-9_+-]+)*$/.test(name)) return false;
-  try {
-    new Intl.DateTimeFormat("en-US", { timeZone: name });
-    return true;
-  } catch {
-    return false;
-  }
+  return namePattern.test(name) && wallClock(name) !== undefined;
 }
 
-function wallClock(zone: string): WallClock {
-  const format = new Intl.DateTimeFormat("en-US", {
-    timeZone: zone,
-    weekday: "short",
-    hour: "2-digit",
-    minute: "2-digit",
-    hourCycle: "h23",
-  });
+function wallClock(zone: string): WallClock | undefined {
+  const format = formatOf(zone);
+  if (format === undefined) return undefined;
   return (at) => {
     const parts = format.formatToParts(at);
     const of = (type: Intl.DateTimeFormatPartTypes) => parts.find((part) => part.type === type)?.value ?? "";
     const day = weekdays.findIndex((name) => of("weekday").toLowerCase().startsWith(name));
     return { day, minute: Number(of("hour")) * 60 + Number(of("minute")) };
   };
+}
+
+function formatOf(zone: string): Intl.DateTimeFormat | undefined {
+  try {
+    return new Intl.DateTimeFormat("en-US", {
+      timeZone: zone,
+      weekday: "short",
+      hour: "2-digit",
+      minute: "2-digit",
+      hourCycle: "h23",
+    });
+  } catch {
+    return undefined;
+  }
 }
 
 const minuteOf = (time: string): number => Number(time.slice(0, 2)) * 60 + Number(time.slice(3));
@@ -90,8 +95,8 @@ export function windowsAt(now: number): WindowJudge {
 
 function openingOf(window: MaintenanceWindow, zone: string, now: number): Opening {
   if (zone === "") return { is: "closed", because: `Its time zone is not known: it has no tag ${window.zone.slice(4)}.` };
-  if (!isZone(zone)) return { is: "closed", because: `"${zone}" is no time zone, so its window cannot be judged.` };
-  const clock = wallClock(zone);
+  const clock = namePattern.test(zone) ? wallClock(zone) : undefined;
+  if (clock === undefined) return { is: "closed", because: `"${zone}" is no time zone, so its window cannot be judged.` };
   if (isOpen(window, clock(now))) return { is: "open" };
   const until = nextOpening(window, clock, now);
   return {

@@ -1,0 +1,259 @@
+import { minutes, parseDuration } from "@tenfold/base";
+import type { DeploymentState, NextDeployment } from "@tenfold/contracts";
+import type { Image } from "./device.ts";
+import type { Disk, Row } from "./memory-book.ts";
+
+const flying: ReadonlySet<DeploymentState> = new Set([
+  "offered",
+  "downloading",
+  "downloaded",
+  "verified",
+  "installing",
+  "rebooting",
+  "validating",
+]);
+const harmed: ReadonlySet<DeploymentState> = new Set(["failed", "rolled_back", "unresponsive"]);
+const isOpen = ({ state }: Pick<Row, "state">): boolean => flying.has(state) || state === "queued";
+const neverAgain = /^(offer|boot|validate)_|signature|after_reboot|during_update/;
+
+export type Facts = {
+  /** What a device runs as far as the platform was told. */
+  heard: (device: string) => { version: string; battery: number; tags: Readonly<Record<string, string>> } | undefined;
+  /** How many must approve, and who approved the very plan that stands there now: the world's own record. */
+  approvalsNeeded: (rollout: string) => number;
+  approvers: (rollout: string) => number;
+};
+
+/**
+ * Looks at what is on the disk after every commit and says what must never be. It knows the promises and nothing of the code that keeps them:
+ * it shares no rule with the planner, so that a bug there is not a bug here.
+ */
+export function createJudge(facts: Facts) {
+  const broken: string[] = [];
+  const booted = new Set<string>();
+  const last = new Map<string, Row>();
+  const phases = new Map<string, string>();
+  const stageStates = new Map<string, string>();
+  const offers = new Map<string, number[]>();
+  const say = (what: string) => {
+    if (broken.length < 20) broken.push(what);
+  };
+
+  function inspect(disk: Disk, now: number): void {
+    const rows = [...disk.rows.values()];
+    const moved = rows.filter((row) => last.get(row.id) !== row);
+    for (const row of moved) inspectRow(disk, row, now);
+    if (moved.length > 0) inspectCounts(disk, rows);
+    for (const [key, stage] of disk.stages) {
+      if (stage.state === "passed" && stageStates.get(key) !== "passed") inspectPass(disk, stage, now);
+      stageStates.set(key, stage.state);
+    }
+    for (const { id, phase } of disk.rollouts.values()) {
+      const begins = phases.get(id) === "awaiting_approval" && phase === "running";
+      if (begins && facts.approvers(id) < facts.approvalsNeeded(id)) say(`${id} began with ${facts.approvers(id)} approvals`);
+      if (phases.get(id) !== phase && (phase === "rolling_back" || phase === "halted")) inspectHalt(disk, id);
+      phases.set(id, phase);
+    }
+    for (const row of moved) last.set(row.id, row);
+  }
+
+  function inspectRow(disk: Disk, row: Row, now: number): void {
+    const before = last.get(row.id);
+    const ended = before !== undefined && !isOpen(before);
+    if (ended && before.state !== row.state) say(`${row.id} was ${before.state} and is ${row.state}: an end is an end`);
+    if (flying.has(row.state) && (before === undefined || before.state === "queued")) inspectOffer(disk, row, now);
+    if (row.state === "succeeded" && before?.state !== "succeeded" && !booted.has(`${row.device}/${row.sha256}`))
+      say(`${row.device} succeeded with ${row.version} and never booted it`);
+    if (row.state === "unresponsive" && before?.state !== "unresponsive" && now < (row.deadlineAt ?? 0))
+      say(`${row.device} was given up before its deadline`);
+    if (row.state === "skipped" && row.reason === "silent_after_offer" && before?.state !== "skipped" && row.onlineAtOffer)
+      say(`${row.device} heard the offer, fell silent, and does not count`);
+    if (row.reason === "could_not_be_offered" && before?.state === "queued" && now < (stageOf(disk, row)?.startedAt ?? 0) + giveUpAfter(disk, row))
+      say(`${row.device} was given up too early`);
+    if (row.retried && !before?.retried) inspectRetry(disk, row);
+  }
+
+  const giveUpAfter = (disk: Disk, { rollout }: Row) => parseDuration(disk.rollouts.get(rollout)?.plan.giveUpAfter ?? "PT0S") ?? 0;
+
+  /** A halt must have a cause that anybody can see: more harm in the stage than the plan allows, or harm that is no accident. */
+  function inspectHalt(disk: Disk, id: string): void {
+    const rollout = disk.rollouts.get(id);
+    const decision = disk.decisions.findLast((one) => one.rollout === id);
+    if (rollout === undefined || decision?.decision !== "halted") return;
+    const mine = [...disk.rows.values()].filter((row) => row.rollout === id && !row.rollback && !row.retried);
+    const hurt = mine.filter(({ state }) => harmed.has(state));
+    const stage = mine.filter((row) => row.stage === rollout.stage && row.state !== "skipped" && !(row.state === "cancelled" && last.get(row.id)?.state !== "queued"));
+    const share = hurt.filter((row) => row.stage === rollout.stage).length / Math.max(1, stage.length);
+    if (hurt.length < 2 && share <= rollout.plan.haltAbove) say(`${id} was halted for ${hurt.length} harmed of ${stage.length}`);
+  }
+
+  function inspectRetry(disk: Disk, row: Row): void {
+    const { most = 0 } = disk.rollouts.get(row.rollout)?.plan.retries ?? {};
+    if (row.reason === undefined || neverAgain.test(row.reason)) say(`${row.device} is tried again after ${row.reason}`);
+    if (row.attempt > most) say(`${row.device} is tried more often than the plan says`);
+  }
+
+  function inspectOffer(disk: Disk, row: Row, now: number): void {
+    const rollout = disk.rollouts.get(row.rollout);
+    if (rollout === undefined) return say(`${row.id} belongs to no rollout`);
+    if (row.rollback) {
+      if (phases.get(rollout.id) !== "rolling_back") say(`a way back was offered while ${phases.get(rollout.id)}`);
+      return;
+    }
+    if (phases.get(rollout.id) !== "running" || rollout.phase !== "running")
+      say(`${row.device} was offered an update while ${phases.get(rollout.id)} → ${rollout.phase}`);
+    inspectBinding(disk, row, now);
+    const times = [...(offers.get(rollout.id) ?? []).filter((at) => at > now - minutes(1)), now];
+    offers.set(rollout.id, times);
+    if (rollout.plan.perMinute !== undefined && times.length > rollout.plan.perMinute) say(`${times.length} offers in a minute`);
+    for (const stage of disk.stages.values())
+      if (stage.rollout === rollout.id && stage.index < row.stage && stage.state !== "passed")
+        say(`stage ${row.stage} before ${stage.index} passed`);
+    inspectHarm(disk, row);
+  }
+
+  /** What the plan, the fleet and other rollouts have against it. */
+  function inspectBinding(disk: Disk, row: Row, now: number): void {
+    const rollout = disk.rollouts.get(row.rollout);
+    const device = facts.heard(row.device);
+    if (rollout === undefined || device === undefined) return;
+    const { plan } = rollout;
+    if (facts.approvers(rollout.id) < facts.approvalsNeeded(rollout.id)) say(`${row.device}: offered without the approvals`);
+    if (rollout.freezeOverride === undefined && disk.freezes.some(({ from, to }) => from <= now && now < to))
+      say(`${row.device}: offered in a freeze`);
+    for (const pin of disk.pins)
+      if (
+        pin.filter === `id:${row.device}` &&
+        pin.version !== row.version &&
+        (pin.expiresAt === undefined || Date.parse(pin.expiresAt) > now)
+      )
+        say(`${row.device}: offered although it is pinned`);
+    if (device.battery < (plan.conditions.batteryAtLeast ?? 0)) say(`${row.device}: offered with a battery at ${device.battery}`);
+    if (plan.requires.device === "tag:ready=yes" && device.tags.ready !== "yes")
+      say(`${row.device}: offered without its prerequisite`);
+    if (plan.requires.rollouts.some((id) => disk.rollouts.get(id)?.phase !== "completed"))
+      say(`${rollout.id}: went before its prerequisite`);
+    if (Number.parseInt(row.version, 10) < Number.parseInt(device.version, 10))
+      say(`${row.device}: offered ${row.version} over ${device.version}`);
+    const rival = [...disk.rows.values()].find((other) => {
+      const of = disk.rollouts.get(other.rollout);
+      return (
+        other.device === row.device &&
+        other.state === "queued" &&
+        !other.rollback &&
+        of?.phase === "running" &&
+        phases.get(of.id) === "running" &&
+        of.weight > rollout.weight
+      );
+    });
+    if (rival && last.get(rival.id)?.state === "queued") say(`${row.device}: ${rival.rollout} has more weight and was to go first`);
+    for (const window of [...plan.windows, ...disk.policy.windows]) {
+      const minute = Math.floor(now / minutes(1)) % 1_440;
+      const [from, to] = [window.from, window.to].map((time) => Number(time.slice(0, 2)) * 60 + Number(time.slice(3)));
+      if (minute < (from ?? 0) || minute >= (to ?? 1_440)) say(`${row.device}: offered outside its window`);
+    }
+    if (now < (stageOf(disk, row)?.startedAt ?? 0)) say(`${row.device}: offered before its stage began`);
+    const jitter = before(row)?.block;
+    if (jitter?.code === "jitter" && now < (jitter.until ?? 0)) say(`${row.device}: offered before its time`);
+    const failed = [...disk.rows.values()].find(
+      (one) => one.rollout === row.rollout && one.device === row.device && !one.rollback && one.attempt === row.attempt - 1,
+    );
+    const wait = (parseDuration(plan.retries.backoff) ?? 0) * 2 ** (row.attempt - 2);
+    if (failed && now < (failed.endedAt ?? 0) + wait) say(`${row.device}: tried again too soon`);
+  }
+
+  const before = (row: Row) => last.get(row.id);
+  const stageOf = (disk: Disk, { rollout, stage }: Pick<Row, "rollout" | "stage">) => disk.stages.get(`${rollout}/${stage}`);
+
+  /** Distinct devices that the release has harmed, against the plan's own limit: nothing may be offered past it. */
+  function inspectHarm(disk: Disk, row: Row): void {
+    const rollout = disk.rollouts.get(row.rollout);
+    const stage = [...disk.rows.values()].filter(
+      (one) => one.rollout === row.rollout && one.stage === row.stage && !one.rollback && !one.retried,
+    );
+    const counted = stage.filter(({ state }) => state !== "skipped" && state !== "cancelled").length;
+    const bad = new Set(stage.filter(({ state }) => harmed.has(state)).map(({ device }) => device)).size;
+    if (bad / Math.max(1, counted) > (rollout?.plan.haltAbove ?? 1))
+      say(`offered although ${bad} of ${counted} in the stage are harmed`);
+    const all = [...disk.rows.values()].filter((one) => one.rollout === row.rollout && !one.rollback && !one.retried);
+    const hurt = all.filter(({ state }) => harmed.has(state)).length;
+    const exposed = all.filter(({ state }) => harmed.has(state) || state === "succeeded" || flying.has(state)).length;
+    if (hurt >= 5 && hurt / exposed > 0.4) say(`offered although ${hurt} of ${exposed} exposed are harmed: no gate has closed`);
+  }
+
+  function inspectCounts(disk: Disk, rows: readonly Row[]): void {
+    const devices = new Set<string>();
+    const inRollout = new Map<string, number>();
+    let updates = 0;
+    for (const row of rows) {
+      if (!flying.has(row.state)) continue;
+      if (devices.has(row.device)) say(`${row.device} has two updates in flight`);
+      devices.add(row.device);
+      inRollout.set(row.rollout, (inRollout.get(row.rollout) ?? 0) + 1);
+      if (!row.rollback) updates += 1;
+    }
+    for (const [id, n] of inRollout) if (n > (disk.rollouts.get(id)?.plan.atOnce ?? 0)) say(`${id} has ${n} in flight at once`);
+    if (updates > (disk.policy.atOnce ?? Number.POSITIVE_INFINITY)) say(`the fleet has ${updates} updates in flight`);
+  }
+
+  function inspectPass(disk: Disk, stage: { rollout: string; index: number }, now: number): void {
+    const rollout = disk.rollouts.get(stage.rollout);
+    const rows = [...disk.rows.values()].filter(
+      (row) => row.rollout === stage.rollout && row.stage === stage.index && !row.rollback && !row.retried,
+    );
+    if (rows.some(isOpen)) say(`stage ${stage.index} passed with open deployments`);
+    const verified = rows.flatMap(({ state, verifiedAt }) => (state === "succeeded" && verifiedAt !== undefined ? verifiedAt : []));
+    const soak = parseDuration(rollout?.plan.soak ?? "PT0S") ?? 0;
+    if (verified.length > 0 && now < Math.max(...verified) + soak) say(`stage ${stage.index} passed before its soak`);
+    const lastOne = ![...disk.stages.values()].some(({ rollout: of, index }) => of === stage.rollout && index > stage.index);
+    const proven = [...disk.rows.values()].some(
+      (row) => row.rollout === stage.rollout && row.stage <= stage.index && !row.rollback && row.state === "succeeded",
+    );
+    if (!proven && !lastOne && rollout?.waivedStage !== stage.index) say(`stage ${stage.index} passed and nothing was proven`);
+    for (const stratum of new Set(rows.map((row) => row.stratum))) {
+      const of = rows.filter((row) => row.stratum === stratum);
+      const seen = of.some(({ state }) => state === "succeeded");
+      if (stage.index === 0 && stratum !== "" && !lastOne && !seen && rollout?.waivedStage !== 0)
+        say(`the canary passed and nothing is known of ${stratum}`);
+    }
+  }
+
+  return {
+    broken,
+    inspect,
+    say,
+    /** The world's own word: this device booted this image and confirmed it. */
+    noteBoot: (device: string, { hash }: Image) => booted.add(`${device}/${hash}`),
+    /** What leaves must be on the disk already. */
+    inspectSend(disk: Disk, device: string, next: NextDeployment): void {
+      if (next.is === "none") return;
+      const row = disk.rows.get(next.deployment);
+      if (row === undefined || row.device !== device || row.state === "queued") return say(`${device} was sent what is on no disk`);
+      const { phase = "cancelled" } = disk.rollouts.get(row.rollout) ?? {};
+      if (next.is === "offer" && !row.rollback && phase !== "running" && phase !== "paused")
+        say(`${device} was sent an offer of a rollout that is ${phase}`);
+    },
+    /** After the faults have ended and everybody has had time. */
+    inspectEnd(disk: Disk, alive: (device: string) => Image | undefined): void {
+      for (const { id, phase, endedAt } of disk.rollouts.values()) if (endedAt === undefined) say(`${id} is stuck: ${phase}`);
+      const rows = [...disk.rows.values()];
+      for (const row of rows) if (isOpen(row)) say(`${row.device} is stuck: ${row.state} ${row.block?.code ?? ""}`);
+      for (const rollout of disk.rollouts.values()) {
+        const mine = rows.filter((row) => row.rollout === rollout.id);
+        const first = new Set(mine.filter((row) => !row.rollback && row.attempt === 1).map(({ device }) => device));
+        if (first.size !== rollout.targets) say(`${rollout.id} lost devices: ${first.size} of ${rollout.targets}`);
+        for (const device of first) {
+          const ends = mine.filter((row) => row.device === device && !row.rollback && !row.retried).length;
+          if (ends !== 1) say(`${device} has ${ends} outcomes`);
+        }
+        if (rollout.phase !== "rolled_back") continue;
+        for (const device of first) {
+          const image = alive(device);
+          if (image?.hash !== rollout.release.sha256) continue;
+          if (!mine.some((row) => row.rollback && row.device === device && row.state !== "succeeded"))
+            say(`${device} keeps a release that was rolled back, and nobody says so`);
+        }
+      }
+    },
+  };
+}

@@ -1,0 +1,31 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { mutants } from "./mutants.ts";
+import { hunt } from "./mutate.shell.ts";
+import { simulate } from "./world.ts";
+
+// Seeds that once found something in the real code stay: late heartbeats of older boots that proved a way back, a line that was read before
+// its stage's spread began, a device that came up with a release that had been given up.
+const remembered = ["s12", "s13", "s20", "s36", "s4", "s5"];
+
+test("whatever devices, networks, operators and dying servers do, no promise of a rollout is broken and everything comes to rest", async () => {
+  for (const seed of [...remembered, ...Array.from({ length: 14 }, (_, i) => `npm-test-${i}`)]) {
+    const { broken } = await simulate(seed);
+    assert.deepEqual(broken, [], `seed ${seed}`);
+  }
+});
+
+test("the same seed gives the same run", async () => {
+  const [once, again] = [await simulate("twice"), await simulate("twice")];
+  assert.deepEqual(once, again);
+});
+
+// The whole list is hunted by `npm run bench -- rollouts`.
+for (const name of ["one device too many at once", "sends before it records", "a report is success", "no deadline"]) {
+  test(`the simulation finds a planted bug: ${name}`, async () => {
+    const mutant = mutants.find((one) => one.name === name);
+    assert.ok(mutant);
+    const { found, because } = await hunt(mutant, 10);
+    assert.equal(found, "yes", because);
+  });
+}

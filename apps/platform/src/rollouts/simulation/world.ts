@@ -1,0 +1,394 @@
+/**
+ * The whole controller in one process on a virtual clock: production loop, planner, observers and operators' commands over a book in memory,
+ * with devices that fail in every way we know, a network that loses, doubles, delays and mixes, servers that die at any write and any send,
+ * and two of them at once. One seed decides everything. Faults end after the first half; then everything must come to rest.
+ */
+import { createHash } from "node:crypto";
+import { minutes, Problem, defaultScope as scope, seconds, seededRandom } from "@tenfold/base";
+import { type DeploymentReport, nextDeployment } from "@tenfold/contracts";
+import { evaluate, type FilterSubject, parseFilter } from "@tenfold/query";
+import { planHashOf } from "../approvals.ts";
+import type { Book } from "../book.shell.ts";
+import type { DevicePicture, RolloutsDeps } from "../deps.ts";
+import { observeHeartbeats, observeReports } from "../observe.shell.ts";
+import { reconcileDue } from "../reconcile.ts";
+import { documentsFor } from "../tell.shell.ts";
+import { approveRollout, cancelRollout, pauseRollout, resumeRollout, rollBackRollout, startRollout } from "../writes.shell.ts";
+import { type Beat, beatOf, type Device, type Image, live, take } from "./device.ts";
+import { createJudge } from "./judge.ts";
+import { emptyDisk, memoryBook } from "./memory-book.ts";
+import { type Scenario, scenarioOf } from "./scenario.ts";
+
+/** A server died here. */
+class Crash extends Error {}
+
+export type Outcome = { seed: string; broken: string[]; crashes: number; ticks: number; phases: string[]; offers: number };
+
+const epoch = Date.UTC(2026, 5, 1, 11, 0);
+const tickMs = seconds(30);
+const faultsEnd = 60;
+const mostTicks = 2_000;
+
+const hashOf = (version: string): string => createHash("sha256").update(`image ${version}`).digest("hex");
+const imageOf = (version: string): Image => ({ version, hash: hashOf(version) });
+const clockFace = (minute: number): string => new Date(epoch + minutes(minute)).toISOString().slice(11, 16);
+
+type Heard = Beat & { at: number };
+type Message =
+  | { kind: "report"; device: string; deployment: string; report: DeploymentReport; at: number }
+  | { kind: "beat"; device: string; heartbeat: Beat; at: number };
+
+/** One run. The same seed gives the same run, to the last step. */
+export async function simulate(seed: string): Promise<Outcome> {
+  const random = seededRandom(seed);
+  const scenario = scenarioOf(random, clockFace);
+  const run = createRun(random, scenario);
+  for (run.tick = 0; run.tick < mostTicks; run.tick++) {
+    await oneTick(run);
+    if (run.tick > faultsEnd && run.isAtRest()) break;
+  }
+  run.judge.inspectEnd(run.disk, (id) => {
+    const device = run.devices.get(id);
+    return device?.alive ? device.runs : undefined;
+  });
+  const phases = [...run.disk.rollouts.values()].map(({ phase }) => phase);
+  return { seed, broken: run.judge.broken, crashes: run.crashes, ticks: run.tick, phases, offers: run.disk.rows.size };
+}
+
+type Run = ReturnType<typeof createRun>;
+
+function createRun(random: () => number, scenario: Scenario) {
+  const disk = emptyDisk();
+  disk.policy = scenario.policy;
+  if (scenario.freeze) {
+    const [from, to] = [scenario.freeze.fromTick, scenario.freeze.toTick].map((tick) => epoch + tick * tickMs);
+    disk.freezes = [{ from: from ?? 0, to: to ?? 0, reason: "harvest" }];
+  }
+  const heard = new Map<string, Heard>();
+  const joinedAt = new Map<string, number>();
+  const approvedTexts = new Map<string, string>();
+  const devices = new Map<string, Device>(scenario.devices.map(({ id }) => [id, newDevice(id)]));
+  let undo: (() => void)[] = [];
+  let turn: Promise<unknown> = Promise.resolve();
+  const run = {
+    ...{ random, scenario, disk, devices, heard, joinedAt, approvedTexts },
+    tick: 0,
+    crashes: 0,
+    clock: { now: () => run.now },
+    now: epoch,
+    wire: [] as { dueTick: number; message: Message }[],
+    journal: [] as Message[],
+    judge: createJudge({
+      heard: (id) => {
+        const device = scenario.devices.find((one) => one.id === id);
+        const known = heard.get(id);
+        return device && known && { version: known.firmware.version, battery: device.battery, tags: device.tags };
+      },
+      approvalsNeeded: (id) => Math.max(disk.rollouts.get(id)?.plan.approvals ?? 0, disk.policy.approvals),
+      approvers: (id) => {
+        const text = JSON.stringify(disk.rollouts.get(id)?.plan);
+        return [...approvedTexts].filter(([key, approved]) => key.startsWith(`${id}/`) && approved === text).length;
+      },
+    }),
+    faulty: () => run.tick < faultsEnd,
+    isAtRest: () =>
+      run.journal.length === 0 &&
+      run.wire.length === 0 &&
+      scenario.plans.every((_, i) => disk.rollouts.has(`rol_${i}`) || i > 0) &&
+      [...disk.rollouts.values()].every(({ endedAt }) => endedAt !== undefined) &&
+      [...devices.values()].every(({ work, trials }) => work === undefined && trials === 0),
+  };
+  /** Where a server may die. */
+  const point = (): void => {
+    if (!run.faulty() || random() >= scenario.crashes) return;
+    run.crashes += 1;
+    throw new Crash();
+  };
+  const raw = memoryBook(disk, { append: point, undo: () => undo });
+  const book = withGaps(raw, random);
+  /** One transaction at a time; what has not been committed when the server dies was never there. */
+  const db = {
+    transaction: () => ({
+      execute<T>(work: (tx: unknown) => Promise<T>): Promise<T> {
+        const mine = turn.then(async () => {
+          undo = [];
+          const result = await work(undefined).catch((error: unknown) => {
+            for (const step of undo.toReversed()) step();
+            undo = [];
+            throw error;
+          });
+          undo = [];
+          run.judge.inspect(disk, run.now);
+          point();
+          return result;
+        });
+        turn = mine.catch(() => undefined);
+        return mine;
+      },
+    }),
+  };
+  const deps: RolloutsDeps = {
+    // The loop asks the database for nothing but transactions: everything else goes through the book.
+    db: db as unknown as RolloutsDeps["db"],
+    book,
+    registry: registryOf(run),
+    releases: releasesOf(),
+    audit: async () => undefined,
+    bus: { publish() {} } as unknown as RolloutsDeps["bus"],
+    clock: run.clock,
+    log: { debug() {}, info() {}, warn() {}, error() {}, child: () => deps.log },
+    tickMs,
+    send(id, { payload }) {
+      point();
+      const next = nextDeployment.parse(JSON.parse(payload));
+      run.judge.inspectSend(disk, id, next);
+      const device = devices.get(id);
+      if (!device?.alive || lost(run)) return false;
+      take(device, next, modeFor(run, device, next.is === "offer" ? next.release.signed.version : ""));
+      point();
+      return true;
+    },
+  };
+  return Object.assign(run, { deps });
+}
+
+/** Lets others run between any two questions, so that two servers get in each other's way in every order. */
+function withGaps(book: Book, random: () => number): Book {
+  const gapped = Object.entries(book).map(([name, ask]) => [
+    name,
+    async (...given: unknown[]) => {
+      for (let i = Math.floor(random() * 3); i > 0; i--) await undefined;
+      if (name === "lockFree" && random() < 0.03) return undefined;
+      return (ask as (...given: unknown[]) => Promise<unknown>)(...given);
+    },
+  ]);
+  // The same names with the same answers, a little later.
+  return Object.fromEntries(gapped) as Book;
+}
+
+const newDevice = (id: string): Device => ({
+  ...{
+    id,
+    boot: 1,
+    seq: 0,
+    runs: imageOf("1"),
+    before: undefined,
+    alive: true,
+    work: undefined,
+    done: new Set<string>(),
+    trials: 0,
+    fallsBackIn: undefined,
+  },
+});
+
+const lost = (run: Pick<Run, "faulty" | "random" | "scenario">): boolean => run.faulty() && run.random() < run.scenario.loss;
+const modeFor = ({ scenario }: Pick<Run, "scenario">, { id }: Device, version: string) =>
+  version === "1" ? ("good" as const) : scenario.modeOf(version, id);
+
+function registryOf(run: {
+  scenario: Scenario;
+  heard: Map<string, Heard>;
+  joinedAt: Map<string, number>;
+  now: number;
+}): RolloutsDeps["registry"] {
+  type Picture = Awaited<ReturnType<RolloutsDeps["registry"]["pictures"]>>[number];
+  const pictureOf = (id: string): Picture | undefined => {
+    const device = run.scenario.devices.find((one) => one.id === id);
+    if (device === undefined || !run.joinedAt.has(id)) return undefined;
+    const known = run.heard.get(id);
+    const online = known !== undefined && run.now - known.at < seconds(100);
+    const picture: DevicePicture = {
+      ...{ id, lifecycle: "active", model: device.model, tags: device.tags, connectivity: { is: online ? "online" : "offline" } },
+      power: { source: "battery", level: device.battery },
+      ...(known ? { firmware: known.firmware, bootId: known.bootId } : {}),
+    };
+    // The engine reads no more of it than this.
+    return picture as Picture;
+  };
+  const subjectOf = ({ id, model, tags, firmware }: Picture): FilterSubject => ({
+    ...{ id, fleet: "main", lifecycle: "active", status: "online", groups: [], tags },
+    ...(model === undefined ? {} : { model }),
+    ...(firmware ? { firmwareVersion: firmware.version } : {}),
+  });
+  return {
+    pictures: async (_scope, ids) => ids.flatMap((id) => pictureOf(id) ?? []),
+    async select(_scope, text, { among, changedSince = 0 } = {}) {
+      const filter = parseFilter(text);
+      const ids = run.scenario.devices.map(({ id }) => id).filter((id) => among?.includes(id) ?? true);
+      return ids
+        .filter((id) => (run.joinedAt.get(id) ?? 0) >= changedSince)
+        .flatMap((id) => pictureOf(id) ?? [])
+        .filter((picture) => evaluate(filter, subjectOf(picture), run.now));
+    },
+  };
+}
+
+function releasesOf(): RolloutsDeps["releases"] {
+  type Release = NonNullable<Awaited<ReturnType<RolloutsDeps["releases"]["get"]>>>;
+  const release = (version: string): Release => {
+    const statement = {
+      type: "tenfold.release.v1" as const,
+      name: "fw",
+      version,
+      models: [],
+      artifact: { sha256: hashOf(version), size: 10 },
+      signedAt: new Date(epoch).toISOString(),
+    };
+    return {
+      ...{ id: `rel_${version}`, name: "fw", version, models: [], signedBy: [], notes: "", channel: "stable", createdAt: epoch },
+      artifact: { sha256: hashOf(version), size: 10, createdAt: epoch },
+      envelope: { signed: statement, signatures: [{ keyid: "0".repeat(64), sig: "0" }] },
+    };
+  };
+  const known = new Map(
+    ["1", "2", "3"].flatMap((version) => [[version, release(version)] as const, [`rel_${version}`, release(version)] as const]),
+  );
+  return {
+    get: async (_on, _scope, named) => known.get(named),
+    usability: async () => ({ is: "usable" }),
+    markUsed: async () => undefined,
+    running: async (_on, _scope, firmware) => firmware.map(({ version }) => known.get(version)),
+  };
+}
+
+async function oneTick(run: Run): Promise<void> {
+  // Once the faults are over and nobody is at work, a day passes quickly.
+  const idle = !run.faulty() && run.wire.length === 0 && [...run.devices.values()].every(({ work }) => work === undefined);
+  run.now += idle && run.tick % 4 === 0 ? minutes(11) : tickMs;
+  arrive(run);
+  await operate(run);
+  speak(run);
+  await deliver(run);
+  await ask(run);
+  const servers = run.random() < 0.3 ? 2 : 1;
+  await Promise.all(Array.from({ length: servers }, () => survive(run, () => reconcileDue(run.deps))));
+}
+
+/** A server that dies is started again; what it was doing is gone. */
+async function survive(run: Run, work: () => Promise<unknown>): Promise<"done" | "died"> {
+  try {
+    await work();
+    return "done";
+  } catch (error) {
+    if (error instanceof Crash) return "died";
+    if (error instanceof Problem) return "done";
+    // Two servers wanted the same device: the database refused one of them, and its loop comes again.
+    if (error instanceof Error && error.message.includes("has an update in flight")) return "died";
+    run.judge.say(`threw ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+    return "done";
+  }
+}
+
+function arrive(run: Run): void {
+  for (const { id, joins } of run.scenario.devices)
+    if (!run.joinedAt.has(id) && (joins === "at_start" || run.tick >= 25)) run.joinedAt.set(id, run.now);
+}
+
+function speak(run: Run): void {
+  const { random, tick, now } = run;
+  for (const device of run.devices.values()) {
+    if (!device.alive || !run.joinedAt.has(device.id)) continue;
+    const target = device.work?.offer.release.signed.artifact;
+    const mode = modeFor(run, device, device.work?.offer.release.signed.version ?? newest(run));
+    const spoken = live(device, random);
+    if (mode === "keeps_rebooting" && run.faulty() && random() < 0.05) device.boot += 1;
+    if (spoken.booted) run.judge.noteBoot(device.id, spoken.booted);
+    const half = mode === "half_dead_network" && run.faulty();
+    if (spoken.report) post(run, { kind: "report", device: device.id, ...spoken.report, at: now }, half);
+    const lying = target ? { version: newest(run), hash: target.sha256 } : imageOf(newest(run));
+    post(run, { kind: "beat", device: device.id, heartbeat: beatOf(device, mode, lying), at: now }, half);
+    if (mode === "has_a_clone" && run.faulty() && tick % 5 === 0)
+      post(
+        run,
+        {
+          kind: "beat",
+          device: device.id,
+          heartbeat: { seq: device.seq, bootId: `clone-${tick}`, firmware: { ...imageOf("0"), state: "confirmed" } },
+          at: now,
+        },
+        half,
+      );
+  }
+}
+
+const newest = (run: Run): string => (run.disk.rollouts.has("rol_1") ? "3" : "2");
+
+/** Loses, doubles, delays and mixes while the weather is bad. */
+function post(run: Run, message: Message, half: boolean): void {
+  const { random, scenario, tick, wire } = run;
+  const bad = run.faulty() ? Math.max(scenario.loss, half ? 0.6 : 0) : 0;
+  if (random() < bad) return;
+  wire.push({ dueTick: tick + (random() < bad ? Math.floor(random() * 25) : 0), message });
+  if (random() < bad) wire.push({ dueTick: tick + Math.floor(random() * 5), message });
+}
+
+/** What has arrived is in the journal until it was taken in; a consumer that dies reads it again. */
+async function deliver(run: Run): Promise<void> {
+  const due = run.wire.filter(({ dueTick }) => dueTick <= run.tick).toSorted(() => (run.faulty() ? run.random() - 0.5 : 0));
+  run.wire = run.wire.filter(({ dueTick }) => dueTick > run.tick);
+  // `at` is when the platform received it.
+  run.journal.push(...due.map(({ message }) => ({ ...message, at: run.now })));
+  const batch = run.journal;
+  const reports = batch.flatMap((one) => (one.kind === "report" ? [{ ...one, scope }] : []));
+  const beats = batch.flatMap((one) => (one.kind === "beat" ? [{ ...one, scope }] : []));
+  for (const { device, heartbeat, at } of beats) run.heard.set(device, { ...heartbeat, at });
+  const took = [
+    await survive(run, () => observeReports(run.deps, reports)),
+    await survive(run, () => observeHeartbeats(run.deps, beats)),
+  ];
+  if (took.every((one) => one === "done")) run.journal = [];
+}
+
+/** Devices ask what there is for them, too. */
+async function ask(run: Run): Promise<void> {
+  for (const device of run.devices.values()) {
+    if (!device.alive || run.random() > 0.1 || lost(run)) continue;
+    await survive(run, async () => {
+      const next = (await documentsFor(run.deps, scope, [device.id])).get(device.id);
+      if (next) take(device, next, modeFor(run, device, next.is === "offer" ? next.release.signed.version : ""));
+    });
+  }
+}
+
+const actor = (id: string) => ({ scope, actor: { kind: "person" as const, id, name: id } });
+
+async function operate(run: Run): Promise<void> {
+  const { deps, disk, random, scenario, tick } = run;
+  // Somebody pins a device that the rollout has already chosen.
+  if (tick === 2) disk.pins = scenario.pins;
+  for (const [i, { atTick, plan }] of scenario.plans.entries()) {
+    if (tick < atTick || disk.rollouts.has(`rol_${i}`)) continue;
+    if (i > 0 && !disk.rollouts.has("rol_0")) continue;
+    await survive(run, () => startRollout(deps, actor("ann"), { plan, id: `rol_${i}`, idempotencyKey: `key-${i}` }));
+  }
+  for (const { id, phase, plan, release } of [...disk.rollouts.values()]) {
+    if (phase === "awaiting_approval" && (random() < 0.2 || !run.faulty()))
+      await approve(run, { id, planHash: planHashOf(plan, release.sha256) });
+    if (scenario.tampers === "at_tick_20" && tick === 20 && id === "rol_0") tamper(run, id);
+    if (phase === "paused" && (random() < 0.15 || !run.faulty())) {
+      if (!run.faulty()) await approve(run, { id, planHash: planHashOf(plan, release.sha256) });
+      await survive(run, () => resumeRollout(deps, actor("ben"), { id, reason: "on" }));
+    }
+    if (!run.faulty() || random() >= 0.01) continue;
+    const turn = { id, reason: "because" };
+    const moves = [pauseRollout, pauseRollout, rollBackRollout, cancelRollout];
+    await survive(run, () => (moves[Math.floor(random() * moves.length)] ?? pauseRollout)(deps, actor("ben"), turn));
+  }
+}
+
+/** The author tries too, and with another's name nobody may approve what they did not see. */
+async function approve(run: Run, { id, planHash }: { id: string; planHash: string }): Promise<void> {
+  const { deps, disk, random } = run;
+  const who = ["ann", "ben", "cyd"][Math.floor(random() * 3)] ?? "ben";
+  const seen = random() < 0.2 ? "f".repeat(64) : planHash;
+  const text = JSON.stringify(disk.rollouts.get(id)?.plan);
+  const before = disk.approvals.length;
+  await survive(run, () => approveRollout(deps, actor(who), { id, planHash: seen }));
+  if (disk.approvals.length > before && who !== "ann" && seen === planHash) run.approvedTexts.set(`${id}/${who}`, text);
+}
+
+/** Somebody with the database in hand makes the plan bolder than what was approved. */
+function tamper({ disk }: Run, id: string): void {
+  const rollout = disk.rollouts.get(id);
+  if (rollout) disk.rollouts.set(id, { ...rollout, plan: { ...rollout.plan, atOnce: rollout.plan.atOnce + 3 } });
+}
