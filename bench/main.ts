@@ -15,6 +15,7 @@ const names = [
   "revocation",
   "gates",
   "director",
+  "rollouts",
 ] as const;
 type Name = (typeof names)[number];
 
@@ -30,6 +31,7 @@ const load: Record<Name, () => Promise<{ run: () => Promise<BenchResult> }>> = {
   revocation: () => import("./revocation.ts"),
   gates: () => import("./gates.ts"),
   director: () => import("./director.ts"),
+  rollouts: () => import("./rollouts.ts"),
 };
 
 const wanted = process.argv.slice(2).filter((word) => !word.startsWith("-"));

@@ -1287,10 +1287,11 @@ CREATE INDEX deployment_deadline ON rollouts.deployment USING btree (fleet, roll
 CREATE INDEX deployment_held ON rollouts.deployment USING btree (fleet, rollout) WHERE (held_because IS NOT NULL);
 CREATE INDEX deployment_of_device ON rollouts.deployment USING btree (fleet, device, id);
 CREATE INDEX deployment_offered ON rollouts.deployment USING btree (fleet, rollout, offered_at) WHERE (offered_at IS NOT NULL);
+CREATE INDEX deployment_offered_before ON rollouts.deployment USING btree (fleet, device, offered_at) WHERE (offered_at IS NOT NULL);
 CREATE UNIQUE INDEX deployment_one_in_flight ON rollouts.deployment USING btree (fleet, device) WHERE in_flight;
 CREATE INDEX deployment_queued ON rollouts.deployment USING btree (fleet, rollout, rollback, stage, look_again_at, place) WHERE (state = 'queued'::text);
-CREATE INDEX deployment_tally ON rollouts.deployment USING btree (fleet, rollout, rollback, stage, state);
 CREATE INDEX deployment_untold ON rollouts.deployment USING btree (fleet, rollout, place) WHERE (state = ANY (ARRAY['offered'::text, 'downloading'::text, 'downloaded'::text, 'verified'::text, 'installing'::text, 'rebooting'::text, 'validating'::text]));
+CREATE INDEX deployment_wanted ON rollouts.deployment USING btree (fleet, device) WHERE (state = 'queued'::text);
 CREATE INDEX deployment_watched ON rollouts.deployment USING btree (fleet, device) WHERE watched;
 CREATE INDEX matched_set_due ON rollouts.matched_set USING btree (fleet, rollout, until_at) WHERE (judged_at IS NULL);
 CREATE INDEX rollout_due ON rollouts.rollout USING btree (look_at) WHERE (ended_at IS NULL);

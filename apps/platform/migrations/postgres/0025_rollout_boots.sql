@@ -17,3 +17,9 @@ alter table rollouts.deployment
   add column seq bigint,
   add column numbered boolean not null default false,
   add column seq_floor bigint;
+
+-- Who else wants a device, and what was offered to it before: asked for every device in the line.
+create index deployment_wanted on rollouts.deployment (fleet, device) where state = 'queued';
+create index deployment_offered_before on rollouts.deployment (fleet, device, offered_at) where offered_at is not null;
+-- Counting goes by rollouts.tally now.
+drop index rollouts.deployment_tally;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { defaultScope as scope, minutes, seededRandom } from "@tenfold/base";
+import { minutes, defaultScope as scope, seededRandom } from "@tenfold/base";
 import { rolloutPlan } from "@tenfold/contracts";
 import { testDatabase } from "../kernel/testing.ts";
 import { type Book, postgresBook } from "./book.shell.ts";
@@ -29,11 +29,26 @@ async function drive(book: Book, db: RolloutsDeps["db"], seed: string): Promise<
     await db.transaction().execute((tx) =>
       book.insertRollout(tx, scope, {
         rollout: {
-          ...{ id: rollout, phase: "running", because: "x", targets: 6, createdBy: "ann", author: "ann", weight: i === 0 ? 100 : 300 },
-          ...{ approvalsNeeded: 1, createdAt: now, release: { id: `rel_${i}`, name: "fw", version: `${i + 2}`, sha256: sha(i + 2) } },
+          ...{
+            id: rollout,
+            phase: "running",
+            because: "x",
+            targets: 6,
+            createdBy: "ann",
+            author: "ann",
+            weight: i === 0 ? 100 : 300,
+          },
+          ...{
+            approvalsNeeded: 1,
+            createdAt: now,
+            release: { id: `rel_${i}`, name: "fw", version: `${i + 2}`, sha256: sha(i + 2) },
+          },
           plan: rolloutPlan.parse({ release: "x" }),
         },
-        stages: [{ share: 0.3, devices: 2 }, { share: 1, devices: 4 }],
+        stages: [
+          { share: 0.3, devices: 2 },
+          { share: 1, devices: 4 },
+        ],
         places,
       }),
     );
@@ -43,7 +58,13 @@ async function drive(book: Book, db: RolloutsDeps["db"], seed: string): Promise<
     const rollout = pick(ids);
     await db.transaction().execute(async (tx) => {
       const line = random() < 0.8 ? ({ is: "stage", stage: below(2) } as const) : ({ is: "restores" } as const);
-      const queued = await book.queuedDeployments(tx, scope, { rollout, limit: 3, line, at: now, weight: rollout === "rol_a" ? 100 : 300 });
+      const queued = await book.queuedDeployments(tx, scope, {
+        rollout,
+        limit: 3,
+        line,
+        at: now,
+        weight: rollout === "rol_a" ? 100 : 300,
+      });
       told.push(queued);
       const watched = await book.lockWatched(tx, scope, ["d0", "d1", "d2", "d3", "d4", "d5"]);
       told.push(watched);
@@ -53,46 +74,110 @@ async function drive(book: Book, db: RolloutsDeps["db"], seed: string): Promise<
         case 0:
         case 1:
         case 2:
-          if (one) await book.recordOffers(tx, scope, { at: now, offers: [{ deployment: one.deployment, online: random() < 0.5, deadlineAt: now + minutes(10), bootId: `b${below(3)}`, previous: { version: "1", hash: sha(1) }, previousRelease: "rel_x" }] });
+          if (one)
+            await book.recordOffers(tx, scope, {
+              at: now,
+              offers: [
+                {
+                  deployment: one.deployment,
+                  online: random() < 0.5,
+                  deadlineAt: now + minutes(10),
+                  bootId: `b${below(3)}`,
+                  previous: { version: "1", hash: sha(1) },
+                  previousRelease: "rel_x",
+                },
+              ],
+            });
           break;
         case 3:
-          if (flying) await book.saveWatched(tx, scope, { at: now, changed: [{ ...flying, state: "succeeded", verifiedAt: now, endedAt: now, seq: 7, numbered: true, log: ["l"] }] });
+          if (flying)
+            await book.saveWatched(tx, scope, {
+              at: now,
+              changed: [{ ...flying, state: "succeeded", verifiedAt: now, endedAt: now, seq: 7, numbered: true, log: ["l"] }],
+            });
           break;
         case 4:
           if (flying) {
             const retry = { attempt: flying.attempt + 1, notBefore: now + 60_000, because: "again" };
-            await book.saveWatched(tx, scope, { at: now, changed: [{ ...flying, state: "failed", reason: "download_network", endedAt: now, ...(flying.rollback ? {} : { retry }) }] });
-            if (!flying.rollback) await book.insertRetries(tx, scope, { at: now, retries: [{ ...retry, id: id(), of: flying.id }] });
+            await book.saveWatched(tx, scope, {
+              at: now,
+              changed: [
+                { ...flying, state: "failed", reason: "download_network", endedAt: now, ...(flying.rollback ? {} : { retry }) },
+              ],
+            });
+            if (!flying.rollback)
+              await book.insertRetries(tx, scope, { at: now, retries: [{ ...retry, id: id(), of: flying.id }] });
           }
           break;
         case 5:
-          if (one) await book.recordBlocks(tx, scope, [{ deployment: one.deployment, block: { code: "battery_low", because: "low", until: now + 5 }, lookAgainAt: now + minutes(below(4)) }]);
+          if (one)
+            await book.recordBlocks(tx, scope, [
+              {
+                deployment: one.deployment,
+                block: { code: "battery_low", because: "low", until: now + 5 },
+                lookAgainAt: now + minutes(below(4)),
+              },
+            ]);
           break;
         case 6: {
           const overdue = await book.overdueDeployments(tx, scope, { rollout, at: now, limit: 5, lock: "rows" });
           told.push(overdue);
-          await book.recordEnds(tx, scope, { at: now, ends: overdue.map(({ deployment }) => ({ deployment, to: "unresponsive", reason: "silent_during_update", detail: "s" })) });
+          await book.recordEnds(tx, scope, {
+            at: now,
+            ends: overdue.map(({ deployment }) => ({
+              deployment,
+              to: "unresponsive",
+              reason: "silent_during_update",
+              detail: "s",
+            })),
+          });
           break;
         }
         case 7:
-          await book.changeStage(tx, scope, { rollout, index: below(2), state: pick(["running", "soaking", "passed"] as const), at: now });
+          await book.changeStage(tx, scope, {
+            rollout,
+            index: below(2),
+            state: pick(["running", "soaking", "passed"] as const),
+            at: now,
+          });
           break;
         case 8: {
-          await book.changePhase(tx, scope, { id: rollout, phase: pick(["running", "paused", "rolling_back", "rolled_back"] as const), because: pick(["", "why"]), at: now, ...(random() < 0.3 ? { halted: "now" } : {}), ...(random() < 0.3 ? { ended: pick(["now", "no"] as const) } : {}) });
+          await book.changePhase(tx, scope, {
+            id: rollout,
+            phase: pick(["running", "paused", "rolling_back", "rolled_back"] as const),
+            because: pick(["", "why"]),
+            at: now,
+            ...(random() < 0.3 ? { halted: "now" } : {}),
+            ...(random() < 0.3 ? { ended: pick(["now", "no"] as const) } : {}),
+          });
           const unrestored = await book.unrestoredDeployments(tx, scope, { rollout, limit: 5 });
           told.push(unrestored);
           await book.insertRestores(tx, scope, {
             at: now,
-            restores: unrestored.map(({ deployment, attempt }, i) => ({ id: id(), undoes: deployment, attempt, ...(i % 2 ? { reason: "rollback_target_unknown" as const, detail: "?" } : { target: { release: "rel_x", version: "1", sha256: sha(1) } }) })),
+            restores: unrestored.map(({ deployment, attempt }, i) => ({
+              id: id(),
+              undoes: deployment,
+              attempt,
+              ...(i % 2
+                ? { reason: "rollback_target_unknown" as const, detail: "?" }
+                : { target: { release: "rel_x", version: "1", sha256: sha(1) } }),
+            })),
           });
           break;
         }
         case 9:
-          if (random() < 0.2) told.push(await book.cancelQueued(tx, scope, { rollout, at: now, line: pick(["updates", "restores"] as const) }));
+          if (random() < 0.2)
+            told.push(await book.cancelQueued(tx, scope, { rollout, at: now, line: pick(["updates", "restores"] as const) }));
           else await book.markTold(tx, scope, { deployments: watched.slice(0, 2).map((w) => w.id), at: now });
           break;
         case 10:
-          await book.insertApproval(tx, scope, { rollout, actor: pick(["ben", "cyd"]), name: "n", planHash: pick(["h", "g"]), at: now });
+          await book.insertApproval(tx, scope, {
+            rollout,
+            actor: pick(["ben", "cyd"]),
+            name: "n",
+            planHash: pick(["h", "g"]),
+            at: now,
+          });
           await book.wakeRollouts(tx, scope, { changed: [rollout], strays: random() < 0.3 ? [rollout] : [], at: now });
           break;
       }
@@ -107,7 +192,14 @@ async function picture(book: Book, db: RolloutsDeps["db"], { rollout, now }: { r
   const byRollout = (a: { rollout: string }, b: { rollout: string }) => (a.rollout < b.rollout ? -1 : 1);
   return {
     rollout: await book.findRollout(db, scope, rollout),
-    stages: stages.map(({ index, state, share, devices, startedAt, passedAt }) => ({ index, state, share, devices, startedAt, passedAt })),
+    stages: stages.map(({ index, state, share, devices, startedAt, passedAt }) => ({
+      index,
+      state,
+      share,
+      devices,
+      startedAt,
+      passedAt,
+    })),
     tallies: talliesOf(stages, await book.countDeployments(db, scope, [rollout])),
     strata: await book.countStrata(db, scope, { rollout }),
     canary: await book.countStrata(db, scope, { rollout, stage: 0 }),
@@ -116,7 +208,9 @@ async function picture(book: Book, db: RolloutsDeps["db"], { rollout, now }: { r
     recent: await book.recentOffers(db, scope, { rollout, since: now - minutes(1) }),
     deadline: await book.nextDeadline(db, scope, rollout),
     untold: await book.untoldDevices(db, scope, { rollout, limit: 10, againBefore: now - 30_000 }),
-    current: [...(await book.currentDeployments(db, scope, ["d0", "d1", "d2", "d3", "d4", "d5"]))].toSorted(([a], [b]) => (a < b ? -1 : 1)),
+    current: [...(await book.currentDeployments(db, scope, ["d0", "d1", "d2", "d3", "d4", "d5"]))].toSorted(([a], [b]) =>
+      a < b ? -1 : 1,
+    ),
     members: [...(await book.membersAmong(db, scope, { rollout, devices: ["d1", "d9"] }))],
     approvals: (await book.approvalsOf(db, scope, rollout)).length,
     unmet: await book.unmetRollouts(db, scope, ["rol_a", "rol_none"]),

@@ -107,7 +107,9 @@ export async function stillQueued(
 ): Promise<Set<string>> {
   const { rows } = await sql<{ id: string }>`
     select d.id from rollouts.deployment d
-    where d.fleet = ${scope.fleet} and d.id = any(${deployments}::text[]) and d.state = 'queued' and d.look_again_at <= ${new Date(at)}`.execute(on);
+    where d.fleet = ${scope.fleet} and d.id = any(${deployments}::text[]) and d.state = 'queued' and d.look_again_at <= ${new Date(at)}`.execute(
+    on,
+  );
   return new Set(rows.map(({ id }) => id));
 }
 

@@ -20,8 +20,21 @@ function caseOf(random: () => number): Case {
   const phase = pick<RolloutPhase>(["running", "running", "running", "running", "paused", "awaiting_approval", "rolling_back"]);
   const window = { from: "08:00", to: "18:00", zone: "UTC" };
   const rollout: Rollout = {
-    ...{ id: "rol_1", phase, stage, haltAbove: pick([0, 0.1, 0.5]), deadlineMs: minutes(10), soakMs: 0, atOnce: 1 + below(4), onHalt: "roll_back" },
-    ...{ giveUpAfterMs: pick([minutes(5), days(14)]), conditions: { unknown: "wait" as const }, retries: { most: 1, backoffMs: minutes(5), on: ["network" as const] } },
+    ...{
+      id: "rol_1",
+      phase,
+      stage,
+      haltAbove: pick([0, 0.1, 0.5]),
+      deadlineMs: minutes(10),
+      soakMs: 0,
+      atOnce: 1 + below(4),
+      onHalt: "roll_back",
+    },
+    ...{
+      giveUpAfterMs: pick([minutes(5), days(14)]),
+      conditions: { unknown: "wait" as const },
+      retries: { most: 1, backoffMs: minutes(5), on: ["network" as const] },
+    },
     ...{ author: "ann", planHash: "h", approvalsNeeded: pick([0, 0, 1]), windows: chance(0.3) ? [window] : [] },
     ...(chance(0.3) ? { perMinute: 1 + below(3) } : {}),
     ...(chance(0.1) ? { freezeOverride: "emergency" } : {}),
@@ -29,16 +42,34 @@ function caseOf(random: () => number): Case {
   const waiting: Waiting[] = Array.from({ length: below(8) }, (_, i) => ({
     ...{ deployment: `dep_${i}`, device: `d${i}`, online: chance(0.7), since: now - below(minutes(10)) },
     ...(chance(0.15) ? { pointless: { reason: "superseded" as const, detail: "It already runs it." } } : {}),
-    ...(chance(0.35) ? { block: { code: pick(blockCodes), because: "so", ...(chance(0.5) ? { until: now + 1 + below(100_000) } : {}) } } : {}),
+    ...(chance(0.35)
+      ? { block: { code: pick(blockCodes), because: "so", ...(chance(0.5) ? { until: now + 1 + below(100_000) } : {}) } }
+      : {}),
   }));
-  const tally = (queued: number) => ({ ...emptyTally(), queued, inFlight: below(3), succeeded: below(4), harmed: chance(0.15) ? below(4) : 0, devices: queued + 10 });
+  const tally = (queued: number) => ({
+    ...emptyTally(),
+    queued,
+    inFlight: below(3),
+    succeeded: below(4),
+    harmed: chance(0.15) ? below(4) : 0,
+    devices: queued + 10,
+  });
   const later = Array.from({ length: below(3) }, (_, i) => `dep_later_${i}`);
   const aside = Array.from({ length: below(3) }, (_, i) => `dep_aside_${i}`);
   const at = phase === "rolling_back" ? undefined : stage;
   const picture: Picture = {
-    stages: [0, 1, 2].map((index) => ({ ...tally(index === at ? waiting.length + aside.length : 3), index, state: index < stage ? "passed" : index === stage ? pick(["running", "running", "running", "waiting"]) : "waiting" })),
-    restores: phase === "rolling_back" ? { ...emptyTally(), queued: waiting.length, devices: waiting.length, inFlight: below(2) } : emptyTally(),
-    overdue: chance(0.2) ? [{ deployment: "dep_o", device: "do", stage, rollback: false, state: "offered", onlineAtOffer: chance(0.5), attempt: 1 }] : [],
+    stages: [0, 1, 2].map((index) => ({
+      ...tally(index === at ? waiting.length + aside.length : 3),
+      index,
+      state: index < stage ? "passed" : index === stage ? pick(["running", "running", "running", "waiting"]) : "waiting",
+    })),
+    restores:
+      phase === "rolling_back"
+        ? { ...emptyTally(), queued: waiting.length, devices: waiting.length, inFlight: below(2) }
+        : emptyTally(),
+    overdue: chance(0.2)
+      ? [{ deployment: "dep_o", device: "do", stage, rollback: false, state: "offered", onlineAtOffer: chance(0.5), attempt: 1 }]
+      : [],
     ...{ waiting, unrestored: [], freezes: chance(0.2) ? [{ from: now - 5, to: now + below(10), reason: "harvest" }] : [] },
     policyWindows: chance(0.1) ? [window] : [],
     approvals: chance(0.6) ? [{ actor: "ben", name: "ben", planHash: pick(["h", "g"]), at: 0 }] : [],
@@ -54,7 +85,9 @@ function caseOf(random: () => number): Case {
   const placed = [
     ...waiting.map(({ deployment }) => place(deployment)),
     ...later.map((deployment) => place(deployment, { stage: Math.min(2, stage + 1), rollback: false })),
-    ...aside.map((deployment) => place(deployment, { lookAgainAt: now + 60_000, blocked: { code: "battery_low", because: "Its battery is low." } })),
+    ...aside.map((deployment) =>
+      place(deployment, { lookAgainAt: now + 60_000, blocked: { code: "battery_low", because: "Its battery is low." } }),
+    ),
   ];
   return { rollout, picture, placed, now };
 }
@@ -70,7 +103,9 @@ test(`the explainer and the engine agree on every device of ${cases} random pict
     const steps = planRollout(rollout, picture, now);
     const offered = new Set(steps.flatMap((step) => (step.do === "offer" ? step.deployment : [])));
     const skipped = new Set(steps.flatMap((step) => (step.do === "skip" ? step.deployment : [])));
-    const asides = new Map(steps.flatMap((step) => (step.do === "step_aside" ? [[step.deployment, step.block.code] as const] : [])));
+    const asides = new Map(
+      steps.flatMap((step) => (step.do === "step_aside" ? [[step.deployment, step.block.code] as const] : [])),
+    );
     for (const one of placed) {
       const { code, because } = explainPlaced(one, { rollout, picture }, now);
       seen.add(code);
@@ -81,6 +116,21 @@ test(`the explainer and the engine agree on every device of ${cases} random pict
       assert.notEqual(because, "");
     }
   }
-  for (const code of ["offered_next", "awaiting_approval", "paused", "frozen", "outside_window", "prerequisite_rollout", "release_unusable", "stage_not_begun", "at_once_reached", "shared_places_reached", "rate_reached", "turn_not_come", "battery_low", "ended_skipped"])
+  for (const code of [
+    "offered_next",
+    "awaiting_approval",
+    "paused",
+    "frozen",
+    "outside_window",
+    "prerequisite_rollout",
+    "release_unusable",
+    "stage_not_begun",
+    "at_once_reached",
+    "shared_places_reached",
+    "rate_reached",
+    "turn_not_come",
+    "battery_low",
+    "ended_skipped",
+  ])
     assert.ok(seen.has(code), `${code} never came up`);
 });

@@ -1,9 +1,10 @@
 /** Rollouts: a release reaches a fleet in stages, is judged by verified boots, halts by itself, and brings back who took it. */
 import { days, type Scope } from "@tenfold/base";
-import type { NextDeployment, TimelineEntry } from "@tenfold/contracts";
+import type { NextDeployment, TimelineEntry, UpdateStatus } from "@tenfold/contracts";
 import { type Http, type Loop, startLoop } from "../kernel/index.ts";
 import { type Book, postgresBook } from "./book.shell.ts";
 import type { RolloutsDeps } from "./deps.ts";
+import { explainDevice } from "./explain.shell.ts";
 import { harmedDevices, type PatchFact, patchFacts, timelineOf } from "./facts.shell.ts";
 import { emptyGuardBook, postgresGuardBook } from "./guards/book.shell.ts";
 import { type WatchedEvent, watchEvents, watchHeartbeats } from "./guards/watch.shell.ts";
@@ -49,6 +50,8 @@ export type Rollouts = {
   deviceUpdates(scope: Scope, device: string, limit: number): Promise<TimelineEntry[]>;
   /** The update that a device was exposed to at a moment, if any. */
   exposureOf(scope: Scope, device: string, at: number): ReturnType<typeof exposureOf>;
+  /** Why a device is not updated: how the engine sees it now. */
+  explain(scope: Scope, question: { device: string; rollout?: string }): Promise<UpdateStatus>;
   routes(app: Http): void;
 };
 
@@ -101,6 +104,7 @@ export function createRollouts({
     patchFacts: (scope, period) => patchFacts(db, scope, period),
     deviceUpdates: (scope, device, limit) => timelineOf(db, scope, { device, limit }),
     exposureOf: (scope, device, at) => exposureOf(db, scope, { device, at }),
+    explain: (scope, question) => explainDevice(deps, scope, question),
     routes: (app) => routes(app, { ...deps, wake }),
   };
 }

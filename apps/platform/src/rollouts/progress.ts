@@ -96,11 +96,7 @@ export type Beat = Pick<Heartbeat, "bootId" | "firmware"> & { seq?: number | und
  * What a heartbeat changes. The only way to success: another boot than the one before the update, the release's own bytes, confirmed
  * (docs/decisions/0006-verified-boot-is-success.md).
  */
-export function applyHeartbeat(
-  deployment: Watched,
-  { bootId, firmware, seq }: Beat,
-  at: number,
-): Watched | undefined {
+export function applyHeartbeat(deployment: Watched, { bootId, firmware, seq }: Beat, at: number): Watched | undefined {
   if (at < deployment.offeredAt) return undefined;
   if (seq !== undefined && deployment.seqFloor !== undefined && seq < deployment.seqFloor) return undefined;
   // A heartbeat of an older boot was on its way for long: it tells of what was, and proves nothing.
@@ -109,8 +105,7 @@ export function applyHeartbeat(
   const proven = onTarget && firmware.state === "confirmed" && bootId !== deployment.bootId;
   if (hasEnded(deployment)) return cameBack(deployment, { with: onTarget ? "new" : "old", proven, at });
   if (!isInFlight(deployment.state)) return undefined;
-  if (bootId === deployment.bootId)
-    return seq === undefined || deployment.seq !== undefined ? undefined : { ...deployment, seq };
+  if (bootId === deployment.bootId) return seq === undefined || deployment.seq !== undefined ? undefined : { ...deployment, seq };
   if (proven) return { ...deployment, state: "succeeded", verifiedAt: at, endedAt: at, ...numbering(deployment, seq) };
   if (onTarget)
     return deployment.state === "validating"

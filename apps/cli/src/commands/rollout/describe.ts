@@ -10,6 +10,11 @@ export function describeRollout(rollout: Rollout): string[] {
       release: `${rollout.release.name} ${rollout.release.version}`,
       phase: `${rollout.phase}: ${rollout.because}`,
       targets: rollout.targets,
+      approvals:
+        rollout.approvals.needed > 0
+          ? `${rollout.approvals.given.length} of ${rollout.approvals.needed}${rollout.approvals.given.map(({ by }) => `, ${by}`).join("")}; plan ${rollout.planHash.slice(0, 12)}`
+          : undefined,
+      waits: rollout.blocked && `${rollout.blocked.because}${rollout.blocked.until ? ` Until ${rollout.blocked.until}.` : ""}`,
       harmed: rollout.harmed || undefined,
       restored: rollout.restored || undefined,
     }),

@@ -1,39 +1,122 @@
+import { existsSync, readFileSync } from "node:fs";
 import { formatDuration, parseDuration } from "@tenfold/base";
-import { type api, type GuardName, guardName } from "@tenfold/contracts";
-import type { z } from "zod";
+import { type GuardName, guardName, guardPlan, type PlanTemplate, planName, planTemplate, type RolloutRequest } from "@tenfold/contracts";
 import { cliProblems } from "../../exit.ts";
 import { type Flags, text } from "../../verb.ts";
 
 export const planFlags: [string, string, string?][] = [
+  ["--plan <file|name>", "a stored plan by its name (`tenfold rollout plans`), or a JSON file; the flags below win over it"],
   ["--filter <filter>", "which devices; every one that the release fits where left out"],
-  ["--stages <shares>", "cumulative shares, the first is the canary", "5%,25%,100%"],
-  ["--halt-above <share>", "halt when more than this share of a stage fails or falls silent", "5%"],
-  ["--deadline <duration>", "from the offer to the verified boot", "1h"],
-  ["--soak <duration>", "how long a stage must stay healthy", "5m"],
-  ["--at-once <n>", "devices that update at the same time", "500"],
-  ["--on-halt <what>", "roll_back or stop", "roll_back"],
-  ["--guards <names>", `what must not get worse beside devices not yet updated: ${guardName.options.join(",")}; or none`, "all"],
+  ["--stages <shares>", "cumulative shares, the first is the canary (5%,25%,100%)"],
+  ["--strata <keys>", "kinds that the canary must have of: model, tag:region"],
+  ["--per-stratum <n>", "devices of each kind in the canary, at least (3)"],
+  ["--halt-above <share>", "halt when more than this share of a stage fails or falls silent (5%)"],
+  ["--deadline <duration>", "from the offer to the verified boot (1h)"],
+  ["--soak <duration>", "how long a stage must stay healthy (5m)"],
+  ["--at-once <n>", "devices that update at the same time (500)"],
+  ["--per-minute <n>", "never more offers than this in any 60 seconds"],
+  ["--jitter <duration>", "spreads the offers of a stage over this long"],
+  ["--approvals <n>", "how many others must approve it first"],
+  ["--weight <n>", "more goes first where two rollouts want the same device (100)"],
+  ["--late-joiners <what>", "leave or join"],
+  ["--on-halt <what>", "roll_back or stop (roll_back)"],
+  ["--guards <names>", `what must not get worse beside devices not yet updated: ${guardName.options.join(",")}; or none (all)`],
   ["--guard-window <duration>", "how long each device is compared; the soak where left out"],
 ];
 
-type Plan = z.input<(typeof api)["startRollout"]["body"]>;
+/** What the flags ask for; refuses what cannot be read and names it. What is left out is the plan's, or has the default. */
+export function readPlan(release: string, flags: Flags): RolloutRequest {
+  return { release, ...planGiven(text(flags, "plan")), ...termsGiven(flags) };
+}
 
-/** The plan that the flags describe; refuses what cannot be read and names it. */
-export function readPlan(release: string, flags: Flags): Plan {
+function planGiven(given: string | undefined): PlanTemplate | { plan: string } {
+  if (given === undefined) return {};
+  if (planName.safeParse(given).success && !existsSync(given)) return { plan: given };
+  return readPlanFile(given);
+}
+
+/** Reads a plan from a JSON file, and names the field that is wrong. */
+export function readPlanFile(path: string): PlanTemplate {
+  if (!existsSync(path))
+    throw cliProblems.usage(`--plan: there is no file ${path}.`, {
+      fix: "Name a stored plan (tenfold rollout plans) or a JSON file.",
+    });
+  const reading = planTemplate.safeParse(jsonOf(path));
+  if (reading.success) return reading.data;
+  const [issue] = reading.error.issues;
+  throw cliProblems.usage(`${path}: ${issue?.path.join(".") || "the plan"}: ${issue?.message ?? "cannot be read"}`, {
+    fix: "See docs/operate/rollouts.md for what a plan may say.",
+  });
+}
+
+function jsonOf(path: string): unknown {
+  try {
+    return JSON.parse(readFileSync(path, "utf8"));
+  } catch (cause) {
+    throw cliProblems.usage(`${path} is not JSON: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
+}
+
+function termsGiven(flags: Flags): PlanTemplate {
   const filter = text(flags, "filter");
+  const stages = text(flags, "stages");
+  const strata = text(flags, "strata");
+  const haltAbove = text(flags, "haltAbove");
   return {
-    release,
     ...(filter === undefined ? {} : { filter }),
-    stages: (text(flags, "stages") ?? "").split(",").map((one) => ({ share: share(one, "--stages") })),
-    haltAbove: share(text(flags, "haltAbove") ?? "5%", "--halt-above"),
-    deadline: duration(text(flags, "deadline"), "--deadline"),
-    soak: duration(text(flags, "soak"), "--soak"),
-    atOnce: Number(text(flags, "atOnce")),
-    onHalt: text(flags, "onHalt") === "stop" ? "stop" : "roll_back",
-    guards: {
-      ...guards(text(flags, "guards") ?? "all"),
-      ...(text(flags, "guardWindow") === undefined ? {} : { window: duration(text(flags, "guardWindow"), "--guard-window") }),
-    },
+    ...(stages === undefined ? {} : { stages: stages.split(",").map((one) => ({ share: share(one, "--stages") })) }),
+    ...(strata === undefined ? {} : { strata: strata.split(",").map((key) => key.trim()) }),
+    ...(haltAbove === undefined ? {} : { haltAbove: share(haltAbove, "--halt-above") }),
+    ...durationsGiven(flags),
+    ...numbersGiven(flags),
+    ...wordsGiven(flags),
+    ...guardsGiven(flags),
+  };
+}
+
+function durationsGiven(flags: Flags): PlanTemplate {
+  const names = { deadline: "--deadline", soak: "--soak", jitter: "--jitter" } as const;
+  return Object.fromEntries(
+    Object.entries(names).flatMap(([name, flag]) => {
+      const given = text(flags, name);
+      return given === undefined ? [] : [[name, duration(given, flag)]];
+    }),
+  );
+}
+
+function numbersGiven(flags: Flags): PlanTemplate {
+  const names = {
+    atOnce: "--at-once",
+    perMinute: "--per-minute",
+    perStratum: "--per-stratum",
+    approvals: "--approvals",
+    weight: "--weight",
+  };
+  return Object.fromEntries(
+    Object.entries(names).flatMap(([name, flag]) => {
+      const given = text(flags, name);
+      return given === undefined ? [] : [[name, whole(given, flag)]];
+    }),
+  );
+}
+
+function wordsGiven(flags: Flags): PlanTemplate {
+  const [onHalt, late] = [text(flags, "onHalt"), text(flags, "lateJoiners")];
+  if (onHalt !== undefined && onHalt !== "roll_back" && onHalt !== "stop")
+    throw cliProblems.usage(`--on-halt: "${onHalt}" is neither roll_back nor stop.`);
+  if (late !== undefined && late !== "leave" && late !== "join")
+    throw cliProblems.usage(`--late-joiners: "${late}" is neither leave nor join.`);
+  return { ...(onHalt === undefined ? {} : { onHalt }), ...(late === undefined ? {} : { lateJoiners: late }) };
+}
+
+function guardsGiven(flags: Flags): PlanTemplate {
+  const [names, window] = [text(flags, "guards"), text(flags, "guardWindow")];
+  if (names === undefined && window === undefined) return {};
+  return {
+    guards: guardPlan.parse({
+      ...guards(names ?? "all"),
+      ...(window === undefined ? {} : { window: duration(window, "--guard-window") }),
+    }),
   };
 }
 
@@ -49,6 +132,12 @@ function guards(given: string): { watch?: GuardName[] } {
   return { watch: watch.filter((name) => name !== undefined) };
 }
 
+function whole(given: string, flag: string): number {
+  const value = Number(given);
+  if (!Number.isInteger(value) || value < 0) throw cliProblems.usage(`${flag}: "${given}" is not a whole number.`);
+  return value;
+}
+
 function share(given: string, flag: string): number {
   const percent = /^(\d+(?:\.\d+)?)%$/.exec(given.trim())?.[1];
   const value = percent === undefined ? Number(given) : Number(percent) / 100;
@@ -56,8 +145,8 @@ function share(given: string, flag: string): number {
   return value;
 }
 
-function duration(given: string | undefined, flag: string): string {
-  const length = parseDuration(given ?? "");
+function duration(given: string, flag: string): string {
+  const length = parseDuration(given);
   if (length === undefined)
     throw cliProblems.usage(`${flag}: "${given}" is not a duration.`, { fix: "Write 30s, 5m, 2h or PT5M." });
   return formatDuration(length);

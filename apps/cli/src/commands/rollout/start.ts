@@ -1,4 +1,5 @@
-import { api } from "@tenfold/contracts";
+import { humanDuration, parseDuration } from "@tenfold/base";
+import { api, type RolloutPreview } from "@tenfold/contracts";
 import type { Command } from "commander";
 import { addVerb, word } from "../../verb.ts";
 import { describeRollout } from "./describe.ts";
@@ -13,11 +14,7 @@ export function rolloutStart(rollout: Command): void {
     flags: planFlags,
     async run(session, given) {
       const preview = await (await session.client()).call(api.previewRollout, { body: readPlan(word(given, 0), given.flags) });
-      session.out.one(preview, () => [
-        `${preview.targets} devices, ${preview.bytes} bytes in all, at most ${preview.worstCaseExposed} exposed before the first gate.`,
-        ...preview.stages.map((stage, i) => `  stage ${i + 1}: up to ${Math.round(stage.share * 100)} %, ${stage.devices} devices`),
-        ...preview.excluded.map(({ because, devices }) => `  left out: ${devices} devices, ${because}`),
-      ]);
+      session.out.one(preview, () => describePreview(preview));
     },
   });
   addVerb(rollout, {
@@ -35,4 +32,21 @@ export function rolloutStart(rollout: Command): void {
       session.out.one(started, () => [...describeRollout(started), `Follow it: tenfold rollout watch ${started.id}`]);
     },
   });
+}
+
+function describePreview(preview: RolloutPreview): string[] {
+  const { targets, bytes, worstCaseExposed, estimate, stages, strata, excluded, approvalsNeeded, blocked } = preview;
+  return [
+    `${targets} devices, ${bytes} bytes in all, at most ${worstCaseExposed} exposed before the first gate.`,
+    `Ends ${estimate.endsAt}, if all goes well: ${humanDuration(parseDuration(estimate.takes) ?? 0)}.`,
+    ...(approvalsNeeded > 0 ? [`${approvalsNeeded} ${approvalsNeeded === 1 ? "person" : "people"} must approve it first.`] : []),
+    ...(blocked ? [`It would wait: ${blocked.because}${blocked.until ? ` Until ${blocked.until}.` : ""}`] : []),
+    ...stages.map(
+      (stage, i) =>
+        `  stage ${i + 1}: up to ${Math.round(stage.share * 100)} %, ${stage.devices} devices, ${humanDuration(parseDuration(stage.takes) ?? 0)}, worst case ${stage.worstCaseExposed} exposed`,
+    ),
+    ...strata.map(({ stratum, devices, canary }) => `  ${stratum}: ${devices} devices, ${canary} in the canary`),
+    ...excluded.map(({ because, devices }) => `  left out: ${devices} devices, ${because}`),
+    ...estimate.assumptions.map((one) => `  assumed: ${one}`),
+  ];
 }

@@ -68,7 +68,11 @@ export function createJudge(facts: Facts) {
       say(`${row.device} was given up before its deadline`);
     if (row.state === "skipped" && row.reason === "silent_after_offer" && before?.state !== "skipped" && row.onlineAtOffer)
       say(`${row.device} heard the offer, fell silent, and does not count`);
-    if (row.reason === "could_not_be_offered" && before?.state === "queued" && now < (stageOf(disk, row)?.startedAt ?? 0) + giveUpAfter(disk, row))
+    if (
+      row.reason === "could_not_be_offered" &&
+      before?.state === "queued" &&
+      now < (stageOf(disk, row)?.startedAt ?? 0) + giveUpAfter(disk, row)
+    )
       say(`${row.device} was given up too early`);
     if (row.retried && !before?.retried) inspectRetry(disk, row);
   }
@@ -82,7 +86,12 @@ export function createJudge(facts: Facts) {
     if (rollout === undefined || decision?.decision !== "halted") return;
     const mine = [...disk.rows.values()].filter((row) => row.rollout === id && !row.rollback && !row.retried);
     const hurt = mine.filter(({ state }) => harmed.has(state));
-    const stage = mine.filter((row) => row.stage === rollout.stage && row.state !== "skipped" && !(row.state === "cancelled" && last.get(row.id)?.state !== "queued"));
+    const stage = mine.filter(
+      (row) =>
+        row.stage === rollout.stage &&
+        row.state !== "skipped" &&
+        !(row.state === "cancelled" && last.get(row.id)?.state !== "queued"),
+    );
     const share = hurt.filter((row) => row.stage === rollout.stage).length / Math.max(1, stage.length);
     if (hurt.length < 2 && share <= rollout.plan.haltAbove) say(`${id} was halted for ${hurt.length} harmed of ${stage.length}`);
   }
@@ -95,7 +104,10 @@ export function createJudge(facts: Facts) {
 
   function inspectOffer(disk: Disk, row: Row, now: number): void {
     const rollout = disk.rollouts.get(row.rollout);
-    if (rollout === undefined) return say(`${row.id} belongs to no rollout`);
+    if (rollout === undefined) {
+      say(`${row.id} belongs to no rollout`);
+      return;
+    }
     if (row.rollback) {
       if (phases.get(rollout.id) !== "rolling_back") say(`a way back was offered while ${phases.get(rollout.id)}`);
       return;
@@ -228,7 +240,10 @@ export function createJudge(facts: Facts) {
     inspectSend(disk: Disk, device: string, next: NextDeployment): void {
       if (next.is === "none") return;
       const row = disk.rows.get(next.deployment);
-      if (row === undefined || row.device !== device || row.state === "queued") return say(`${device} was sent what is on no disk`);
+      if (row === undefined || row.device !== device || row.state === "queued") {
+        say(`${device} was sent what is on no disk`);
+        return;
+      }
       const { phase = "cancelled" } = disk.rollouts.get(row.rollout) ?? {};
       if (next.is === "offer" && !row.rollback && phase !== "running" && phase !== "paused")
         say(`${device} was sent an offer of a rollout that is ${phase}`);

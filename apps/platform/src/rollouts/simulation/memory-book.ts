@@ -121,7 +121,8 @@ export function memoryBook(disk: Disk, { append, undo }: { append: () => void; u
   };
   const watched = ({ state, reason, offeredAt, returnedAt }: Row): boolean =>
     isInFlight(state) ||
-    ((["unresponsive", "failed", "rolled_back", "cancelled"].includes(state) || (state === "skipped" && reason === "silent_after_offer")) &&
+    ((["unresponsive", "failed", "rolled_back", "cancelled"].includes(state) ||
+      (state === "skipped" && reason === "silent_after_offer")) &&
       offeredAt !== undefined &&
       returnedAt === undefined);
 
@@ -493,7 +494,14 @@ export function memoryBook(disk: Disk, { append, undo }: { append: () => void; u
         const row = disk.rows.get(one.id);
         if (row === undefined) continue;
         change(one.id, {
-          ...{ state: one.state, reason: one.reason, log: one.log, bootId: one.bootId, boots: one.boots, acceptedAt: one.acceptedAt },
+          ...{
+            state: one.state,
+            reason: one.reason,
+            log: one.log,
+            bootId: one.bootId,
+            boots: one.boots,
+            acceptedAt: one.acceptedAt,
+          },
           ...{ rebootingAt: one.rebootingAt, returnedAt: one.returnedAt, returnedWith: one.returnedWith },
           seq: one.seq,
           numbered: (row.numbered ?? false) || (one.numbered ?? false),

@@ -48,7 +48,8 @@ export async function hunt(mutant: Mutant, mostSeeds: number): Promise<Hunt> {
   const began = performance.now();
   for (let seed = 0; seed < mostSeeds; seed++) {
     const { broken } = await simulate(`hunt-${seed}`);
-    if (broken[0] !== undefined) return { name: mutant.name, found: "yes", seeds: seed + 1, ms: performance.now() - began, because: broken[0] };
+    if (broken[0] !== undefined)
+      return { name: mutant.name, found: "yes", seeds: seed + 1, ms: performance.now() - began, because: broken[0] };
   }
   return { name: mutant.name, found: "no", seeds: mostSeeds, ms: performance.now() - began, because: "" };
 }

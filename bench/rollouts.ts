@@ -1,0 +1,187 @@
+/**
+ * Rollouts: what it costs to make one over 100,000 devices and to look at it when nothing or 500 things changed; the whole controller simulated
+ * on a virtual clock, and the bugs that are planted in it to see whether the simulation finds them; and what strata are worth.
+ * `TENFOLD_SIM_RUNS` sets how many runs are simulated (10,000).
+ */
+import { seededRandom } from "@tenfold/base";
+import { sql } from "kysely";
+import { haltAtLogE, logEvidence } from "../apps/platform/src/rollouts/gate.ts";
+import { placeDevices } from "../apps/platform/src/rollouts/membership.ts";
+import { emptyTally } from "../apps/platform/src/rollouts/rollout.ts";
+import { mutants } from "../apps/platform/src/rollouts/simulation/mutants.ts";
+import { hunt } from "../apps/platform/src/rollouts/simulation/mutate.shell.ts";
+import { simulate } from "../apps/platform/src/rollouts/simulation/world.ts";
+import { judgeStrata } from "../apps/platform/src/rollouts/strata.ts";
+import { hashOf, pretendFleet, scope } from "../apps/platform/src/rollouts/testing.ts";
+import { atLeast, atMost, type BenchResult } from "./result.ts";
+
+const sizes = [1_000, 10_000, 100_000];
+const changes = 500;
+
+export async function run(): Promise<BenchResult> {
+  const figures: Record<string, number> = {};
+  for (const size of sizes) Object.assign(figures, await measureSize(size));
+  Object.assign(figures, measureStrata(), await simulateMany(), await huntAll());
+  const ratio = (what: string) =>
+    (figures[`${what}, 100,000 devices, ms`] ?? 0) / Math.max(0.001, figures[`${what}, 1,000 devices, ms`] ?? 0);
+  const aims = {
+    "created over 100,000 devices, s": atMost((figures["creation, 100,000 devices, ms"] ?? Number.NaN) / 1_000, 10),
+    "why, 100,000 devices, ms": atMost(figures["why is this device not updated, 100,000 devices, ms"] ?? Number.NaN, 100),
+    "idle look, 100,000 against 1,000": atMost(ratio("look with 0 changes"), 3),
+    "look with 500 changes, 100,000 against 1,000": atMost(ratio("look with 500 changes"), 3),
+    "broken promises": atMost(figures["simulated runs that broke a promise"] ?? Number.NaN, 0),
+    "planted bugs not found": atMost(
+      figures["planted bugs"] === undefined ? Number.NaN : figures["planted bugs"] - (figures["planted bugs found"] ?? 0),
+      0,
+    ),
+    "exposed without strata, against with": atLeast(
+      figures["exposed until the halt, without strata"] === undefined
+        ? 0
+        : figures["exposed until the halt, without strata"] / (figures["exposed until the halt, with strata"] ?? 1),
+      10,
+    ),
+  };
+  return { bench: "rollouts", figures, aims };
+}
+
+const timed = async (work: () => Promise<unknown>): Promise<number> => {
+  const began = performance.now();
+  await work();
+  return performance.now() - began;
+};
+const median = (times: number[]): number => times.toSorted((a, b) => a - b)[Math.floor(times.length / 2)] ?? 0;
+
+async function measureSize(size: number): Promise<Record<string, number>> {
+  await using fleet = await pretendFleet({ devices: 1 });
+  const { db, clock, rollouts } = fleet;
+  await sql`
+    insert into registry.device (id, fleet, lifecycle, model, tags, trust_level, created_at, updated_at, first_contact_at, last_contact_at, lease_ms, reach_from, reach_until,
+      heartbeat_at, boot_id, fw_version, fw_key, fw_hash, fw_state, fw_since)
+    select 'x' || n, ${scope.fleet}, 'active', 'pump', '{}', 1, t, t, t, t, 86400000, t, t + interval '1 day', t, 'b' || n, '1.0.0', '1.0.0', ${hashOf("1.0.0")}, 'confirmed', t
+    from generate_series(1, ${size - 1}) n, (select ${new Date(clock.time)}::timestamptz as t) now`.execute(db);
+  await sql`analyze registry.device`.execute(db);
+  await fleet.release("1.0.0");
+  await fleet.release("2.0.0");
+  fleet.link.send = () => true;
+  let id = "";
+  const creation = await timed(async () => {
+    id = (await fleet.start({ release: "2.0.0", stages: [{ share: 1 }], atOnce: 600, deadline: "PT8H" })).id;
+  });
+  for (let i = 0; i < 4; i++) await rollouts.reconcile();
+  const look = () => sql`update rollouts.rollout set look_at = ${new Date(clock.time)} where id = ${id}`.execute(db);
+  const idle: number[] = [];
+  const busy: number[] = [];
+  const why: number[] = [];
+  for (let i = 0; i < 9; i++) {
+    clock.time += 1_000;
+    await look();
+    idle.push(await timed(() => rollouts.reconcile()));
+    why.push(await timed(() => rollouts.explain(scope, { device: `x${Math.floor(size / 2) + i}` })));
+  }
+  for (let i = 0; i < 3; i++) {
+    const { rows } = await sql<{
+      device: string;
+    }>`select device from rollouts.deployment where rollout = ${id} and in_flight order by place limit ${changes}`.execute(db);
+    clock.time += 60_000;
+    await rollouts.observeHeartbeats(
+      rows.map(({ device }) => ({
+        device,
+        scope,
+        at: clock.time,
+        heartbeat: { bootId: `new-${device}`, firmware: { version: "2.0.0", hash: hashOf("2.0.0"), state: "confirmed" as const } },
+      })),
+    );
+    busy.push(await timed(() => rollouts.reconcile()));
+  }
+  const name = `${size.toLocaleString("en")} devices, ms`;
+  const found = {
+    [`creation, ${name}`]: creation,
+    [`look with 0 changes, ${name}`]: median(idle),
+    [`look with 500 changes, ${name}`]: median(busy),
+    [`why is this device not updated, ${name}`]: median(why),
+  };
+  console.log(
+    `  ${size} devices: made in ${Math.round(creation)} ms; a look with 0 changes ${median(idle).toFixed(1)} ms, with ${changes} changes ${median(busy).toFixed(0)} ms; why ${median(why).toFixed(1)} ms`,
+  );
+  return found;
+}
+
+async function simulateMany(): Promise<Record<string, number>> {
+  const runs = Number(process.env.TENFOLD_SIM_RUNS ?? 10_000);
+  const began = performance.now();
+  let [broken, crashes, rows] = [0, 0, 0];
+  for (let i = 0; i < runs; i++) {
+    const outcome = await simulate(`bench-${i}`);
+    crashes += outcome.crashes;
+    rows += outcome.offers;
+    if (outcome.broken.length === 0) continue;
+    broken += 1;
+    console.log(`  seed bench-${i}: ${outcome.broken[0]}`);
+  }
+  const seconds = (performance.now() - began) / 1_000;
+  console.log(
+    `  ${runs} runs simulated in ${Math.round(seconds)} s: ${rows} deployments, ${crashes} deaths of a server, ${broken} runs broke a promise`,
+  );
+  return {
+    "simulated runs": runs,
+    "simulated deaths of a server": crashes,
+    "simulated deployments": rows,
+    "simulated runs that broke a promise": broken,
+    "simulation, s": seconds,
+  };
+}
+
+async function huntAll(): Promise<Record<string, number>> {
+  let found = 0;
+  let seconds = 0;
+  for (const mutant of mutants) {
+    const one = await hunt(mutant, 200);
+    seconds += one.ms / 1_000;
+    if (one.found === "yes") found += 1;
+    console.log(
+      `  ${one.found === "yes" ? "✓" : "✗"} ${mutant.name.padEnd(58)} ${`${one.seeds} runs`.padStart(9)} ${(one.ms / 1_000).toFixed(1).padStart(6)} s  ${one.because}`,
+    );
+  }
+  return { "planted bugs": mutants.length, "planted bugs found": found, "hunt, s": seconds };
+}
+
+/** A release that is bad for one kind of device in fifty: how many devices meet it before a gate closes, with the strata judged and without. */
+function measureStrata(): Record<string, number> {
+  const [kinds, perKind, runs] = [50, 200, 100];
+  const members = Array.from({ length: kinds * perKind }, (_, i) => ({ device: `d${i}`, stratum: `model=m${i % kinds}` }));
+  const exposed = { with: [] as number[], without: [] as number[] };
+  for (let i = 0; i < runs; i++) {
+    const random = seededRandom(`strata ${i}`);
+    const fails = (stratum: string) => (stratum === "model=m7" ? random() < 0.9 : random() < 0.005);
+    const shares = [0.05, 0.25, 1];
+    exposed.with.push(untilHalt(placeDevices(`rol_${i}`, members, { shares, perStratum: 5 }), fails, "judged"));
+    exposed.without.push(untilHalt(placeDevices(`rol_${i}`, members, { shares }), fails, "ignored"));
+  }
+  const figures = {
+    "exposed until the halt, with strata": median(exposed.with),
+    "exposed until the halt, without strata": median(exposed.without),
+  };
+  console.log(
+    `  a release that is bad for one kind in ${kinds}: a median of ${figures["exposed until the halt, with strata"]} devices meet it where the plan names strata, ${figures["exposed until the halt, without strata"]} where it does not`,
+  );
+  return figures;
+}
+
+function untilHalt(
+  order: readonly { stratum: string }[],
+  fails: (stratum: string) => boolean,
+  strata: "judged" | "ignored",
+): number {
+  const tallies = new Map(order.map(({ stratum }) => [stratum, { ...emptyTally(), stratum }]));
+  let harmed = 0;
+  for (const [i, { stratum }] of order.entries()) {
+    const tally = tallies.get(stratum);
+    const failed = fails(stratum);
+    if (tally) tally[failed ? "harmed" : "succeeded"] += 1;
+    if (failed) harmed += 1;
+    if (!failed) continue;
+    if (logEvidence(harmed, i + 1) >= haltAtLogE) return i + 1;
+    if (strata === "judged" && judgeStrata([...tallies.values()]) !== undefined) return i + 1;
+  }
+  return order.length;
+}
