@@ -929,6 +929,7 @@ create table rollouts.deployment (
   seq bigint,
   numbered boolean not null default false,
   seq_floor bigint,
+  held_because text,
   constraint deployment_pkey PRIMARY KEY (fleet, id),
   constraint deployment_fleet_rollout_device_rollback_attempt_key UNIQUE (fleet, rollout, device, rollback, attempt),
   constraint deployment_returned_with_check CHECK ((returned_with = ANY (ARRAY['new'::text, 'old'::text]))),

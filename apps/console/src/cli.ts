@@ -18,7 +18,9 @@ export const cli = {
     tenfold("api GET", shellWord(`/api/v1/devices/${encodeURIComponent(id)}/telemetry?metric=${encodeURIComponent(metric)}`)),
   rollouts: (): string => tenfold("rollout list"),
   rollout: (id: string): string => tenfold("rollout watch", shellWord(id)),
-  changeRollout: (verb: "pause" | "resume" | "rollback", id: string): string =>
+  whyDevice: (id: string): string => tenfold("device why", shellWord(id)),
+  approveRollout: (id: string): string => tenfold("rollout approve", shellWord(id)),
+  changeRollout: (verb: "pause" | "resume" | "rollback" | "cancel", id: string): string =>
     tenfold("rollout", verb, shellWord(id), "--reason '…'"),
   startRollout: (release: string): string => tenfold("rollout start", shellWord(release === "" ? "RELEASE" : release)),
   releases: (): string => tenfold("release list"),

@@ -11,6 +11,7 @@ import { paths } from "../paths.ts";
 import { ask } from "../queries.ts";
 import { DeploymentEvidence } from "./DeploymentEvidence.tsx";
 import { deploymentLook } from "./deployment.ts";
+import { WhyNotUpdated } from "./WhyNotUpdated.tsx";
 
 const columns: readonly Column<Deployment>[] = [
   { title: "State", cell: (each) => <Status look={deploymentLook(each.state)} /> },
@@ -37,16 +38,19 @@ const columns: readonly Column<Deployment>[] = [
 export function DeviceUpdates({ id }: { id: string }) {
   const deployments = useQuery(ask(api.listDeviceDeployments, { params: { id } }));
   return (
-    <Section title="Updates">
-      <Answer of={deployments}>
-        {({ items }) =>
-          items.length === 0 ? (
-            <Empty title="No update was offered to this device yet." />
-          ) : (
-            <Table label="Updates" columns={columns} rows={items} keyOf={(each) => each.id} />
-          )
-        }
-      </Answer>
-    </Section>
+    <>
+      <WhyNotUpdated id={id} />
+      <Section title="Updates">
+        <Answer of={deployments}>
+          {({ items }) =>
+            items.length === 0 ? (
+              <Empty title="No update was offered to this device yet." />
+            ) : (
+              <Table label="Updates" columns={columns} rows={items} keyOf={(each) => each.id} />
+            )
+          }
+        </Answer>
+      </Section>
+    </>
   );
 }

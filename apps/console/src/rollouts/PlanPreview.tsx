@@ -4,6 +4,7 @@ import { api } from "@tenfold/contracts";
 import { bytes, counted } from "../format.ts";
 import { Answer } from "../parts/Answer.tsx";
 import { Empty } from "../parts/Section.tsx";
+import { When } from "../parts/When.tsx";
 import { client } from "../queries.ts";
 import { stageName, stageReach } from "./ladder.ts";
 import type { PlanReading } from "./plan.ts";
@@ -24,7 +25,7 @@ export function PlanPreview({ reading }: { reading: PlanReading }) {
   if (reading.is === "incomplete") return <Empty title="The plan is not complete yet.">{Object.values(reading.faults)[0]}</Empty>;
   return (
     <Answer of={preview}>
-      {({ targets, stages, bytes: size, excluded, worstCaseExposed }) => (
+      {({ targets, stages, bytes: size, excluded, worstCaseExposed, strata, estimate, approvalsNeeded, blocked }) => (
         <div className={classes.preview}>
           <p>
             <b>{counted(targets, "device")}</b> would be updated; {bytes(size)} go out in all.
@@ -43,6 +44,16 @@ export function PlanPreview({ reading }: { reading: PlanReading }) {
           <p className={classes.exposed}>
             If this release is bad, at most <b>{counted(worstCaseExposed, "device")}</b> meet it before the canary's gate closes.
           </p>
+          <p>
+            It ends <When at={estimate.endsAt} />, if all goes well. {estimate.assumptions.join(" ")}
+          </p>
+          {approvalsNeeded > 0 && <p>{counted(approvalsNeeded, "approval")} needed before it begins.</p>}
+          {blocked && <p>It would wait: {blocked.because}</p>}
+          {strata.map(({ stratum, devices, canary }) => (
+            <p key={stratum}>
+              {stratum}: {counted(devices, "device")}, {canary} of them in the canary
+            </p>
+          ))}
           {excluded.map(({ because, devices }) => (
             <p key={because}>
               {counted(devices, "device")} left out: {because}

@@ -30,6 +30,13 @@ const changes: readonly Change[] = [
     effect: "Offers go out again, from the stage where it paused.",
   },
   {
+    verb: "cancel",
+    word: "Cancel",
+    icon: "cross",
+    operation: api.cancelRollout,
+    effect: "Ends it. Devices on their way are told to stop; those that took the release keep it.",
+  },
+  {
     verb: "rollback",
     word: "Roll back",
     icon: "undo",
@@ -41,19 +48,43 @@ const changes: readonly Change[] = [
 
 export function RolloutActions({ rollout }: { rollout: Rollout }) {
   const allowed = useMay(api.pauseRollout);
-  return changes.map(({ verb, word, icon, operation, effect, danger }) => (
+  return [
+    <Approve key="approve" rollout={rollout} />,
+    ...changes.map(({ verb, word, icon, operation, effect, danger }) => (
+      <ActionButton
+        key={verb}
+        operation={operation}
+        callWith={(reason) => ({ params: { id: rollout.id }, body: { reason } })}
+        verb={word}
+        icon={icon}
+        title={`${word}: ${rollout.release.name} ${rollout.release.version}`}
+        cli={cli.changeRollout(verb, rollout.id)}
+        allowed={judgeRolloutChange(verb, rollout.phase, allowed)}
+        {...(danger ? { danger } : {})}
+      >
+        {effect}
+      </ActionButton>
+    )),
+  ];
+}
+
+/** Approves the plan that is shown, by its hash. */
+function Approve({ rollout }: { rollout: Rollout }) {
+  const allowed = useMay(api.approveRollout);
+  if (rollout.phase !== "awaiting_approval") return null;
+  const { id, planHash, approvals, release, targets } = rollout;
+  return (
     <ActionButton
-      key={verb}
-      operation={operation}
-      callWith={(reason) => ({ params: { id: rollout.id }, body: { reason } })}
-      verb={word}
-      icon={icon}
-      title={`${word}: ${rollout.release.name} ${rollout.release.version}`}
-      cli={cli.changeRollout(verb, rollout.id)}
-      allowed={judgeRolloutChange(verb, rollout.phase, allowed)}
-      {...(danger ? { danger } : {})}
+      operation={api.approveRollout}
+      callWith={(comment) => ({ params: { id }, body: { planHash, comment } })}
+      verb="Approve"
+      icon="check"
+      title={`Approve: ${release.name} ${release.version} for ${targets} devices`}
+      cli={cli.approveRollout(id)}
+      allowed={allowed}
     >
-      {effect}
+      {approvals.given.length} of {approvals.needed} approvals are given. Yours is for the plan as it is shown here, and not for a
+      later one.
     </ActionButton>
-  ));
+  );
 }

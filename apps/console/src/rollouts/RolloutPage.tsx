@@ -63,6 +63,7 @@ function Lead({ rollout }: { rollout: Rollout }) {
       <Badge look={phaseLook[rollout.phase]} />
       <span>
         {localTimes(rollout.because)} <When at={rollout.since} />
+        {rollout.blocked && ` Waits: ${localTimes(rollout.blocked.because)}`}
       </span>
     </span>
   );

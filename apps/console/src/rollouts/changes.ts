@@ -2,11 +2,12 @@ import type { RolloutPhase } from "@tenfold/contracts";
 import type { Verdict } from "../access/judge.ts";
 import { words } from "../format.ts";
 
-export type RolloutVerb = "pause" | "resume" | "rollback";
+export type RolloutVerb = "pause" | "resume" | "rollback" | "cancel";
 
 const from: Record<RolloutVerb, readonly RolloutPhase[]> = {
   pause: ["running"],
   resume: ["paused"],
+  cancel: ["awaiting_approval", "running", "paused"],
   rollback: ["running", "paused", "halted", "completed"],
 };
 

@@ -35,6 +35,7 @@ function caseOf(random: () => number): Case {
       conditions: { unknown: "wait" as const },
       retries: { most: 1, backoffMs: minutes(5), on: ["network" as const] },
     },
+    guards: { watch: [], falseHalts: 0.002, least: 3 },
     ...{ author: "ann", planHash: "h", approvalsNeeded: pick([0, 0, 1]), windows: chance(0.3) ? [window] : [] },
     ...(chance(0.3) ? { perMinute: 1 + below(3) } : {}),
     ...(chance(0.1) ? { freezeOverride: "emergency" } : {}),
@@ -68,7 +69,19 @@ function caseOf(random: () => number): Case {
         ? { ...emptyTally(), queued: waiting.length, devices: waiting.length, inFlight: below(2) }
         : emptyTally(),
     overdue: chance(0.2)
-      ? [{ deployment: "dep_o", device: "do", stage, rollback: false, state: "offered", onlineAtOffer: chance(0.5), attempt: 1 }]
+      ? [
+          {
+            deployment: "dep_o",
+            device: "do",
+            stage,
+            rollback: false,
+            state: "offered",
+            onlineAtOffer: chance(0.5),
+            attempt: 1,
+            offeredAt: now - minutes(10),
+            held: false,
+          },
+        ]
       : [],
     ...{ waiting, unrestored: [], freezes: chance(0.2) ? [{ from: now - 5, to: now + below(10), reason: "harvest" }] : [] },
     policyWindows: chance(0.1) ? [window] : [],

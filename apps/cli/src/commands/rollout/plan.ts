@@ -1,6 +1,14 @@
 import { existsSync, readFileSync } from "node:fs";
 import { formatDuration, parseDuration } from "@tenfold/base";
-import { type GuardName, guardName, guardPlan, type PlanTemplate, planName, planTemplate, type RolloutRequest } from "@tenfold/contracts";
+import {
+  type GuardName,
+  guardName,
+  guardPlan,
+  type PlanTemplate,
+  planName,
+  planTemplate,
+  type RolloutRequest,
+} from "@tenfold/contracts";
 import { cliProblems } from "../../exit.ts";
 import { type Flags, text } from "../../verb.ts";
 

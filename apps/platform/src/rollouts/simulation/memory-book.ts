@@ -322,9 +322,10 @@ export function memoryBook(disk: Disk, { append, undo }: { append: () => void; u
       return rowsOf(rollout)
         .filter(({ state, deadlineAt }) => isInFlight(state) && (deadlineAt ?? 0) <= at)
         .slice(0, limit)
-        .map(({ id, device, stage, rollback, state, attempt, onlineAtOffer }) => ({
+        .map(({ id, device, stage, rollback, state, attempt, onlineAtOffer, offeredAt = 0 }) => ({
           ...{ deployment: id, device, stage, rollback, state, attempt },
           onlineAtOffer: onlineAtOffer === true,
+          ...{ offeredAt, held: false },
         }));
     },
     async queuedDeployments(_on, _scope, { rollout, limit, line, at, weight }) {

@@ -10,6 +10,7 @@ import { evaluate, type FilterSubject, parseFilter } from "@tenfold/query";
 import { planHashOf } from "../approvals.ts";
 import type { Book } from "../book.shell.ts";
 import type { DevicePicture, RolloutsDeps } from "../deps.ts";
+import { emptyGuardBook } from "../guards/book.shell.ts";
 import { observeHeartbeats, observeReports } from "../observe.shell.ts";
 import { reconcileDue } from "../reconcile.ts";
 import { documentsFor } from "../tell.shell.ts";
@@ -131,6 +132,8 @@ function createRun(random: () => number, scenario: Scenario) {
     // The loop asks the database for nothing but transactions: everything else goes through the book.
     db: db as unknown as RolloutsDeps["db"],
     book,
+    // Guards compare series of measurements, which pretended devices do not have.
+    guardBook: emptyGuardBook,
     registry: registryOf(run),
     releases: releasesOf(),
     audit: async () => undefined,
