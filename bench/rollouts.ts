@@ -4,7 +4,6 @@
  * `TENFOLD_SIM_RUNS` sets how many runs are simulated (10,000).
  */
 import { seededRandom } from "@tenfold/base";
-import { sql } from "kysely";
 import { haltAtLogE, logEvidence } from "../apps/platform/src/rollouts/gate.ts";
 import { placeDevices } from "../apps/platform/src/rollouts/membership.ts";
 import { emptyTally } from "../apps/platform/src/rollouts/rollout.ts";
@@ -12,7 +11,7 @@ import { mutants } from "../apps/platform/src/rollouts/simulation/mutants.ts";
 import { hunt } from "../apps/platform/src/rollouts/simulation/mutate.shell.ts";
 import { simulate } from "../apps/platform/src/rollouts/simulation/world.ts";
 import { judgeStrata } from "../apps/platform/src/rollouts/strata.ts";
-import { hashOf, pretendFleet, scope } from "../apps/platform/src/rollouts/testing.ts";
+import { addDevices, devicesInFlight, hashOf, lookNow, pretendFleet, scope } from "../apps/platform/src/rollouts/testing.ts";
 import { atLeast, atMost, type BenchResult } from "./result.ts";
 
 const sizes = [1_000, 10_000, 100_000];
@@ -54,12 +53,7 @@ const median = (times: number[]): number => times.toSorted((a, b) => a - b)[Math
 async function measureSize(size: number): Promise<Record<string, number>> {
   await using fleet = await pretendFleet({ devices: 1 });
   const { db, clock, rollouts } = fleet;
-  await sql`
-    insert into registry.device (id, fleet, lifecycle, model, tags, trust_level, created_at, updated_at, first_contact_at, last_contact_at, lease_ms, reach_from, reach_until,
-      heartbeat_at, boot_id, fw_version, fw_key, fw_hash, fw_state, fw_since)
-    select 'x' || n, ${scope.fleet}, 'active', 'pump', '{}', 1, t, t, t, t, 86400000, t, t + interval '1 day', t, 'b' || n, '1.0.0', '1.0.0', ${hashOf("1.0.0")}, 'confirmed', t
-    from generate_series(1, ${size - 1}) n, (select ${new Date(clock.time)}::timestamptz as t) now`.execute(db);
-  await sql`analyze registry.device`.execute(db);
+  await addDevices(db, { count: size - 1, at: clock.time });
   await fleet.release("1.0.0");
   await fleet.release("2.0.0");
   fleet.link.send = () => true;
@@ -68,7 +62,7 @@ async function measureSize(size: number): Promise<Record<string, number>> {
     id = (await fleet.start({ release: "2.0.0", stages: [{ share: 1 }], atOnce: 600, deadline: "PT8H" })).id;
   });
   for (let i = 0; i < 4; i++) await rollouts.reconcile();
-  const look = () => sql`update rollouts.rollout set look_at = ${new Date(clock.time)} where id = ${id}`.execute(db);
+  const look = () => lookNow(db, { id, at: clock.time });
   const idle: number[] = [];
   const busy: number[] = [];
   const why: number[] = [];
@@ -79,12 +73,10 @@ async function measureSize(size: number): Promise<Record<string, number>> {
     why.push(await timed(() => rollouts.explain(scope, { device: `x${Math.floor(size / 2) + i}` })));
   }
   for (let i = 0; i < 3; i++) {
-    const { rows } = await sql<{
-      device: string;
-    }>`select device from rollouts.deployment where rollout = ${id} and in_flight order by place limit ${changes}`.execute(db);
+    const devices = await devicesInFlight(db, { id, limit: changes });
     clock.time += 60_000;
     await rollouts.observeHeartbeats(
-      rows.map(({ device }) => ({
+      devices.map((device) => ({
         device,
         scope,
         at: clock.time,

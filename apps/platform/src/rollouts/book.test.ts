@@ -56,6 +56,7 @@ async function drive(book: Book, db: RolloutsDeps["db"], seed: string): Promise<
   for (let step = 0; step < 60; step++) {
     now += minutes(below(3));
     const rollout = pick(ids);
+    // biome-ignore lint/complexity/noExcessiveCognitiveComplexity: one order after the other, for both sides alike.
     await db.transaction().execute(async (tx) => {
       const line = random() < 0.8 ? ({ is: "stage", stage: below(2) } as const) : ({ is: "restores" } as const);
       const queued = await book.queuedDeployments(tx, scope, {

@@ -374,6 +374,13 @@ export async function lockWatched(tx: Transaction, scope: Scope, devices: readon
     offeredAt: row.offered_at.getTime(),
     log: row.log,
     boots: row.boots,
+    ...knownOf(row),
+  }));
+}
+
+/** What is known of it only from some point on. */
+function knownOf(row: WatchedRow): Partial<Watched> {
+  return {
     ...(row.seq === null ? {} : { seq: row.seq }),
     ...(row.seq_floor === null ? {} : { seqFloor: row.seq_floor }),
     ...(row.boot_id === null ? {} : { bootId: row.boot_id }),
@@ -383,7 +390,7 @@ export async function lockWatched(tx: Transaction, scope: Scope, devices: readon
     ...(row.accepted_at === null ? {} : { acceptedAt: row.accepted_at.getTime() }),
     ...(row.rebooting_at === null ? {} : { rebootingAt: row.rebooting_at.getTime() }),
     ...(row.reason === null ? {} : { reason: row.reason }),
-  }));
+  };
 }
 
 const date = (at: number | undefined): string | undefined => (at === undefined ? undefined : new Date(at).toISOString());

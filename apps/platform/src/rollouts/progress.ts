@@ -97,26 +97,30 @@ export type Beat = Pick<Heartbeat, "bootId" | "firmware"> & { seq?: number | und
  * (docs/decisions/0006-verified-boot-is-success.md).
  */
 export function applyHeartbeat(deployment: Watched, { bootId, firmware, seq }: Beat, at: number): Watched | undefined {
-  if (at < deployment.offeredAt) return undefined;
-  if (seq !== undefined && deployment.seqFloor !== undefined && seq < deployment.seqFloor) return undefined;
-  // A heartbeat of an older boot was on its way for long: it tells of what was, and proves nothing.
-  if (deployment.boots.includes(bootId)) return undefined;
+  if (isStale(deployment, { bootId, seq }, at)) return undefined;
   const onTarget = firmware.hash === undefined ? firmware.version === deployment.version : firmware.hash === deployment.sha256;
   const proven = onTarget && firmware.state === "confirmed" && bootId !== deployment.bootId;
   if (hasEnded(deployment)) return cameBack(deployment, { with: onTarget ? "new" : "old", proven, at });
   if (!isInFlight(deployment.state)) return undefined;
-  if (bootId === deployment.bootId) return seq === undefined || deployment.seq !== undefined ? undefined : { ...deployment, seq };
+  if (bootId === deployment.bootId) return noteNumber(deployment, seq);
   if (proven) return { ...deployment, state: "succeeded", verifiedAt: at, endedAt: at, ...numbering(deployment, seq) };
-  if (onTarget)
-    return deployment.state === "validating"
-      ? undefined
-      : { ...deployment, state: "validating", rebootingAt: deployment.rebootingAt ?? at };
+  if (onTarget) return onTrial(deployment, at);
   if (deployment.rebootingAt === undefined || at <= deployment.rebootingAt) return rebooted(deployment, bootId);
   return fellBack(deployment, firmware, at);
 }
 
+const noteNumber = (deployment: Watched, seq: number | undefined): Watched | undefined =>
+  seq === undefined || deployment.seq !== undefined ? undefined : { ...deployment, seq };
+
+const onTrial = (deployment: Watched, at: number): Watched | undefined =>
+  deployment.state === "validating" ? undefined : { ...deployment, state: "validating", rebootingAt: deployment.rebootingAt ?? at };
+
 const numbering = ({ seq: before }: Watched, seq: number | undefined): Pick<Watched, "seq" | "numbered"> =>
   seq === undefined ? {} : { seq, numbered: before !== undefined && before > 0 && seq > before };
+
+/** Said before the update, however late it arrives: it tells of what was, and proves nothing. */
+const isStale = ({ offeredAt, seqFloor, boots }: Watched, { bootId, seq }: Pick<Beat, "bootId" | "seq">, at: number): boolean =>
+  at < offeredAt || (seq !== undefined && seqFloor !== undefined && seq < seqFloor) || boots.includes(bootId);
 
 /** A power cut on the way: that boot is now the one to tell apart from, and so are those before it. */
 const rebooted = (deployment: Watched, bootId: string): Watched => ({

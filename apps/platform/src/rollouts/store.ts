@@ -236,7 +236,7 @@ export async function insertRollout(
     tx,
   );
   // In parts, so that no statement of a large fleet comes near its deadline.
-  for (let i = 0; i < places.length; i += 20_000) await insertPlaces(tx, scope, { rollout, places: places.slice(i, i + 20_000) });
+  for (let i = 0; i < places.length; i += 5_000) await insertPlaces(tx, scope, { rollout, places: places.slice(i, i + 5_000) });
   // The loop asks at once, and a planner that thinks the table empty would go through all of it for each device.
   if (places.length >= 1_000) await sql`analyze rollouts.deployment`.execute(tx);
 }

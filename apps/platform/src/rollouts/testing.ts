@@ -301,3 +301,29 @@ async function rowsOf(db: Database, id: string): Promise<DeploymentRow[]> {
     )
   ).rows;
 }
+
+/** Registered devices `x1`… that run version 1.0.0, in bulk; for measurements. */
+export async function addDevices(db: Database, { count, at }: { count: number; at: number }): Promise<void> {
+  for (let first = 1; first <= count; first += 5_000) {
+    await sql`
+      insert into registry.device (id, fleet, lifecycle, model, tags, trust_level, created_at, updated_at, first_contact_at, last_contact_at, lease_ms, reach_from, reach_until,
+        heartbeat_at, boot_id, fw_version, fw_key, fw_hash, fw_state, fw_since)
+      select 'x' || n, ${scope.fleet}, 'active', 'pump', '{}', 1, t, t, t, t, 86400000, t, t + interval '1 day', t, 'b' || n, '1.0.0', '1.0.0', ${hashOf("1.0.0")}, 'confirmed', t
+      from generate_series(${first}::int, ${Math.min(count, first + 4_999)}::int) n, (select ${new Date(at)}::timestamptz as t) now`.execute(
+      db,
+    );
+  }
+  await sql`analyze registry.device`.execute(db);
+}
+
+/** Has the loop look at a rollout at its next turn. */
+export async function lookNow(db: Database, { id, at }: { id: string; at: number }): Promise<void> {
+  await sql`update rollouts.rollout set look_at = ${new Date(at)} where id = ${id}`.execute(db);
+}
+
+/** Devices that a rollout has on their way, in the order of the line. */
+export async function devicesInFlight(db: Database, { id, limit }: { id: string; limit: number }): Promise<string[]> {
+  const { rows } = await sql<{ device: string }>`
+    select device from rollouts.deployment where rollout = ${id} and in_flight order by place limit ${limit}`.execute(db);
+  return rows.map(({ device }) => device);
+}

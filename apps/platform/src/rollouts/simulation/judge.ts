@@ -39,6 +39,7 @@ export function createJudge(facts: Facts) {
     if (broken.length < 20) broken.push(what);
   };
 
+  // biome-ignore lint/complexity/noExcessiveCognitiveComplexity: a list of promises, one a line, is easier to read whole.
   function inspect(disk: Disk, now: number): void {
     const rows = [...disk.rows.values()];
     const moved = rows.filter((row) => last.get(row.id) !== row);
@@ -57,6 +58,7 @@ export function createJudge(facts: Facts) {
     for (const row of moved) last.set(row.id, row);
   }
 
+  // biome-ignore lint/complexity/noExcessiveCognitiveComplexity: a list of promises, one a line, is easier to read whole.
   function inspectRow(disk: Disk, row: Row, now: number): void {
     const before = last.get(row.id);
     const ended = before !== undefined && !isOpen(before);
@@ -102,6 +104,7 @@ export function createJudge(facts: Facts) {
     if (row.attempt > most) say(`${row.device} is tried more often than the plan says`);
   }
 
+  // biome-ignore lint/complexity/noExcessiveCognitiveComplexity: a list of promises, one a line, is easier to read whole.
   function inspectOffer(disk: Disk, row: Row, now: number): void {
     const rollout = disk.rollouts.get(row.rollout);
     if (rollout === undefined) {
@@ -125,6 +128,7 @@ export function createJudge(facts: Facts) {
   }
 
   /** What the plan, the fleet and other rollouts have against it. */
+  // biome-ignore lint/complexity/noExcessiveCognitiveComplexity: a list of promises, one a line, is easier to read whole.
   function inspectBinding(disk: Disk, row: Row, now: number): void {
     const rollout = disk.rollouts.get(row.rollout);
     const device = facts.heard(row.device);
@@ -193,6 +197,7 @@ export function createJudge(facts: Facts) {
     if (hurt >= 5 && hurt / exposed > 0.4) say(`offered although ${hurt} of ${exposed} exposed are harmed: no gate has closed`);
   }
 
+  // biome-ignore lint/complexity/noExcessiveCognitiveComplexity: a list of promises, one a line, is easier to read whole.
   function inspectCounts(disk: Disk, rows: readonly Row[]): void {
     const devices = new Set<string>();
     const inRollout = new Map<string, number>();
@@ -208,6 +213,7 @@ export function createJudge(facts: Facts) {
     if (updates > (disk.policy.atOnce ?? Number.POSITIVE_INFINITY)) say(`the fleet has ${updates} updates in flight`);
   }
 
+  // biome-ignore lint/complexity/noExcessiveCognitiveComplexity: a list of promises, one a line, is easier to read whole.
   function inspectPass(disk: Disk, stage: { rollout: string; index: number }, now: number): void {
     const rollout = disk.rollouts.get(stage.rollout);
     const rows = [...disk.rows.values()].filter(
@@ -249,6 +255,7 @@ export function createJudge(facts: Facts) {
         say(`${device} was sent an offer of a rollout that is ${phase}`);
     },
     /** After the faults have ended and everybody has had time. */
+    // biome-ignore lint/complexity/noExcessiveCognitiveComplexity: a list of promises, one a line, is easier to read whole.
     inspectEnd(disk: Disk, alive: (device: string) => Image | undefined): void {
       for (const { id, phase, endedAt } of disk.rollouts.values()) if (endedAt === undefined) say(`${id} is stuck: ${phase}`);
       const rows = [...disk.rows.values()];

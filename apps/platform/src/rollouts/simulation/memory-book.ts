@@ -477,18 +477,21 @@ export function memoryBook(disk: Disk, { append, undo }: { append: () => void; u
     },
     async lockWatched(_tx, _scope, devices) {
       const asked = new Set(devices);
-      return [...disk.rows.values()]
-        .filter((row) => asked.has(row.device) && watched(row))
-        .map(({ id, rollout, device, rollback, attempt, state, version, sha256, log, boots, offeredAt = 0, ...rest }) => ({
-          ...{ id, rollout, device, rollback, attempt, state, version, sha256, log, boots, offeredAt },
-          ...(rest.seq === undefined ? {} : { seq: rest.seq }),
-          ...(rest.seqFloor === undefined ? {} : { seqFloor: rest.seqFloor }),
-          ...(rest.bootId === undefined ? {} : { bootId: rest.bootId }),
-          ...(rest.previous === undefined ? {} : { previous: rest.previous }),
-          ...(rest.acceptedAt === undefined ? {} : { acceptedAt: rest.acceptedAt }),
-          ...(rest.rebootingAt === undefined ? {} : { rebootingAt: rest.rebootingAt }),
-          ...(rest.reason === undefined ? {} : { reason: rest.reason }),
-        }));
+      return (
+        [...disk.rows.values()]
+          .filter((row) => asked.has(row.device) && watched(row))
+          // biome-ignore lint/complexity/noExcessiveCognitiveComplexity: a field is left out where it is not known.
+          .map(({ id, rollout, device, rollback, attempt, state, version, sha256, log, boots, offeredAt = 0, ...rest }) => ({
+            ...{ id, rollout, device, rollback, attempt, state, version, sha256, log, boots, offeredAt },
+            ...(rest.seq === undefined ? {} : { seq: rest.seq }),
+            ...(rest.seqFloor === undefined ? {} : { seqFloor: rest.seqFloor }),
+            ...(rest.bootId === undefined ? {} : { bootId: rest.bootId }),
+            ...(rest.previous === undefined ? {} : { previous: rest.previous }),
+            ...(rest.acceptedAt === undefined ? {} : { acceptedAt: rest.acceptedAt }),
+            ...(rest.rebootingAt === undefined ? {} : { rebootingAt: rest.rebootingAt }),
+            ...(rest.reason === undefined ? {} : { reason: rest.reason }),
+          }))
+      );
     },
     async saveWatched(_tx, _scope, { changed }) {
       for (const one of changed) {

@@ -77,8 +77,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "a heartbeat from an older boot proves",
     file: "progress.ts",
-    find: "if (deployment.boots.includes(bootId)) return undefined;",
-    put: "",
+    find: " || boots.includes(bootId);",
+    put: ";",
   },
   {
     name: "a boot on trial is success",

@@ -38,6 +38,7 @@ export function scenarioOf(random: Random, startOfDay: (minute: number) => strin
     fates.set(key, fate);
     return fate;
   };
+  // biome-ignore lint/complexity/noExcessiveCognitiveComplexity: what chance decides stands in one place.
   const plan = (version: string, weight: number): RolloutPlan =>
     rolloutPlan.parse({
       release: version,

@@ -287,6 +287,7 @@ function arrive(run: Run): void {
     if (!run.joinedAt.has(id) && (joins === "at_start" || run.tick >= 25)) run.joinedAt.set(id, run.now);
 }
 
+// biome-ignore lint/complexity/noExcessiveCognitiveComplexity: what a device says stands in one place.
 function speak(run: Run): void {
   const { random, tick, now } = run;
   for (const device of run.devices.values()) {
@@ -355,6 +356,7 @@ async function ask(run: Run): Promise<void> {
 
 const actor = (id: string) => ({ scope, actor: { kind: "person" as const, id, name: id } });
 
+// biome-ignore lint/complexity/noExcessiveCognitiveComplexity: what operators do stands in one place.
 async function operate(run: Run): Promise<void> {
   const { deps, disk, random, scenario, tick } = run;
   // Somebody pins a device that the rollout has already chosen.
