@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { deviceRun } from "../command/run.ts";
-import { deviceCrashes } from "./crashes.ts";
 import { addWhy } from "../rollout/govern.ts";
+import { deviceCrashes } from "./crashes.ts";
 import { deviceLifecycle } from "./lifecycle.ts";
 import { deviceList } from "./list.ts";
 import { deviceLogs } from "./logs.ts";

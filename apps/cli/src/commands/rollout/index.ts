@@ -9,6 +9,6 @@ import { rolloutWatch } from "./watch.ts";
 
 export function rolloutCommands(program: Command): void {
   const rollout = program.command("rollout").description("Bring a release to the fleet in stages, and stop in time");
-  rolloutStart(rollout);
-  for (const add of [rolloutWatch, rolloutControl, rolloutReport, rolloutReplay, rolloutCrashes, rolloutGovern, addWhy]) add(rollout);
+  const verbs = [rolloutStart, rolloutWatch, rolloutControl, rolloutReport, rolloutReplay, rolloutCrashes, rolloutGovern, addWhy];
+  for (const add of verbs) add(rollout);
 }
