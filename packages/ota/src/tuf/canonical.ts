@@ -5,8 +5,11 @@ import { refuse } from "./refusal.ts";
  * point, and in strings only `"` and `\` are escaped. Both write the same for all that Tenfold itself signs. Numbers must be safe integers.
  */
 export function canonicalBytes(value: unknown): Buffer {
-  return Buffer.from(encode(value), "utf8");
+  return Buffer.from(canonicalText(value), "utf8");
 }
+
+/** The same as text. */
+export const canonicalText = (value: unknown): string => encode(value);
 
 function encode(value: unknown): string {
   switch (typeof value) {

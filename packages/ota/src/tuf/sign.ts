@@ -2,12 +2,15 @@ import { createHash, createPublicKey, type KeyObject, sign } from "node:crypto";
 import { canonicalJson } from "@tenfold/base";
 import { hashFor, publicKeyOf } from "../keys.ts";
 import type { ReleaseSigner } from "../release.ts";
-import { canonicalBytes } from "./canonical.ts";
+import { canonicalBytes, canonicalText } from "./canonical.ts";
 import { type TufKey, tufKeyId, tufKeyOf } from "./key.ts";
 import { type DelegatedRole, type MetaFile, type TargetFile, type TopRole, topRoles } from "./metadata.ts";
 
 /** Something that signs metadata and releases: a key in a file, or one in a token that never gives it away. */
-export type MetadataSigner = ReleaseSigner & { readonly key: TufKey };
+export type MetadataSigner = ReleaseSigner & {
+  readonly key: TufKey /** The key's name, made once: a director signs thousands of times a second. */;
+  readonly keyid: string;
+};
 
 /** A signer over a private key that this process holds: ed25519, or ECDSA on P-256. Throws `signing_key_unsupported` for others. */
 export function metadataSigner(privateKey: KeyObject): MetadataSigner {
@@ -18,7 +21,8 @@ export function metadataSigner(privateKey: KeyObject): MetadataSigner {
 /** A signer whose private half lies elsewhere. `sign` answers raw ed25519 or DER-coded ECDSA signatures over SHA-256. */
 export function metadataSignerWith(publicHalf: KeyObject, signBytes: MetadataSigner["sign"]): MetadataSigner {
   const publicKey = publicKeyOf(publicHalf);
-  return { key: tufKeyOf(publicKey), publicKey, sign: signBytes };
+  const key = tufKeyOf(publicKey);
+  return { key, keyid: tufKeyId(key), publicKey, sign: signBytes };
 }
 
 export type RoleSpec = { readonly keys: readonly TufKey[]; readonly threshold: number };
@@ -101,9 +105,8 @@ type Signature = { keyid: string; sig: string };
 
 /** The file: what is said, with a signature of each signer. Names in order and no blanks, so that one content has one file. */
 export async function signMetadata(signed: object, signers: readonly MetadataSigner[]): Promise<string> {
-  const bytes = canonicalBytes(signed);
-  const signatures = await signaturesOver(bytes, signers);
-  return fileOf(signed, signatures, bytes.toString("utf8"));
+  const canonical = canonicalText(signed);
+  return fileOf(signed, await signaturesOver(Buffer.from(canonical), signers), canonical);
 }
 
 /** Adds signatures to a file; a second one of the same key takes the place of its first. */
@@ -118,8 +121,8 @@ export async function addSignatures(text: string, signers: readonly MetadataSign
 
 async function signaturesOver(bytes: Buffer, signers: readonly MetadataSigner[]): Promise<Signature[]> {
   const signatures: Signature[] = [];
-  for (const { key, sign: signBytes } of signers)
-    signatures.push({ keyid: tufKeyId(key), sig: Buffer.from(await signBytes(bytes)).toString("hex") });
+  for (const { keyid, sign: signBytes } of signers)
+    signatures.push({ keyid, sig: Buffer.from(await signBytes(bytes)).toString("hex") });
   return signatures;
 }
 
