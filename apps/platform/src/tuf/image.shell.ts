@@ -23,7 +23,17 @@ import {
   type Repository,
   type UploadRefusal,
 } from "./repository.ts";
-import { dropOldSnapshots, findTargets, lockRepository, newestFiles, putFile, replaceTargets, type StoredFile } from "./store.ts";
+import {
+  dropOldSnapshots,
+  findFile,
+  findTargets,
+  lockRepository,
+  newestFile,
+  newestFiles,
+  putFile,
+  replaceTargets,
+  type StoredFile,
+} from "./store.ts";
 
 type Changing = Pick<TufDeps, "db" | "audit" | "clock" | "online">;
 type Who = { scope: Scope; actor: Actor };
@@ -121,8 +131,9 @@ async function signTimestamp(tx: Transaction, scope: Scope, { online, now, befor
 /** The image repository's timestamp, signed anew when it is getting old. A poll that changes nothing signs nothing. */
 export async function freshTimestamp({ db, clock, online }: Changing, scope: Scope): Promise<string | undefined> {
   const now = clock.now();
-  const seen = await newestFiles(db, scope, "image");
-  if (!isStale(seen, now)) return seen.get("timestamp")?.metadata;
+  // Every device asks for it, so nothing else is read. A snapshot lives much longer, and is looked at whenever a timestamp is signed.
+  const seen = await findFile(db, scope, { repository: "image", name: "timestamp.json" });
+  if (seen === undefined || !isOld(seen.expires, now, lifetimes.timestamp)) return seen?.metadata;
   return db.transaction().execute(async (tx) => {
     await lockRepository(tx, scope, "image");
     const files = await newestFiles(tx, scope, "image");
@@ -145,13 +156,16 @@ function isStale(files: ReadonlyMap<string, StoredFile>, now: number): boolean {
 export type Standing = { is: "no_repository" } | { is: "listed"; trust: Trust } | { is: "unlisted"; detail: string };
 
 export async function standingOf(on: Queryable, scope: Scope, statement: ReleaseStatement): Promise<Standing> {
-  const files = await newestFiles(on, scope, "image");
-  if (!files.has("root")) return { is: "no_repository" };
+  const root = await newestFile(on, scope, { repository: "image", role: "root" });
+  if (root === undefined) return { is: "no_repository" };
   const path = targetPath(statement);
   const { sha256, size } = statement.artifact;
   const found = await findTargets(on, scope, path);
   const fits = found.find((one) => one.sha256 === sha256 && one.size === size && one.statement === statementHash(statement));
-  const delegator = fits && delegatorOf(fits.role, { root: files.get("root")?.metadata, targets: files.get("targets")?.metadata });
+  // Only a delegation makes it necessary to read the list itself.
+  const targets =
+    fits && fits.role !== "targets" ? await newestFile(on, scope, { repository: "image", role: "targets" }) : undefined;
+  const delegator = fits && delegatorOf(fits.role, { root: root.metadata, targets: targets?.metadata });
   if (fits && delegator)
     return { is: "listed", trust: releaseTrustOf({ keys: delegator.keys, role: { ...delegator.role, name: fits.role } }) };
   const detail =

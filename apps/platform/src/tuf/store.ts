@@ -33,6 +33,18 @@ export async function newestFiles(on: Queryable, scope: Scope, repository: Repos
   return new Map(rows.map((row) => [row.role, fileOf(row)]));
 }
 
+/** The newest file of one role: a list of releases can be long, and is read only where it is needed. */
+export async function newestFile(
+  on: Queryable,
+  scope: Scope,
+  { repository, role }: { repository: Repository; role: string },
+): Promise<StoredFile | undefined> {
+  const { rows } = await sql<FileRow>`
+    select name, role, version, metadata, expires_at from tuf.file
+    where fleet = ${scope.fleet} and repository = ${repository} and role = ${role} order by version desc limit 1`.execute(on);
+  return rows[0] && fileOf(rows[0]);
+}
+
 /** One writer at a time changes a fleet's repository, on whatever server. */
 export async function lockRepository(tx: Transaction, scope: Scope, repository: Repository): Promise<void> {
   await sql`select pg_advisory_xact_lock(hashtext('tuf'), hashtext(${`${scope.fleet} ${repository}`}))`.execute(tx);
