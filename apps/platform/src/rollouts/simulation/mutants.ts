@@ -53,8 +53,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "no deadline",
     file: "plan.ts",
-    find: "picture.overdue.map((overdue) => expire(",
-    put: "picture.overdue.slice(0, 0).map((overdue) => expire(",
+    find: "picture.overdue.map((overdue) => holdOf(",
+    put: "picture.overdue.slice(0, 0).map((overdue) => holdOf(",
   },
   {
     name: "silence after an offer that was heard does not count",

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { mutants } from "./mutants.ts";
 import { hunt } from "./mutate.shell.ts";
@@ -34,3 +35,10 @@ for (const name of [
     assert.equal(found, "yes", because);
   });
 }
+
+test("every planted bug still has its place in the sources", () => {
+  for (const { name, file, find } of mutants) {
+    const source = readFileSync(new URL(`../${file}`, import.meta.url), "utf8");
+    assert.equal(source.split(find).length - 1, 1, `mend the mutant "${name}": its text stands in ${file} not once`);
+  }
+});
