@@ -107,7 +107,11 @@ export async function fuzz(client: DdiClient, { action, filename, requests, seed
 
   const one = async () => {
     const { path, asked } = request();
-    const { status } = await client.ask(path, asked);
+    // A kept connection that the server has just closed for its idleness is no answer: the request is sent again, once.
+    const { status } = await client.ask(path, asked).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "ECONNRESET") throw error;
+      return client.ask(path, asked);
+    });
     found.statuses[status] = (found.statuses[status] ?? 0) + 1;
     if (status >= 500) found.broken.push(`${status} ${JSON.stringify({ path, ...asked, body: asked.body?.toString() })}`);
   };

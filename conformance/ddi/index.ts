@@ -31,7 +31,7 @@ export async function run(): Promise<Counts> {
     counts.installed += found.installed;
     for (const [status, n] of Object.entries(found.statuses)) counts.statuses[status] = (counts.statuses[status] ?? 0) + n;
     for (const line of found.broken) console.log(line);
-    if (turn % 10 === 9) console.log(`${counts.requests} requests, ${counts.broken} broken, ${counts.installed} installed`);
+    console.log(`${counts.requests} requests, ${counts.broken} broken, ${counts.installed} installed`);
   }
   return { ...counts, requestsPerS: Math.round((1_000 * counts.requests) / (performance.now() - began)) };
 }
