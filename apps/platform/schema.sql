@@ -925,7 +925,7 @@ create table rollouts.deployment (
   blocked_because text,
   blocked_until timestamp with time zone,
   boots text[] not null default '{}'::text[],
-  watched boolean not null generated always as (((state = ANY (ARRAY['offered'::text, 'downloading'::text, 'downloaded'::text, 'verified'::text, 'installing'::text, 'rebooting'::text, 'validating'::text])) OR (((state = ANY (ARRAY['unresponsive'::text, 'failed'::text, 'rolled_back'::text, 'cancelled'::text])) OR ((state = 'skipped'::text) AND (reason = 'silent_after_offer'::text))) AND (offered_at IS NOT NULL) AND (returned_at IS NULL)))) stored,
+  watched boolean not null generated always as (((state = ANY (ARRAY['offered'::text, 'downloading'::text, 'downloaded'::text, 'verified'::text, 'installing'::text, 'rebooting'::text, 'validating'::text])) OR (((state = ANY (ARRAY['unresponsive'::text, 'failed'::text, 'rolled_back'::text, 'cancelled'::text])) OR ((state = 'skipped'::text) AND (COALESCE(reason, ''::text) = 'silent_after_offer'::text))) AND (offered_at IS NOT NULL) AND (returned_at IS NULL)))) stored,
   seq bigint,
   numbered boolean not null default false,
   seq_floor bigint,

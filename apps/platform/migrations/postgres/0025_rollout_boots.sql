@@ -7,7 +7,7 @@ drop index rollouts.deployment_watched;
 alter table rollouts.deployment drop column watched;
 alter table rollouts.deployment add column watched boolean not null generated always as (
   state in ('offered', 'downloading', 'downloaded', 'verified', 'installing', 'rebooting', 'validating')
-  or ((state in ('unresponsive', 'failed', 'rolled_back', 'cancelled') or (state = 'skipped' and reason = 'silent_after_offer'))
+  or ((state in ('unresponsive', 'failed', 'rolled_back', 'cancelled') or (state = 'skipped' and coalesce(reason, '') = 'silent_after_offer'))
       and offered_at is not null and returned_at is null)) stored;
 create index deployment_watched on rollouts.deployment (fleet, device) where watched;
 
