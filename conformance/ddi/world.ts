@@ -69,7 +69,15 @@ export async function ddiWorld(): Promise<DdiWorld> {
       await client.call(api.createRelease, { body: { envelope: signRelease(statement, readPrivateKey(signer.privateKeyPem)) } });
     },
     async offer(version, device, plan = {}) {
-      const body = { release: version, filter: `id:${device}`, stages: [{ share: 1 }], soak: "PT0S", deadline: "PT1H", retries: { most: 0 }, ...plan };
+      const body = {
+        release: version,
+        filter: `id:${device}`,
+        stages: [{ share: 1 }],
+        soak: "PT0S",
+        deadline: "PT1H",
+        retries: { most: 0 },
+        ...plan,
+      };
       const { id } = await client.call(api.startRollout, { body: { ...body, onHalt: "stop" as const } });
       await until(async () => assert.equal((await deployment(device, id)).state, "offered"));
       return id;
