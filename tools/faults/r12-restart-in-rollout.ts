@@ -83,17 +83,17 @@ function judgeGood(stage: Stage, { rollout, deployments, decisions }: Played): v
   );
   stage.holds("every device has one update", new Set(deployments.map(({ device }) => device)).size === deployments.length);
   stage.holds("no device is left out", deployments.length === fleet, `${deployments.length} of ${fleet}`);
-  for (const { stage: index, at } of decisions.filter(({ decision }) => decision === "pass_stage")) {
+  for (const { stage: index, at } of decisions.filter(({ decision }) => decision === "stage_passed")) {
     const last = Math.max(...deployments.filter((one) => one.stage === index).map(({ endedAt = "" }) => Date.parse(endedAt)));
     const soaked = Date.parse(at) - last;
     stage.holds(`stage ${index} soaked`, soaked >= soakMs, `${soaked} ms of ${soakMs}`);
   }
-  stage.holds("each stage passed once", decisions.filter(({ decision }) => decision === "pass_stage").length === 2);
+  stage.holds("each stage passed once", decisions.filter(({ decision }) => decision === "stage_passed").length === 2);
 }
 
 function judgeBad(stage: Stage, { rollout, deployments, decisions }: Played): void {
   stage.holds("the bad rollout is rolled back", rollout.phase === "rolled_back", `${rollout.phase}: ${rollout.because}`);
-  const halts = decisions.filter(({ decision }) => decision === "halt");
+  const halts = decisions.filter(({ decision }) => decision === "halted");
   stage.holds("it is halted once", halts.length === 1, `${halts.length}`);
   const haltedAt = Date.parse(halts[0]?.at ?? "");
   const late = deployments.filter(
