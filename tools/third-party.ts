@@ -47,7 +47,8 @@ for (const { name, commands, load } of suites.filter((suite) => wanted.length ==
 }
 async function withPlatform({ run, env }: Exclude<Loaded, { runAlone: unknown }>): Promise<Counts> {
   await using platform = await runPlatform(env);
-  return run(platform);
+  // Awaited here: the platform ends with this function.
+  return await run(platform);
 }
 
 console.log(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
