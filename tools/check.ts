@@ -14,10 +14,14 @@ const command =
   () =>
     runNode([commandOf(name), ...args]);
 
+/** Types, with what the compiler learnt last time kept aside: a second check costs a fraction of the first. */
+const types = (project: string, name: string) =>
+  command("typescript", "-p", project, "--incremental", "--tsBuildInfoFile", `node_modules/.cache/${name}.tsbuildinfo`);
+
 const gates: Gate[] = [
   { name: "format and lint", run: command("@biomejs/biome", "check", "--error-on-warnings", ".") },
-  { name: "types", run: command("typescript", "-p", ".") },
-  { name: "console types", run: command("typescript", "-p", "apps/console") },
+  { name: "types", run: types(".", "all") },
+  { name: "console types", run: types("apps/console", "console") },
   { name: "borders", run: script("tools/architecture.ts") },
   { name: "dead code", run: command("knip") },
   { name: "error codes", run: script("tools/codes.ts") },

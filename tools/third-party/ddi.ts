@@ -98,6 +98,7 @@ export async function startRollout(platform: RunningPlatform, version: string, d
     release: version,
     filter: `id:${device}`,
     stages: [{ share: 1 }],
+    retries: { most: 0 },
     deadline: "PT5M",
     soak: "PT0S",
     onHalt: "stop",
