@@ -14,6 +14,7 @@ import type { Log } from "../../log.ts";
 import { type Nats, natsProblems } from "../../nats/index.ts";
 import type { Journal } from "../port.ts";
 import { type StreamConsumer, startStreamConsumer } from "./consumer.ts";
+import { StreamPace } from "./pace.ts";
 import { type StreamLimits, startPublisher, usualStreamLimits } from "./publisher.ts";
 
 export type StreamJournalOptions = {
@@ -29,7 +30,7 @@ export type StreamJournalOptions = {
 const second = 1_000_000_000;
 /** How long the stream knows the names of messages: longer than a publisher tries. */
 const duplicateWindowS = 120;
-const lookEveryMs = 2_000;
+const lookEveryMs = 1_000;
 /** JetStream's number for a stream that is not there. */
 const streamUnknown = 10_059;
 
@@ -71,23 +72,41 @@ export async function openStreamJournal(options: StreamJournalOptions): Promise<
   });
   let consumer: StreamConsumer | undefined;
   let stored = { messages: 0, bytes: 0 };
+  const pace = new StreamPace(limits.freeBytes);
+  let behind: PromiseWithResolvers<void> | undefined;
+  const noteBehind = (is: boolean) => {
+    if (is) behind ??= Promise.withResolvers();
+    else {
+      behind?.resolve();
+      behind = undefined;
+    }
+  };
   const watch = setInterval(() => {
     jsm.streams.info(names.stream).then(
-      ({ state }) => (stored = state),
-      () => {},
+      ({ state }) => {
+        stored = state;
+        pace.look({ at: performance.now(), firstSeq: state.first_seq, messages: state.messages, bytes: state.bytes });
+        noteBehind(pace.isBehind());
+      },
+      // Where NATS does not answer, nothing can be published either, and that is pressure by itself.
+      () => noteBehind(false),
     );
   }, lookEveryMs).unref();
   let closing: Promise<void> | undefined;
   const close = async () => {
     clearInterval(watch);
+    noteBehind(false);
     await consumer?.stop();
     await publisher.close();
   };
   return {
     id,
     append: publisher.append,
-    pressure: publisher.pressure,
-    ready: publisher.ready,
+    pressure: () => (behind === undefined ? publisher.pressure() : "high"),
+    async ready() {
+      await behind?.promise;
+      await publisher.ready();
+    },
     health: nats.health,
     backlog() {
       const held = consumer?.held() ?? { frames: 0, bytes: 0 };

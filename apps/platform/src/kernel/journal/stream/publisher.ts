@@ -14,6 +14,8 @@ export type StreamLimits = {
   quotaBytes: number;
   /** Bytes that may wait in memory for the stream; half of it is pressure. */
   waitingBytes: number;
+  /** What may wait in the stream without a look at how fast it is applied. */
+  freeBytes: number;
   /** The longest time that a busy journal gathers before it publishes. */
   gatherMs: number;
   /** Frames in one message, and its bytes unless a single frame is larger. */
@@ -28,6 +30,7 @@ export type StreamLimits = {
 export const usualStreamLimits: StreamLimits = {
   quotaBytes: 4 * 1024 ** 3,
   waitingBytes: 32 << 20,
+  freeBytes: 8 << 20,
   gatherMs: 5,
   maxFrames: 1_000,
   maxBytes: 512 << 10,

@@ -77,6 +77,38 @@ test("of two intakes one applies, and when it dies the other goes on with the sa
   }
 });
 
+test(
+  "servers of devices are made to wait for a slow store behind another process, and not for one that is down",
+  withServer,
+  async () => {
+    await using server = await startNatsServer(binary ?? "");
+    const open = async () => {
+      const nats = await openNats({ url: server.url, log: silentLog });
+      return { nats, journal: await openStreamJournal({ nats, log: silentLog, limits: { ...limits, freeBytes: 10_000 } }) };
+    };
+    const [links, intake] = [await open(), await open()];
+    const until = async (pressure: "none" | "high") => {
+      while (links.journal.pressure() !== pressure) await new Promise((resolve) => setTimeout(resolve, 20));
+    };
+    let work: () => Promise<unknown> = () => new Promise((resolve) => setTimeout(resolve, 100));
+    const consumption = intake.journal.consume(consuming(async () => void (await work()), { maxBytes: 1_000 }));
+    // Ten a second of four hundred: forty seconds to go.
+    for (let i = 0; i < 400; i++) await links.journal.append(Buffer.alloc(1_000));
+    await until("high");
+    const waits = links.journal.ready();
+    work = () => Promise.reject(new Error("the store is away"));
+    await waits;
+    assert.equal(links.journal.pressure(), "none");
+    work = () => Promise.resolve();
+    await consumption.caughtUp();
+    assert.equal(links.journal.pressure(), "none");
+    for (const { journal, nats } of [links, intake]) {
+      await journal.close();
+      await nats.close();
+    }
+  },
+);
+
 test("a batch whose process dies three times while applying it is the same batch each time", withServer, async () => {
   await using server = await startNatsServer(binary ?? "");
   const tries: string[] = [];
