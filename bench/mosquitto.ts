@@ -17,6 +17,7 @@ import {
   randomSerial,
   toPem,
 } from "@tenfold/pki";
+import { endsWithUs } from "@tenfold/testkit";
 import { onPath } from "../tools/third-party/packages.ts";
 
 export type Mosquitto = AsyncDisposable & { pid: number; port: number; ca: string };
@@ -36,7 +37,8 @@ export async function runMosquitto(deviceCa: string): Promise<Mosquitto | undefi
     at("mosquitto.conf"),
     `listener ${port} 127.0.0.1\ncafile ${at("devices.pem")}\ncertfile ${at("server.pem")}\nkeyfile ${at("server.key")}\nrequire_certificate true\nuse_identity_as_username true\npersistence false\nmax_inflight_messages 0\nmax_queued_messages 0\nmax_connections -1\nuser root\nlog_type error\n`,
   );
-  const child = spawn("mosquitto", ["-c", at("mosquitto.conf")], { stdio: "ignore" });
+  const [program = "mosquitto", ...words] = [...endsWithUs("KILL"), "mosquitto", "-c", at("mosquitto.conf")];
+  const child = spawn(program, words, { stdio: "ignore" });
   await untilOpen();
   return {
     pid: child.pid ?? 0,

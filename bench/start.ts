@@ -5,6 +5,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
+import { endsWithUs } from "@tenfold/testkit";
 import { runPlatform } from "../tools/running-platform.ts";
 import { enrollFleet } from "./fleet.ts";
 import { startLoad } from "./load.ts";
@@ -39,7 +40,9 @@ export async function run(): Promise<BenchResult> {
 async function startOnce(dataDir: string): Promise<number> {
   const ports = { TENFOLD_HTTP_PORT: "0", TENFOLD_DEVICE_HTTPS_PORT: "0", TENFOLD_MQTT_PORT: "0", TENFOLD_LOG_LEVEL: "error" };
   const began = performance.now();
-  const child = spawn(process.execPath, ["apps/platform/src/main.ts", "--data", dataDir], {
+  const platform = [process.execPath, "apps/platform/src/main.ts", "--data", dataDir];
+  const [program = process.execPath, ...words] = [...endsWithUs("TERM"), ...platform];
+  const child = spawn(program, words, {
     env: { ...process.env, ...ports },
     stdio: "ignore",
   });

@@ -7,6 +7,7 @@ import { faults } from "./faults/all.ts";
 import type { Fault } from "./faults/fault.ts";
 import { missing } from "./faults/needs.ts";
 import { type Played, play } from "./faults/stage.ts";
+import { sweepLeftovers } from "./leftovers.ts";
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { seed: { type: "string", default: "tenfold" } } });
 const wanted = faults.filter(
@@ -19,6 +20,8 @@ if (wanted.length === 0) {
   process.exit(1);
 }
 
+const swept = sweepLeftovers();
+if (swept.length > 0) console.log(`taken away, left by runs that were killed: ${swept.join(", ")}`);
 const total = { injected: 0, acknowledged: 0, lost: 0, doubled: 0, broken: 0, skipped: 0 };
 for (const fault of wanted) {
   const absent = missing(fault.needs);

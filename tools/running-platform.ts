@@ -2,11 +2,11 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createWriteStream } from "node:fs";
-import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { promisify } from "node:util";
+import { endsWithUs, ownFolder } from "@tenfold/testkit";
 
 const run = promisify(execFile);
 
@@ -29,9 +29,7 @@ export type RunningPlatform = AsyncDisposable & {
 };
 
 export async function runPlatform(env: Record<string, string> = {}): Promise<RunningPlatform> {
-  const dir = await mkdtemp(join(tmpdir(), "tenfold-run-"));
-  // The embedded database runs as a user of its own, who must be able to pass.
-  await chmod(dir, 0o711);
+  const dir = await ownFolder("run");
   const dataDir = join(dir, "data");
   const logFile = join(dir, "platform.log");
   const ports = {
@@ -40,7 +38,9 @@ export async function runPlatform(env: Record<string, string> = {}): Promise<Run
     TENFOLD_MQTT_PORT: "0",
     TENFOLD_DEVICE_HOST: "127.0.0.1",
   };
-  const child = spawn(process.execPath, ["apps/platform/src/main.ts", "--data", dataDir], {
+  const platform = [process.execPath, "apps/platform/src/main.ts", "--data", dataDir];
+  const [program = process.execPath, ...words] = [...endsWithUs("TERM"), ...platform];
+  const child = spawn(program, words, {
     env: { ...process.env, ...ports, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });

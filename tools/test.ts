@@ -23,6 +23,13 @@ if (files.length === 0) {
 console.log(
   `${files.length} test files; needs no extra package. Real clients: npm run test:third-party. Longer runs: npm run test:fuzz, npm run bench.`,
 );
-const child = spawn(process.execPath, ["--test", "--test-isolation=none", "--test-timeout=180000", ...files], { stdio: "inherit" });
+// The second one ends a run that a test which was cut off would keep from ending.
+const reporters = ["spec", "./tools/test-end.ts"].flatMap((reporter, i) => [
+  `--test-reporter=${reporter}`,
+  `--test-reporter-destination=${i === 0 ? "stdout" : "stderr"}`,
+]);
+const child = spawn(process.execPath, ["--test", "--test-isolation=none", "--test-timeout=180000", ...reporters, ...files], {
+  stdio: "inherit",
+});
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => child.kill(signal));
 child.on("exit", (code, signal) => process.exit(signal ? 1 : (code ?? 1)));

@@ -1,6 +1,7 @@
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
+import { endsWithUs } from "@tenfold/testkit";
 import type { Stage } from "./fault.ts";
 
 /** What the wire between devices and platform does to packets. `deaf`: what devices send is lost; `mute`: what the platform sends is lost. */
@@ -28,7 +29,7 @@ const rules: Readonly<Record<Wire, string[]>> = {
  * that wire. It and its addresses exist in this machine alone and go with the stage.
  */
 export async function makeNamespace(stage: Stage, target: number): Promise<Namespace> {
-  const name = `tf${process.pid % 10_000}x${Math.floor(stage.random() * 1_000)}`;
+  const name = `tf${process.pid}x${Math.floor(stage.random() * 1_000)}`;
   const net = `10.213.${Math.floor(stage.random() * 250)}`;
   const [outside, inside] = [`${net}.1`, `${net}.2`];
   const ip = (...words: string[]) => execFileSync("ip", words, { stdio: ["ignore", "ignore", "pipe"], timeout: 10_000 });
@@ -42,7 +43,9 @@ export async function makeNamespace(stage: Stage, target: number): Promise<Names
   ip("-n", name, "link", "set", `${name}i`, "up");
   ip("-n", name, "link", "set", "lo", "up");
   const port = 18_883;
-  const child = spawn("ip", within(process.execPath, forwarder, inside, String(port), outside, String(target)), {
+  const forward = ["ip", ...within(process.execPath, forwarder, inside, String(port), outside, String(target))];
+  const [program = "ip", ...words] = [...endsWithUs("KILL"), ...forward];
+  const child = spawn(program, words, {
     stdio: ["ignore", "ignore", "inherit", "ipc"],
   });
   stage.onEnd(() => void child.kill("SIGKILL"));

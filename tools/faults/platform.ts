@@ -6,6 +6,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { type ApiClient, createClient } from "@tenfold/contracts";
+import { endsWithUs } from "@tenfold/testkit";
 
 export type PlatformWish = {
   dataDir: string;
@@ -100,6 +101,7 @@ async function announcedBy(dataDir: string): Promise<number | undefined> {
 
 function launch({ dataDir, env, wrap, nodeFlags, ports, logFile }: PlatformWish): ChildProcess {
   const [command = process.execPath, ...words] = [
+    ...endsWithUs("TERM"),
     ...wrap,
     process.execPath,
     ...nodeFlags,

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
-import { chmod, mkdir, mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { seededRandom } from "@tenfold/base";
+import { ownFolder } from "@tenfold/testkit";
 import { type EnrolledDevice, enrollFleet } from "../../bench/fleet.ts";
 import type { Fault, Stage } from "./fault.ts";
 import { judge, type Verdict } from "./law.ts";
@@ -68,9 +68,7 @@ type Account = {
 };
 
 async function createStage(seed: string, { found, loads, started }: Account): Promise<Stage> {
-  const dir = await mkdtemp(join(tmpdir(), "tenfold-fault-"));
-  // The embedded database's user must be able to pass through.
-  await chmod(dir, 0o755);
+  const dir = await ownFolder("fault");
   await mkdir(join(dir, "data"));
   const ports = await freePorts();
   const undo: (() => Promise<void> | void)[] = [];

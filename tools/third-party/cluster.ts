@@ -7,13 +7,12 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createWriteStream, readFileSync } from "node:fs";
-import { chmod, mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { connect } from "node:tls";
 import { createClient, api as operations } from "@tenfold/contracts";
-import { canSyncAlways, clickHouseFront, findNatsServer, startNatsServer } from "@tenfold/testkit";
+import { canSyncAlways, clickHouseFront, endsWithUs, findNatsServer, ownFolder, startNatsServer } from "@tenfold/testkit";
 import { generate } from "mqtt-packet";
 import { throwAwayDatabase } from "../../apps/platform/src/kernel/testing.ts";
 import { type EnrolledDevice, enrollFleet } from "../../bench/fleet.ts";
@@ -31,8 +30,7 @@ export async function runAlone(): Promise<Counts> {
   const counts = steps("cluster");
   const { step } = counts;
   const binary = findNatsServer() ?? "";
-  const dir = await mkdtemp(join(tmpdir(), "tenfold-cluster-"));
-  await chmod(dir, 0o755);
+  const dir = await ownFolder("cluster");
   await using network = createNetwork(3);
   await using nats = await startNatsServer(binary, { host: network.hub });
   await using database = await throwAwayDatabase();
@@ -186,7 +184,14 @@ async function startMember({ dataDir, wrap, url, env }: Launch): Promise<Member>
     TENFOLD_HTTP_PORT: String(ports.http),
   };
   const { PATH = "", HOME = "" } = process.env;
-  const [program = process.execPath, ...words] = [...wrap, process.execPath, "apps/platform/src/main.ts", "--data", dataDir];
+  const [program = process.execPath, ...words] = [
+    ...endsWithUs("TERM"),
+    ...wrap,
+    process.execPath,
+    "apps/platform/src/main.ts",
+    "--data",
+    dataDir,
+  ];
   const child = spawn(program, words, { env: { PATH, HOME, ...doors, ...env }, stdio: ["ignore", "pipe", "pipe"] });
   const log = createWriteStream(join(dataDir, "log"));
   child.stdout.pipe(log);

@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { connect, createServer, type Server, type Socket } from "node:net";
+import { sweepLeftovers } from "../leftovers.ts";
 
 const ip = (...words: string[]) => execFileSync("ip", words, { stdio: "pipe" });
 
@@ -16,12 +17,13 @@ export type Network = AsyncDisposable & {
 const subnet = "198.18.77";
 
 export function createNetwork(hosts: number): Network {
-  const bridge = `tfb${process.pid % 10_000}`;
+  sweepLeftovers();
+  const bridge = `tfb${process.pid}`;
   const names = Array.from({ length: hosts }, (_, i) => ({
     namespace: `tenfold-${process.pid}-${i}`,
     address: `${subnet}.${i + 11}`,
-    outer: `tfo${process.pid % 10_000}-${i}`,
-    inner: `tfi${process.pid % 10_000}-${i}`,
+    outer: `tfo${process.pid}-${i}`,
+    inner: `tfi${process.pid}-${i}`,
   }));
   ip("link", "add", bridge, "type", "bridge");
   ip("addr", "add", `${subnet}.1/24`, "dev", bridge);

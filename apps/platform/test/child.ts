@@ -4,6 +4,7 @@ import { globSync, readFileSync, readlinkSync } from "node:fs";
 import { createServer } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { endsWithUs } from "@tenfold/testkit";
 import { anyPorts, readDoors, type World } from "./world.ts";
 
 const main = fileURLToPath(new URL("../src/main.ts", import.meta.url));
@@ -46,7 +47,8 @@ export async function failsToStart(dataDir: string, env: Record<string, string>)
 
 function spawnPlatform(dataDir: string, env: Record<string, string>): ChildProcess {
   const { PATH = "", HOME = "" } = process.env;
-  return spawn(process.execPath, [main, "--data", dataDir], {
+  const [program = process.execPath, ...words] = [...endsWithUs("TERM"), process.execPath, main, "--data", dataDir];
+  return spawn(program, words, {
     env: { PATH, HOME, ...anyPorts, TENFOLD_LOG_LEVEL: "warn", ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });

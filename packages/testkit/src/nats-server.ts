@@ -1,11 +1,12 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { accessSync, constants } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import { endsWithUs } from "./ends-with-us.ts";
+import { ownFolder } from "./own-folder.ts";
 
 /** The path of a `nats-server` on this machine: the one that TENFOLD_TEST_NATS_SERVER names, else the first on the PATH. */
 export function findNatsServer(): string | undefined {
@@ -44,7 +45,7 @@ export async function startNatsServer(
   binary: string,
   { host = "127.0.0.1", sync = canSyncAlways(binary) } = {},
 ): Promise<NatsServer> {
-  const dir = await mkdtemp(join(tmpdir(), "tenfold-test-nats-"));
+  const dir = await ownFolder("test-nats");
   const [port, http] = [await freePort(host), await freePort(host)];
   const config = join(dir, "nats.conf");
   const interval = sync ? "sync_interval: always" : "";
@@ -55,7 +56,8 @@ export async function startNatsServer(
   let child: ChildProcess | undefined;
   const monitorUrl = `http://${host}:${http}`;
   const start = async () => {
-    child = spawn(binary, ["-c", config], { stdio: "ignore" });
+    const [program = binary, ...words] = [...endsWithUs("KILL"), binary, "-c", config];
+    child = spawn(program, words, { stdio: "ignore" });
     // It must not keep alive whoever forgets it, nor outlive who ends.
     child.unref();
     const orphan = child;

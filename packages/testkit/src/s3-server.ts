@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { accessSync, constants } from "node:fs";
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import { endsWithUs } from "./ends-with-us.ts";
+import { ownFolder } from "./own-folder.ts";
 
 /** The path of a `versitygw` on this machine: the one that TENFOLD_TEST_S3_SERVER names, else the first on the PATH. */
 export function findS3Server(): string | undefined {
@@ -25,19 +26,17 @@ export type S3Server = AsyncDisposable & { endpoint: string; bucket: string; acc
 
 /** A real S3-compatible server (Versity S3 Gateway over a folder), with one empty bucket. It checks signatures and the hashes that they cover. */
 export async function startS3Server(binary: string): Promise<S3Server> {
-  const root = await mkdtemp(join(tmpdir(), "tenfold-test-s3-"));
+  const root = await ownFolder("test-s3");
   const [accessKey, secret, bucket] = ["tenfold", "not-a-real-secret", "artifacts"];
   await mkdir(join(root, "buckets", bucket), { recursive: true });
   const port = await freePort();
-  const child: ChildProcess = spawn(
-    binary,
-    ["--port", `127.0.0.1:${port}`, "posix", "--sidecar", join(root, "meta"), join(root, "buckets")],
-    {
-      env: { ROOT_ACCESS_KEY: accessKey, ROOT_SECRET_KEY: secret },
-      stdio: "ignore",
-    },
-  );
   await mkdir(join(root, "meta"), { recursive: true });
+  const where = ["--port", `127.0.0.1:${port}`, "posix", "--sidecar", join(root, "meta"), join(root, "buckets")];
+  const [program = binary, ...words] = [...endsWithUs("KILL"), binary, ...where];
+  const child: ChildProcess = spawn(program, words, {
+    env: { ROOT_ACCESS_KEY: accessKey, ROOT_SECRET_KEY: secret },
+    stdio: "ignore",
+  });
   child.unref();
   process.once("exit", () => child.kill("SIGKILL"));
   const endpoint = `http://127.0.0.1:${port}`;
