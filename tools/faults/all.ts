@@ -1,4 +1,5 @@
 import type { Fault } from "./fault.ts";
+import { fault as hostile } from "./h01-hostile.ts";
 import { fault as killPlatform } from "./r01-kill-platform.ts";
 import { fault as powerCut } from "./r03-power-cut.ts";
 import { fault as diskFull } from "./r06-disk-full.ts";
@@ -34,4 +35,5 @@ export const faults: Fault[] = [
   pause,
   memory,
   fileHandles,
+  hostile,
 ];

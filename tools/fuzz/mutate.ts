@@ -29,6 +29,7 @@ const tokens = [
   "é\u{1f600}",
   "[".repeat(2_000),
   '{"a":'.repeat(500),
+  "[".repeat(20_000),
   "(".repeat(200),
   "x".repeat(5_000),
   "-----BEGIN CERTIFICATE-----",

@@ -1,10 +1,14 @@
 /** What devices say: every decoder takes what it understands and refuses the rest with a reason; it never throws. */
-import { defaultScope } from "@tenfold/base";
+import { gzipSync, zstdCompressSync } from "node:zlib";
+import { defaultScope, Problem } from "@tenfold/base";
 import { deploymentReport } from "@tenfold/contracts";
+import { readCommandResult } from "../../apps/platform/src/commands/command.ts";
+import { readBatch } from "../../apps/platform/src/links/batch.ts";
+import { unpack } from "../../apps/platform/src/links/unpack.shell.ts";
 import { readReportedPatch } from "../../apps/platform/src/registry/index.ts";
 import { decodeEvent, decodeHeartbeat, decodeLogs, decodeTelemetry } from "../../apps/platform/src/telemetry/decode.ts";
 import { bySchema } from "../../apps/platform/src/telemetry/index.ts";
-import { mutate } from "./mutate.ts";
+import { mutate, pick } from "./mutate.ts";
 import { pure, type Target } from "./target.ts";
 
 const message = (payload: Buffer) =>
@@ -50,6 +54,17 @@ const reports = [
   '{"state":"downloading","progress":0.5}',
 ].map((text) => Buffer.from(text));
 
+const results = [
+  '{"status":"succeeded","code":"ok","detail":"done","output":{"a":[1,null]}}',
+  '{"status":"failed","detail":"no"}',
+].map((text) => Buffer.from(text));
+const batches = [
+  '{"topic":"telemetry","payload":{"t":21.5},"seq":1,"boot":"b"}\n{"topic":"events","payload":{"type":"x","severity":"info"}}\n\n{"topic":"commands/cmd_1/result","base64":"e30="}',
+].map((text) => Buffer.from(text));
+const bodies = [...batches, ...measurements, Buffer.alloc(100_000)];
+const packed = bodies.flatMap((body) => [gzipSync(body), zstdCompressSync(body)]);
+const mostUnpacked = 64 * 1_024;
+
 type Answer = { is: "ok"; value: unknown } | { is: "refused"; because: string; detail: string };
 
 const decoder = (name: string, weight: number, corpus: Buffer[], decode: (payload: Buffer) => Answer): Target =>
@@ -88,5 +103,25 @@ export const payloadTargets: Target[] = [
   decoder("event", 5, events, (payload) => decodeEvent(payload, message(payload))),
   decoder("logs", 5, logs, (payload) => decodeLogs(payload, message(payload))),
   decoder("reported-state", 4, [...measurements.slice(0, 2), ...events], readReportedPatch),
+  decoder("command-result", 4, results, readCommandResult),
+  pure("batch", 6, () => {
+    for (const batch of batches)
+      for (const line of readBatch(batch))
+        if (line.is === "refused") throw new Error(`the batch to start from is refused: ${line.detail}`);
+    return (random) => {
+      for (const line of readBatch(mutate(random, batches)))
+        if (line.is === "refused" && (line.because === "" || line.detail.length > 1_000))
+          throw new Error(`refused without a usable reason: ${JSON.stringify(line).slice(0, 200)}`);
+    };
+  }),
+  pure("packed-body", 4, () => async (random) => {
+    const body = mutate(random, packed);
+    try {
+      const open = await unpack(body, pick(random, ["gzip", "zstd", "x-gzip", "identity", "br", ""]), mostUnpacked);
+      if (open.length > Math.max(mostUnpacked, body.length)) throw new Error(`${open.length} bytes came out of ${body.length}`);
+    } catch (error) {
+      if (!(error instanceof Problem) || error.status >= 500) throw error;
+    }
+  }),
   decoder("deployment-report", 4, reports, (payload) => decodeReport(payload, message(payload))),
 ];

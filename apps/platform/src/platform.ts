@@ -35,7 +35,7 @@ import {
   tlsSocketOf,
 } from "./kernel/index.ts";
 import { createKpi } from "./kpi/index.ts";
-import { createLinks } from "./links/index.ts";
+import { createLinks, linksRoutes } from "./links/index.ts";
 import { createMonitoring, monitoringRoutes } from "./monitoring/index.ts";
 import { type Contact, createRegistry, type Refusal, registryRoutes } from "./registry/index.ts";
 import { createReleases } from "./releases/index.ts";
@@ -330,6 +330,7 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
       timeline: [eventsTimeline(telemetry), rollouts.deviceUpdates, commands.timeline, monitoring.timeline, enrollment.timeline],
     });
     enrollment.routes(http);
+    linksRoutes(http, links);
     telemetryRoutes(http, {
       store,
       telemetry,

@@ -1,4 +1,4 @@
-import { humanDuration, type Json } from "@tenfold/base";
+import { deepestJson, humanDuration, isNestedDeeper, type Json } from "@tenfold/base";
 import {
   type CommandDocument,
   type CommandResult,
@@ -101,6 +101,7 @@ export function readCommandResult(
 ): { is: "ok"; value: CommandResult } | { is: "refused"; because: string; detail: string } {
   const refused = (detail: string) => ({ is: "refused", because: "command_result_invalid", detail }) as const;
   if (payload.length > largestResult) return refused(`A result has at most ${largestResult} bytes.`);
+  if (isNestedDeeper(payload)) return refused(`A result is nested at most ${deepestJson} levels deep.`);
   try {
     const read = commandResult.safeParse(JSON.parse(payload.toString("utf8")));
     if (!read.success) {

@@ -1,3 +1,4 @@
+import { deepestJson, isNestedDeeper } from "@tenfold/base";
 import { parseUpTopic, type UpChannel } from "@tenfold/contracts";
 import { z } from "zod";
 import { type Sequence, sequenceOf, unreadableSequence } from "./sequence.ts";
@@ -18,17 +19,26 @@ const shape = z.strictObject({
   boot: z.string().optional(),
 });
 
-/** [H10] The lines of a batch, empty ones left out. A line that cannot be read is refused by itself, and keeps no other from being taken. */
+/**
+ * [H10] The lines of a batch, empty ones left out; one more than there may be, where there are more. A line that cannot be read is refused by itself, and
+ * keeps no other from being taken.
+ */
 export function readBatch(body: Buffer): BatchLine[] {
-  return body
-    .toString("utf8")
-    .split("\n")
-    .filter((line) => line.trim() !== "")
-    .map(readLine);
+  const lines: BatchLine[] = [];
+  for (let at = 0; at < body.length && lines.length <= mostLines; ) {
+    const end = body.indexOf(newline, at);
+    const line = body.subarray(at, end === -1 ? body.length : end);
+    at += line.length + 1;
+    if (line.some((byte) => byte > 0x20)) lines.push(readLine(line));
+  }
+  return lines;
 }
 
-function readLine(line: string): BatchLine {
-  const read = shape.safeParse(jsonIn(line));
+const newline = 0x0a;
+
+function readLine(line: Buffer): BatchLine {
+  if (isNestedDeeper(line)) return invalid(`a line is nested at most ${deepestJson} levels deep`);
+  const read = shape.safeParse(jsonIn(line.toString("utf8")));
   if (!read.success) {
     const [issue] = read.error.issues;
     return invalid(`${issue?.path.join(".") || "the line"}: ${issue?.message ?? "is not what it should be"}`);

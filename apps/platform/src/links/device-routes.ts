@@ -101,8 +101,7 @@ type BatchAnswer = { stored: number; refused: { line: number; code: string; deta
 /** [H10] Each line is a message of its own; they are stored together. */
 async function batch(request: FastifyRequest, parts: Parts): Promise<BatchAnswer> {
   const lines = Buffer.isBuffer(request.body) ? readBatch(request.body) : [];
-  if (lines.length > mostLines)
-    throw linkProblems.batch_too_long(`A batch has at most ${mostLines} lines, this one has ${lines.length}.`);
+  if (lines.length > mostLines) throw linkProblems.batch_too_long(`A batch has at most ${mostLines} lines, this one has more.`);
   parts.endpoint.contact(callerOf(request, parts));
   parts.links.spend(tlsSocketOf(request), lines.length - 1);
   const results = await Promise.all(

@@ -262,6 +262,12 @@ test("[H10] a batch is many messages in one request; a line that is refused keep
   assert.equal((await send({ topic: "events", base64: Buffer.from("later").toString("base64") })).status, 503);
   const many = await send(...Array.from({ length: 1_001 }, () => ({ topic: "events", payload: {} })));
   assert.deepEqual([many.status, many.body.code], [413, "batch_too_long"]);
+  const deep = await ask(world, {
+    path: "/v1/batch",
+    credentials,
+    body: `{"topic":"events","payload":${"[".repeat(100_000)}${"]".repeat(100_000)}}`,
+  });
+  assert.deepEqual([deep.status, (deep.body.refused as { code: string }[]).map(({ code }) => code)], [200, ["batch_line_invalid"]]);
 });
 
 test("[H1] of a connection that is not admitted no body is read", async () => {

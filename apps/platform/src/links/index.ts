@@ -2,7 +2,7 @@ import type { X509Certificate } from "node:crypto";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import type { Scope } from "@tenfold/base";
-import type { DocumentTopic } from "@tenfold/contracts";
+import type { DocumentTopic, ToldLimit } from "@tenfold/contracts";
 import {
   type Bus,
   type Clock,
@@ -25,12 +25,14 @@ import type { Admission, Farewell, Identity, Received, UpMessage } from "./link.
 import { type Judges, judgeSocket, type Listener, type ListenOptions, listenTls } from "./mqtt/listener.shell.ts";
 import { MqttWire } from "./mqtt/wire.shell.ts";
 import { createReports } from "./reports.ts";
+import { tellLimits } from "./told-limits.ts";
 import { ownTopics, type TopicRule } from "./topics.ts";
 import { Verdicts } from "./verdicts.ts";
 import { acceptWebSockets } from "./websocket.shell.ts";
 
 export type { Limits } from "./limits.ts";
 export type { Admission, Identity, Received, Transport, UpMessage } from "./link.ts";
+export { linksRoutes } from "./routes.ts";
 export type { TopicRule } from "./topics.ts";
 
 export type LinksParts = {
@@ -79,6 +81,8 @@ export type Links = {
   connected(device: string): boolean;
   /** Open MQTT connections. */
   count(): number;
+  /** The limits in force, in words. */
+  readonly limits: readonly ToldLimit[];
   /** Serves MQTT over a stream whose other end is known already: for tests, and for listeners of other kinds. */
   acceptStream(stream: Duplex, identity: Identity): void;
   /** What the one timer does; tests call it to let time pass. */
@@ -188,6 +192,7 @@ export function createLinks(parts: LinksParts): Links {
     disconnect: (device, because) => end(device, farewells.barred(because, `The platform ended this connection: ${because}.`)),
     connected: (device) => directory.of(device).some((link) => link.transport === "mqtt" && link.open),
     count: () => reports.openCount(),
+    limits: tellLimits(limits, handshakes.limits),
     acceptStream: (stream, identity) => serve(stream, async () => ({ is: "admit", ...identity })),
     tick: look,
     async close({ drainMs }) {

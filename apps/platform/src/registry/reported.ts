@@ -1,4 +1,4 @@
-import type { Json } from "@tenfold/base";
+import { deepestJson, isNestedDeeper, type Json } from "@tenfold/base";
 
 /** A JSON merge patch (RFC 7396) that a device sent about itself; `at` in ms, the server's clock. */
 export type ReportedPatch = { device: string; at: number; patch: Json };
@@ -9,6 +9,7 @@ export const largestState = 64 * 1024;
 export function readReportedPatch(payload: Buffer): { is: "ok"; value: Json } | { is: "refused"; because: string; detail: string } {
   const refused = (because: string, detail: string) => ({ is: "refused", because, detail }) as const;
   if (payload.length > largestState) return refused("too_large", `A state patch has at most ${largestState} bytes.`);
+  if (isNestedDeeper(payload)) return refused("too_deep", `A state patch is nested at most ${deepestJson} levels deep.`);
   try {
     const value: unknown = JSON.parse(payload.toString("utf8"));
     if (typeof value !== "object" || value === null || Array.isArray(value))

@@ -211,6 +211,17 @@ const keptSeeds = [
   "81bb7fffffffffffffff",
 ];
 
+test("a document that is nested too deep is refused before anything walks through it", () => {
+  const deep = `${"[".repeat(100_000)}${"]".repeat(100_000)}`;
+  const event = Buffer.from(`{"type":"x","severity":"error","detail":{"a":${deep}}}`);
+  for (const read of [
+    decodeEvent(event, message("telemetry", event)),
+    decodeHeartbeat(event, message("telemetry", event)),
+    decodeTelemetry(event, message("telemetry", event)),
+  ])
+    assert.deepEqual([read.is, read.is === "refused" && read.because], ["refused", "json_invalid"]);
+});
+
 test("whatever bytes come, a decoder answers with points in bounds or with a code of the closed list", () => {
   const known: readonly string[] = refusals;
   const holds = (bytes: Uint8Array) => {

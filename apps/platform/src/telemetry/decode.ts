@@ -1,3 +1,4 @@
+import { deepestJson, isNestedDeeper } from "@tenfold/base";
 import { type DeviceEvent, type DeviceLogs, deviceEvent, deviceLogs, type Heartbeat, heartbeat } from "@tenfold/contracts";
 import type { z } from "zod";
 import { type Cbor, decodeCbor } from "./cbor.ts";
@@ -106,6 +107,7 @@ function firstByte(payload: Buffer): number {
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 function parseJson(payload: Buffer): unknown {
+  if (isNestedDeeper(payload)) throw new Refused("json_invalid", `The payload is nested deeper than ${deepestJson} levels.`);
   let text: string;
   try {
     text = utf8.decode(payload);

@@ -6,6 +6,7 @@ import { crashOperations } from "./crashes.ts";
 import { deviceOperations, groupOperations } from "./devices.ts";
 import { enrollmentOperations } from "./enrollments.ts";
 import { kpiOperations } from "./kpis.ts";
+import { limitOperations } from "./limits.ts";
 import { metadataOperations } from "./metadata.ts";
 import { releaseOperations } from "./releases.ts";
 import { rolloutGovernanceOperations } from "./rollout-governance.ts";
@@ -24,6 +25,7 @@ export const api = {
   ...enrollmentOperations,
   ...groupOperations,
   ...kpiOperations,
+  ...limitOperations,
   ...metadataOperations,
   ...releaseOperations,
   ...rolloutGovernanceOperations,
@@ -46,6 +48,7 @@ export * from "./events.ts";
 export * from "./guards.ts";
 export * from "./halt-report.ts";
 export * from "./kpis.ts";
+export * from "./limits.ts";
 export * from "./metadata.ts";
 export * from "./operation.ts";
 export * from "./permissions.ts";

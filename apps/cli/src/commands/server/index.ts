@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { apiCommand } from "./api.ts";
 import { demoCommand } from "./demo.ts";
 import { doctorCommand } from "./doctor.ts";
+import { limitsCommand } from "./limits.ts";
 import { loginCommand } from "./login.ts";
 import { openCommand } from "./open.ts";
 import { statusCommand } from "./status.ts";
@@ -9,5 +10,6 @@ import { upCommand } from "./up.ts";
 
 /** The verbs that stand alone. */
 export function serverCommands(program: Command): void {
-  for (const add of [upCommand, demoCommand, statusCommand, doctorCommand, openCommand, loginCommand, apiCommand]) add(program);
+  for (const add of [upCommand, demoCommand, statusCommand, doctorCommand, limitsCommand, openCommand, loginCommand, apiCommand])
+    add(program);
 }

@@ -1,6 +1,6 @@
 import cookie from "@fastify/cookie";
 import swagger from "@fastify/swagger";
-import type { Scope } from "@tenfold/base";
+import { deepestJson, type Scope } from "@tenfold/base";
 import { type Actor, may, type Operation, type Permission, type Role } from "@tenfold/contracts";
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { createJsonSchemaTransform, validatorCompiler } from "fastify-type-provider-zod";
@@ -8,6 +8,7 @@ import { z } from "zod";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import type { Database } from "../postgres/index.ts";
+import { isBodyTooDeep } from "./depth.ts";
 import { drains } from "./drain.ts";
 import { etags } from "./etag.ts";
 import { idempotency } from "./idempotency.ts";
@@ -80,6 +81,11 @@ export async function createHttp({ log, authenticate, version, answers, remember
     if (wanted === undefined) return;
     request.identity = await authenticate(request);
     if (wanted !== "anyone") assertMay(request.identity, wanted);
+  });
+  app.addHook("preValidation", async (request) => {
+    // A stream is no document: its route reads it.
+    if (request.routeOptions.config.operation && isBodyTooDeep(request.body))
+      throw httpProblems.body_unreadable(`The body is nested deeper than ${deepestJson} levels.`);
   });
   drains(app);
   etags(app);
