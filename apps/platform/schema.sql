@@ -1075,6 +1075,7 @@ create table telemetry.dead_letter (
   payload_sha256 text not null,
   because text not null,
   put_aside_at timestamp with time zone not null,
+  id text generated always as (('dead_'::text || md5(((((((((token || ' '::text) || consumer) || ' '::text) || device) || ' '::text) || payload_sha256) || ' '::text) || (EXTRACT(epoch FROM (received_at AT TIME ZONE 'UTC'::text)))::text)))) stored,
   constraint dead_letter_pkey PRIMARY KEY (token, consumer, device, received_at, payload_sha256)
 );
 create table telemetry.deletion (
@@ -1299,6 +1300,7 @@ CREATE INDEX rollout_due ON rollouts.rollout USING btree (look_at) WHERE (ended_
 CREATE INDEX watched_device_of_set ON rollouts.watched_device USING btree (fleet, rollout, deployment);
 CREATE INDEX watched_device_open ON rollouts.watched_device USING btree (fleet, device) WHERE (NOT closed);
 CREATE INDEX dead_letter_device ON telemetry.dead_letter USING btree (fleet, device, put_aside_at);
+CREATE UNIQUE INDEX dead_letter_id ON telemetry.dead_letter USING btree (id);
 CREATE INDEX deletion_newest ON telemetry.deletion USING btree (fleet, planned_at DESC);
 CREATE UNIQUE INDEX deletion_under_way ON telemetry.deletion USING btree (fleet, class) WHERE (finished_at IS NULL);
 CREATE INDEX hold_in_force ON telemetry.hold USING btree (fleet) WHERE (released_at IS NULL);

@@ -30,10 +30,11 @@ export const fault: Fault = {
     await wait(9_000);
     const { items } = await platform.client.call(api.listDevices, { query: {} });
     const states = items.map(({ connectivity }) => connectivity.is);
+    const [first] = items;
     stage.holds(
       "devices are told offline",
       states.every((state) => state === "offline"),
-      states.join(", "),
+      `${states.join(", ")}; ${first?.id}: ${first?.connectivity.because}`,
     );
     wire.set("whole");
     stage.holds("messages are acknowledged again", await load.more(100, 70_000));

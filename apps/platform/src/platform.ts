@@ -41,7 +41,15 @@ import { type Contact, createRegistry, type Refusal, registryRoutes } from "./re
 import { createReleases } from "./releases/index.ts";
 import { dutiesOf } from "./roles.ts";
 import { createDdi, createRollouts } from "./rollouts/index.ts";
-import { createIntake, createTelemetry, keepDeadLetters, type RefusalNote, siftBy, telemetryRoutes } from "./telemetry/index.ts";
+import {
+  createIntake,
+  createTelemetry,
+  deadLetterRoutes,
+  keepDeadLetters,
+  type RefusalNote,
+  siftBy,
+  telemetryRoutes,
+} from "./telemetry/index.ts";
 import { eventsTimeline } from "./timeline.ts";
 import { createTuf, openOnlineKey } from "./tuf/index.ts";
 
@@ -141,8 +149,8 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
     write: (items) => registry.recordContacts(items),
     log,
   });
-  const putAside = keepDeadLetters({ db, clock });
   const onRefused = ({ device, at, because, detail }: RefusalNote) => refusals.add({ device, at, reason: `${because}: ${detail}` });
+  const putAside = keepDeadLetters({ db, clock, onRefused });
   const intake = createIntake({ journal, putAside, onRefused, log: part("intake"), metrics, sift: siftBy({ db, clock }) });
   const telemetry = createTelemetry({
     store,
@@ -331,6 +339,7 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
     });
     enrollment.routes(http);
     linksRoutes(http, links);
+    deadLetterRoutes(http, { db, audit, intake });
     telemetryRoutes(http, {
       store,
       telemetry,

@@ -50,6 +50,7 @@ export const telemetryProblems = defineProblems({
   time_range_invalid: 422,
   too_many_devices: 422,
   hold_unknown: 404,
+  dead_letter_unknown: 404,
   deletion_under_way: 409,
   second_person_needed: 403,
   retention_waits: 503,

@@ -40,11 +40,16 @@ export type RefusalNote = { device: string; scope: Scope; at: number; because: s
 /** A message that was acknowledged and cannot be applied: kept, so that nothing acknowledged is ever lost. */
 export type DeadLetter = { message: UpMessage; consumer: string; token: string; because: string };
 
+/** Under which a dead letter is applied again, however often. */
+export const againToken = (token: string): string => `${token}:again`;
+
 export type Intake = {
   /** Resolves `stored` only when the message is durable: one promise for all that became so together. Never rejects. */
   receive(message: UpMessage): Promise<Received>;
   /** Several consumers may share a channel; the message is refused when one of them cannot read it. Register before `start`. */
   consume<Value>(channel: UpChannel, consumer: Consumer<Value>): void;
+  /** Hands a dead letter once more to the consumer that could not take it, and to no other. Rejects with the consumer's failure. */
+  applyAgain(letter: DeadLetter): Promise<void>;
   /** Begins to apply: first what an earlier process acknowledged and did not finish. */
   start(): void;
   /** Resolves when everything durable is applied and can be queried. */
@@ -167,6 +172,14 @@ export function createIntake({ journal, putAside, onRefused, log, metrics, sift,
       if (consumption) throw new Error("Consumers are registered before the intake starts.");
       // `apply` only ever gets what this consumer's own `decode` returned.
       channels.set(channel, [...(channels.get(channel) ?? []), consumer as Consumer<unknown>]);
+    },
+    async applyAgain({ message, consumer: name, token }) {
+      const consumer = channels.get(message.channel)?.find((one) => one.name === name);
+      if (consumer === undefined)
+        throw new Error(`Nothing here is called ${name} and takes messages of the channel "${message.channel}".`);
+      const read = decodeSafely(consumer, message);
+      if (read.is === "refused") throw new Error(`${read.because}: ${read.detail}`);
+      await consumer.apply([{ message, value: read.value }], { token: againToken(token), again: true });
     },
     start() {
       consumption ??= journal.consume({ ...usualBatches, ...batches, apply });

@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { api, createClient } from "@tenfold/contracts";
 import { sql } from "kysely";
+import { createAccess } from "../access/index.ts";
 import { createHttp, silentLog } from "../kernel/index.ts";
+import { applyDeadLetter, discardDeadLetter, listDeadLetters } from "./dead-letter.shell.ts";
 import { deviceSeries, telemetryRoutes } from "./routes.ts";
 import { message, type TelemetryWorld, telemetryWorld } from "./testing.ts";
 
@@ -210,6 +212,54 @@ test("a poisoned message is put aside with its reason, and all others are stored
     [["dev-1", "points", 17]],
   );
   assert.match(kept.rows[0]?.because ?? "", /no_poison/);
+});
+
+test("a dead letter is told on its device, applied once when the cause is mended, however often that is asked for, and leaves its trace", async () => {
+  await using world = await telemetryWorld();
+  const { db } = world.database;
+  await world.store.command("ALTER TABLE tenfold.point ADD CONSTRAINT no_poison CHECK text != 'poison'");
+  const { intake } = await world.open();
+  await send(
+    intake,
+    message("dev-1", { seq: 0, note: "poison", ts: eleven }),
+    message("dev-1", { seq: 1, note: "poison", ts: eleven + 1 }),
+  );
+  await intake.caughtUp();
+  assert.deepEqual(
+    world.refused.map(({ device, because }) => [device, because]),
+    Array(2).fill(["dev-1", "put_aside"]),
+  );
+  const scope = { fleet: "main" };
+  const actor = { kind: "person", id: "per_1", name: "Ada" } as const;
+  const deps = { db, intake, audit: createAccess({ db, clock: world.clock, log: silentLog }).audit };
+  const letters = await listDeadLetters(db, scope, { limit: 10 });
+  const [one, two] = letters.map(({ id }) => id);
+  assert.ok(one !== undefined && two !== undefined && letters.length === 2);
+  assert.deepEqual(
+    (await listDeadLetters(db, scope, { limit: 10, before: one })).map(({ id }) => id),
+    [two],
+  );
+  assert.deepEqual(await listDeadLetters(db, { fleet: "other" }, { limit: 10 }), []);
+
+  const still = await applyDeadLetter(deps, scope, { id: one, actor });
+  assert.deepEqual([still.applied, /no_poison/.test(still.because ?? "")], [false, true]);
+  await world.store.command("ALTER TABLE tenfold.point DROP CONSTRAINT no_poison");
+  const answers = await Promise.allSettled([1, 2, 3].map(() => applyDeadLetter(deps, scope, { id: one, actor })));
+  assert.ok(answers.some((answer) => answer.status === "fulfilled" && answer.value.applied));
+  await assert.rejects(applyDeadLetter(deps, scope, { id: one, actor }), { code: "dead_letter_unknown" });
+  await discardDeadLetter(deps, scope, { id: two, actor, reason: "test bench" });
+  assert.deepEqual(await listDeadLetters(db, scope, { limit: 10 }), []);
+  // What of each message could be stored was stored at once; the rest of one has come now, and nothing of it twice.
+  assert.deepEqual(await countSeqs(world), { n: 2, different: 2 });
+  const [notes] = await world.store.query<{ n: number }>("SELECT count() AS n FROM tenfold.point WHERE metric = 'note'");
+  assert.equal(notes?.n, 1);
+  const { rows } = await sql<{
+    action: string;
+  }>`select action from access.audit_entry where action like 'telemetry.dead%' order by seq`.execute(db);
+  assert.deepEqual(
+    rows.map(({ action }) => action),
+    ["telemetry.dead_letter_applied", "telemetry.dead_letter_discarded"],
+  );
 });
 
 test("a consumer that fails for one message keeps no other from it", async () => {

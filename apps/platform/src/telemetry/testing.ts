@@ -50,7 +50,7 @@ export async function telemetryWorld({ now = Date.UTC(2026, 5, 15, 12) } = {}): 
     refused,
     async open({ before } = { before: () => {} }) {
       const journal = await openJournal({ dir, log: silentLog });
-      const putAside = keepDeadLetters({ db: database.db, clock });
+      const putAside = keepDeadLetters({ db: database.db, clock, onRefused: (note) => refused.push(note) });
       const metrics = createMetrics({ processMetrics: "omit" });
       const intake = createIntake({
         journal,

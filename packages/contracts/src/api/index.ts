@@ -3,6 +3,7 @@ import { alertOperations } from "./alerts.ts";
 import { attestationOperations } from "./attestations.ts";
 import { commandOperations } from "./commands.ts";
 import { crashOperations } from "./crashes.ts";
+import { deadLetterOperations } from "./dead-letters.ts";
 import { deviceOperations, groupOperations } from "./devices.ts";
 import { enrollmentOperations } from "./enrollments.ts";
 import { kpiOperations } from "./kpis.ts";
@@ -21,6 +22,7 @@ export const api = {
   ...attestationOperations,
   ...commandOperations,
   ...crashOperations,
+  ...deadLetterOperations,
   ...deviceOperations,
   ...enrollmentOperations,
   ...groupOperations,
@@ -42,6 +44,7 @@ export * from "./client.ts";
 export * from "./commands.ts";
 export * from "./common.ts";
 export * from "./crashes.ts";
+export * from "./dead-letters.ts";
 export * from "./devices.ts";
 export * from "./enrollments.ts";
 export * from "./events.ts";

@@ -7,6 +7,7 @@ import { api } from "@tenfold/contracts";
 import type { Command } from "commander";
 import { cliProblems } from "../../exit.ts";
 import { addVerb, type Flags, text, word } from "../../verb.ts";
+import { deadLetterCommands } from "./dead-letters.ts";
 
 export function telemetryCommands(program: Command): void {
   const telemetry = program.command("telemetry").description("What devices have measured");
@@ -30,6 +31,7 @@ export function telemetryCommands(program: Command): void {
       session.out.note(`${series.stored} points stored; sampling ${series.sampling}, read from ${series.resolution}.`);
     },
   });
+  deadLetterCommands(telemetry);
   addVerb(telemetry, {
     usage: "export [filter...]",
     summary: "Points as a file, CSV or Parquet, whatever their number",

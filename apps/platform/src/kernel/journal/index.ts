@@ -1,5 +1,5 @@
 export { absentJournal } from "./absent.ts";
-export { applyIsolating } from "./isolate.ts";
+export { applyIsolating, isPassing } from "./isolate.ts";
 export { openJournal } from "./journal.ts";
 export { withLeftover } from "./leftover.ts";
 export { type Batch, type Consumption, type Journal, usualBatches } from "./port.ts";
