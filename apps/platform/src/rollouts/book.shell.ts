@@ -1,49 +1,45 @@
+import { insertDecision } from "./decisions.shell.ts";
 import {
-  cancelQueued,
   currentDeployments,
-  insertRestores,
-  insertRetries,
+  lastProofs,
   lockWatched,
   markTold,
+  recordEnds,
+  recordOffers,
+  saveWatched,
+  untoldDevices,
+} from "./deployments.shell.ts";
+import { addTargets, insertRollout, membersAmong } from "./places.shell.ts";
+import { approvalsOf, freezesFrom, insertApproval, pinsAt, policyOf, unmetRollouts } from "./policy.shell.ts";
+import {
+  cancelQueued,
+  insertRetries,
   nextDeadline,
   overdueDeployments,
   queuedDeployments,
   recentOffers,
   recordBlocks,
-  recordEnds,
-  recordOffers,
-  saveWatched,
   stillQueued,
-  unrestoredDeployments,
-  untoldDevices,
-} from "./deployments.shell.ts";
-import { approvalsOf, freezesFrom, insertApproval, pinsAt, policyOf, unmetRollouts } from "./policy.shell.ts";
+} from "./queue.shell.ts";
+import { insertRestores, unrestoredDeployments } from "./restores.shell.ts";
 import {
-  addTargets,
   busyDevices,
   changePhase,
-  changeStage,
-  claimsOf,
-  countDeployments,
-  countStrata,
   dueRollouts,
   findByIdempotencyKey,
   findRollout,
-  insertDecision,
-  insertRollout,
   lockFree,
   lockPlaces,
   lockRollout,
   lockStarts,
   lookAt,
-  membersAmong,
   noteJoined,
   openRollouts,
-  stagesOf,
   waiveStage,
   wakeRollouts,
   writeFreezeOverride,
 } from "./store.ts";
+import { changeStage, claimsOf, countDeployments, countStrata, stagesOf } from "./tallies.shell.ts";
 
 /**
  * Everything that the engine reads of rollouts and writes about them. Two sides are real: PostgreSQL, and the memory of the deterministic
@@ -69,6 +65,7 @@ export const postgresBook = {
   insertRestores,
   insertRetries,
   insertRollout,
+  lastProofs,
   lockFree,
   lockPlaces,
   lockRollout,

@@ -5,8 +5,9 @@ import { rolloutPlan } from "@tenfold/contracts";
 import { testDatabase } from "../kernel/testing.ts";
 import { type Book, postgresBook } from "./book.shell.ts";
 import type { RolloutsDeps } from "./deps.ts";
-import { emptyDisk, memoryBook } from "./simulation/memory-book.ts";
-import { talliesOf } from "./store.ts";
+import { memoryBook } from "./simulation/memory-book.ts";
+import { emptyDisk } from "./simulation/memory-disk.ts";
+import { talliesOf } from "./tallies.shell.ts";
 
 const start = Date.UTC(2026, 5, 1);
 const sha = (n: number) => String(n).repeat(64);
@@ -85,7 +86,7 @@ async function drive(book: Book, db: RolloutsDeps["db"], seed: string): Promise<
                   deadlineAt: now + minutes(10),
                   bootId: `b${below(3)}`,
                   previous: { version: "1", hash: sha(1) },
-                  previousRelease: "rel_x",
+                  ...pick([{ previousRelease: "rel_x" }, { previousRelease: "rel_0" }, {}]),
                 },
               ],
             });
@@ -212,6 +213,7 @@ async function picture(book: Book, db: RolloutsDeps["db"], { rollout, now }: { r
     current: [...(await book.currentDeployments(db, scope, ["d0", "d1", "d2", "d3", "d4", "d5"]))].toSorted(([a], [b]) =>
       a < b ? -1 : 1,
     ),
+    proofs: [...(await book.lastProofs(db, scope, ["d0", "d1", "d2", "d9"]))].toSorted(([a], [b]) => (a < b ? -1 : 1)),
     members: [...(await book.membersAmong(db, scope, { rollout, devices: ["d1", "d9"] }))],
     approvals: (await book.approvalsOf(db, scope, rollout)).length,
     unmet: await book.unmetRollouts(db, scope, ["rol_a", "rol_none"]),
@@ -223,7 +225,7 @@ async function picture(book: Book, db: RolloutsDeps["db"], { rollout, now }: { r
 /** PostgreSQL keeps nothing where memory has an empty field. */
 const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
 
-for (const seed of ["a", "b", "c"]) {
+for (const seed of ["a", "b", "c", "d", "e"]) {
   test(`PostgreSQL and the simulation's memory keep the same book (seed ${seed})`, async () => {
     await using database = await testDatabase();
     const real = await drive(postgresBook, database.db, seed);

@@ -10,7 +10,6 @@ import {
   type UpdatePin,
 } from "@tenfold/contracts";
 import { type Http, serve, type Transaction } from "../kernel/index.ts";
-import { recheckBlocked } from "./deployments.shell.ts";
 import type { RolloutsDeps } from "./deps.ts";
 import { rolloutProblems } from "./errors.ts";
 import { refuseUnclear, refuseWindows } from "./plan-check.ts";
@@ -27,6 +26,7 @@ import {
   writeNamedPlan,
   writePolicy,
 } from "./policy.shell.ts";
+import { recheckBlocked } from "./queue.shell.ts";
 
 type Deps = RolloutsDeps & { wake: () => void };
 type Who = { scope: Scope; actor: Actor };

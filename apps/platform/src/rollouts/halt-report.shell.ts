@@ -2,10 +2,12 @@ import type { Scope } from "@tenfold/base";
 import type { DeploymentState, HaltReport } from "@tenfold/contracts";
 import { sql } from "kysely";
 import type { Queryable } from "../kernel/index.ts";
+import { decisionsOf } from "./decisions.shell.ts";
 import type { RolloutsDeps } from "./deps.ts";
 import { countRestored, harmedDevices, notRestored, reasonsOf } from "./facts.shell.ts";
 import { type FirstFailure, writeHaltReport } from "./halt-report.ts";
-import { countDeployments, decisionsOf, findRollout, stagesOf, talliesOf } from "./store.ts";
+import { findRollout } from "./store.ts";
+import { countDeployments, stagesOf, talliesOf } from "./tallies.shell.ts";
 
 /** The report of a rollout that was halted; undefined when it was not. */
 export async function haltReportOf(

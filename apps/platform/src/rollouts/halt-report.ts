@@ -1,7 +1,8 @@
 import type { CrashSignature, HaltReport } from "@tenfold/contracts";
+import type { StoredDecision } from "./decisions.shell.ts";
 import type { Harmed } from "./facts.shell.ts";
 import { exposedOf, type Tally } from "./rollout.ts";
-import type { StoredDecision, StoredRollout } from "./store.ts";
+import type { StoredRollout } from "./store.ts";
 
 export type FirstFailure = NonNullable<HaltReport["firstFailure"]>;
 export type HaltFacts = {

@@ -3,8 +3,9 @@ import type { RolloutsDeps } from "./deps.ts";
 import { joinStage } from "./join.ts";
 import { pinsFor } from "./picture.shell.ts";
 import { targetOf } from "./prepare.shell.ts";
-import { type StoredRollout, talliesOf } from "./store.ts";
+import type { StoredRollout } from "./store.ts";
 import { stratumOf } from "./strata.ts";
+import { talliesOf } from "./tallies.shell.ts";
 import { chooseTargets } from "./targets.ts";
 
 const every = minutes(1);

@@ -2,14 +2,16 @@ import { minutes, type Scope } from "@tenfold/base";
 import type { RolloutPolicy, UpdatePin } from "@tenfold/contracts";
 import type { Queryable, Transaction } from "../kernel/index.ts";
 import type { StoredRelease } from "../releases/index.ts";
-import type { Queued } from "./deployments.shell.ts";
 import { type DevicePicture, firmwareOf, type RolloutsDeps } from "./deps.ts";
 import { judgeCandidate, type LineRules, type Pin, type Waiting } from "./line.ts";
 import { type Overdue, type Picture, placesLeft, type Target, type Unrestored } from "./picture.ts";
+import { asProven } from "./proof.ts";
+import type { Queued } from "./queue.shell.ts";
 import { engineOf } from "./rollout.ts";
 import { placesFor } from "./shares.ts";
 import { standsStill } from "./standstill.ts";
-import { type StoredRollout, talliesOf } from "./store.ts";
+import type { StoredRollout } from "./store.ts";
+import { talliesOf } from "./tallies.shell.ts";
 import { pointlessOffer } from "./targets.ts";
 import { windowsAt } from "./windows.ts";
 
@@ -170,7 +172,9 @@ export async function lineUp(deps: RolloutsDeps, scope: Scope, { rollout, now }:
   });
   if (queued.length === 0) return [];
   const devices = queued.map(({ device }) => device);
-  const found = new Map((await registry.pictures(scope, devices)).map((picture) => [picture.id, picture]));
+  const proofs = await book.lastProofs(db, scope, devices);
+  const pictures = await registry.pictures(scope, devices);
+  const found = new Map(pictures.map((picture) => [picture.id, asProven(picture, proofs.get(picture.id))]));
   const pins = await pinsFor(deps, scope, { devices, now });
   const met = await meeting(deps, scope, { devices, filter: rollout.plan.requires.device });
   const previous = await releases.running(
@@ -232,7 +236,7 @@ async function meeting(
   return new Set((await registry.select(scope, filter, { among: devices })).map(({ id }) => id));
 }
 
-/** Who must be brought back, each with the release that it ran before. */
+/** Who must be brought back, each with its last known good release. */
 async function unrestoredWithWays(
   { book, releases }: Pick<RolloutsDeps, "book" | "releases">,
   on: Queryable,
@@ -241,12 +245,12 @@ async function unrestoredWithWays(
 ): Promise<Unrestored[]> {
   const found = await book.unrestoredDeployments(on, scope, { rollout, limit: batch });
   const ways = new Map<string, Target>();
-  for (const id of new Set(found.flatMap(({ previousRelease }) => previousRelease ?? []))) {
+  for (const id of new Set(found.flatMap(({ goodRelease }) => goodRelease ?? []))) {
     const release = await releases.get(on, scope, id);
     if (release) ways.set(id, { release: id, version: release.version, sha256: release.artifact.sha256 });
   }
-  return found.map(({ previousRelease, ...one }) => {
-    const previous = ways.get(previousRelease ?? "");
+  return found.map(({ goodRelease, ...one }) => {
+    const previous = ways.get(goodRelease ?? "");
     return previous === undefined ? one : { ...one, previous };
   });
 }

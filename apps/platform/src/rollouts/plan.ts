@@ -230,7 +230,7 @@ function bringBack(rollout: Rollout, picture: Picture, now: number): Step[] {
 
 function wayBack({ deployment, device, attempt, previous }: Unrestored): Step {
   if (previous !== undefined) return { do: "plan_restore", device, undoes: deployment, attempt, target: previous };
-  const detail = "No release is registered for what it ran before, so there is nothing to offer.";
+  const detail = "No release that it ran before is registered and was not taken back itself, so there is nothing to offer.";
   return { do: "cannot_restore", device, undoes: deployment, attempt, reason: "rollback_target_unknown", detail };
 }
 

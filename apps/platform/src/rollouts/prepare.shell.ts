@@ -5,8 +5,8 @@ import type { RolloutsDeps } from "./deps.ts";
 import { rolloutProblems } from "./errors.ts";
 import { delayOf, placeDevices, stageSizes } from "./membership.ts";
 import { pinsFor } from "./picture.shell.ts";
+import type { NewPlace } from "./places.shell.ts";
 import { refuseUnclear } from "./plan-check.ts";
-import type { NewPlace } from "./store.ts";
 import { stratumOf } from "./strata.ts";
 import { chooseTargets, type Excluded, type Target } from "./targets.ts";
 

@@ -39,11 +39,12 @@ async function reconcileRollout(deps: RolloutsDeps, scope: Scope, id: string): P
     if (rollout === undefined || rollout.endedAt !== undefined) return [];
     await guardBook.advanceWatch(tx, scope, { rollout, sets, now });
     const picture = await pictureRollout(deps, scope, { is: "locked", tx }, { rollout, line, now, dark });
-    const planned = planRollout(engineOf(rollout), picture, now);
+    const engine = engineOf(rollout);
+    const planned = planRollout(engine, picture, now);
     await recordSteps({ book, guardBook, tx, scope }, { rollout, steps: planned, line, now });
     if (planned.length > 0)
-      await guardBook.insertPass(tx, scope, id, { at: now, saw: { rollout: engineOf(rollout), picture }, steps: planned });
-    const next = nextLookAt(engineOf(rollout), { picture, nextDeadlineAt: await book.nextDeadline(tx, scope, id) });
+      await guardBook.insertPass(tx, scope, id, { at: now, saw: { rollout: engine, picture }, steps: planned });
+    const next = nextLookAt(engine, { picture, nextDeadlineAt: await book.nextDeadline(tx, scope, id) });
     const times = [next, await guardBook.nextSetDue(tx, scope, id), now + longestRest].filter((time) => time !== undefined);
     await book.lookAt(tx, scope, { id, at: planned.length > 0 ? now : Math.min(...times) });
     return planned;

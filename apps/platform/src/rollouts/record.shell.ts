@@ -1,12 +1,13 @@
 import { newId, type Scope } from "@tenfold/base";
 import type { Transaction } from "../kernel/index.ts";
 import type { Book } from "./book.shell.ts";
-import type { RestoreRecord } from "./deployments.shell.ts";
+import type { StoredDecision } from "./decisions.shell.ts";
 import { firmwareOf } from "./deps.ts";
 import type { GuardBook } from "./guards/book.shell.ts";
 import type { InLine } from "./picture.shell.ts";
 import type { Step } from "./plan.ts";
-import type { StoredDecision, StoredRollout } from "./store.ts";
+import type { RestoreRecord } from "./restores.shell.ts";
+import type { StoredRollout } from "./store.ts";
 
 /** An open transaction of a fleet's book. */
 export type Page = { book: Book; tx: Transaction; scope: Scope };

@@ -1,10 +1,10 @@
 import type { Scope } from "@tenfold/base";
 import type { RolloutReplay } from "@tenfold/contracts";
+import { decisionsOf, pageOfPasses } from "./decisions.shell.ts";
 import type { RolloutsDeps } from "./deps.ts";
 import { sameRank } from "./guards/matching.ts";
 import { comparisonsOf } from "./guards/store.ts";
 import { type KeptPass, replayPasses } from "./replay.ts";
-import { decisionsOf, pageOfPasses } from "./store.ts";
 
 /** Passes are read a few at a time: each may hold what was seen of hundreds of devices. */
 const page = 100;

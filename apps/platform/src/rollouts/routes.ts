@@ -2,6 +2,7 @@ import type { Scope } from "@tenfold/base";
 import { api, type Rollout } from "@tenfold/contracts";
 import { type Http, serve } from "../kernel/index.ts";
 import type { Block } from "./conditions.ts";
+import { decisionsOf } from "./decisions.shell.ts";
 import type { RolloutsDeps } from "./deps.ts";
 import { rolloutProblems } from "./errors.ts";
 import { explainDevice } from "./explain.shell.ts";
@@ -15,7 +16,8 @@ import { planOf, previewRollout } from "./preview.shell.ts";
 import { replayRollout } from "./replay.shell.ts";
 import { engineOf, isHalted } from "./rollout.ts";
 import { standsStill } from "./standstill.ts";
-import { countDeployments, decisionsOf, pageOfRollouts, type StoredRollout, stagesOf } from "./store.ts";
+import { pageOfRollouts, type StoredRollout } from "./store.ts";
+import { countDeployments, stagesOf } from "./tallies.shell.ts";
 import { decisionView, rolloutView } from "./view.ts";
 import {
   approveRollout,

@@ -1,8 +1,10 @@
 import type { Rollout, RolloutDecision } from "@tenfold/contracts";
 import { type Approval, planHashOf, validApprovals } from "./approvals.ts";
 import type { Block } from "./conditions.ts";
+import type { StoredDecision } from "./decisions.shell.ts";
 import { isHarmed } from "./rollout.ts";
-import type { Count, StoredDecision, StoredRollout, StoredStage } from "./store.ts";
+import type { StoredRollout } from "./store.ts";
+import type { Count, StoredStage } from "./tallies.shell.ts";
 
 type Shown = {
   stages: readonly StoredStage[];

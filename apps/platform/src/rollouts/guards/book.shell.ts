@@ -1,6 +1,7 @@
 import type { Scope } from "@tenfold/base";
+import { insertPass } from "../decisions.shell.ts";
 import type { RolloutsDeps } from "../deps.ts";
-import { insertPass, type StoredRollout } from "../store.ts";
+import type { StoredRollout } from "../store.ts";
 import { lookForDarkness } from "./dark.shell.ts";
 import { heldDevices, recordHolds } from "./holds.shell.ts";
 import { guardSums, type NewSet, nextSetDue } from "./store.ts";

@@ -2,8 +2,9 @@ import type { Scope } from "@tenfold/base";
 import { type DeviceEvent, type GuardPlan, guardTimes, type Heartbeat, type RolloutPlan } from "@tenfold/contracts";
 import type { Transaction } from "../../kernel/index.ts";
 import type { RolloutsDeps } from "../deps.ts";
-import { type StoredRollout, stageSizesOf } from "../store.ts";
+import type { StoredRollout } from "../store.ts";
 import { stratumOf } from "../strata.ts";
+import { stageSizesOf } from "../tallies.shell.ts";
 import { type Candidate, controlsEach, matchControls, rankAmong, strataOf } from "./matching.ts";
 import {
   type Comparison,

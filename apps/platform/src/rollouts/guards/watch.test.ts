@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { minutes } from "@tenfold/base";
 import { sql } from "kysely";
+import { decisionsOf } from "../decisions.shell.ts";
 import { replayRollout } from "../replay.shell.ts";
-import { decisionsOf } from "../store.ts";
 import { epoch, pretendFleet, scope } from "../testing.ts";
 import { comparisonsOf } from "./store.ts";
 

@@ -63,8 +63,14 @@ export function take(device: Device, next: NextDeployment, mode: Mode): void {
   device.work = { offer: next, step: 0, mode: next.rollback ? "good" : mode, slow: 0 };
 }
 
-/** One step of a device's life. */
+/** One step of a device's life. Whatever it comes up with by itself is a boot too, and so is the old image after a power cut. */
 export function live(device: Device, random: () => number): Spoken {
+  const { boot } = device;
+  const spoken = step(device, random);
+  return device.boot === boot || !device.alive || device.trials > 0 ? spoken : { ...spoken, booted: device.runs };
+}
+
+function step(device: Device, random: () => number): Spoken {
   if (device.trials > 0) return tryBoot(device);
   if (device.fallsBackIn !== undefined) fallBackLater(device);
   const { work } = device;
@@ -133,7 +139,7 @@ function reboot(device: Device, { offer, mode }: NonNullable<Device["work"]>): S
       device.before = device.runs;
       device.runs = image;
       if (mode === "falls_back_after_ten_minutes") device.fallsBackIn = 20;
-      return { booted: image };
+      return {};
   }
 }
 

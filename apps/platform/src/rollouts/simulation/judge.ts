@@ -1,7 +1,7 @@
 import { minutes, parseDuration } from "@tenfold/base";
 import type { DeploymentState, NextDeployment } from "@tenfold/contracts";
 import type { Image } from "./device.ts";
-import type { Disk, Row } from "./memory-book.ts";
+import type { Disk, Row } from "./memory-disk.ts";
 
 const flying: ReadonlySet<DeploymentState> = new Set([
   "offered",
@@ -19,6 +19,8 @@ const neverAgain = /^(offer|boot|validate)_|signature|after_reboot|during_update
 export type Facts = {
   /** What a device runs as far as the platform was told. */
   heard: (device: string) => { version: string; battery: number; tags: Readonly<Record<string, string>> } | undefined;
+  /** Whether somebody else speaks in its name. */
+  hasClone: (device: string) => boolean;
   /** How many must approve, and who approved the very plan that stands there now: the world's own record. */
   approvalsNeeded: (rollout: string) => number;
   approvers: (rollout: string) => number;
@@ -30,7 +32,8 @@ export type Facts = {
  */
 export function createJudge(facts: Facts) {
   const broken: string[] = [];
-  const booted = new Set<string>();
+  /** When each device last booted each image, and confirmed it. */
+  const booted = new Map<string, number>();
   const last = new Map<string, Row>();
   const phases = new Map<string, string>();
   const stageStates = new Map<string, string>();
@@ -64,8 +67,9 @@ export function createJudge(facts: Facts) {
     const ended = before !== undefined && !isOpen(before);
     if (ended && before.state !== row.state) say(`${row.id} was ${before.state} and is ${row.state}: an end is an end`);
     if (flying.has(row.state) && (before === undefined || before.state === "queued")) inspectOffer(disk, row, now);
-    if (row.state === "succeeded" && before?.state !== "succeeded" && !booted.has(`${row.device}/${row.sha256}`))
-      say(`${row.device} succeeded with ${row.version} and never booted it`);
+    const bootedAt = booted.get(`${row.device}/${row.sha256}`) ?? Number.NEGATIVE_INFINITY;
+    if (row.state === "succeeded" && before?.state !== "succeeded" && bootedAt < (row.offeredAt ?? 0))
+      say(`${row.device} succeeded with ${row.version} and did not boot it after it was offered`);
     if (row.state === "unresponsive" && before?.state !== "unresponsive" && now < (row.deadlineAt ?? 0))
       say(`${row.device} was given up before its deadline`);
     if (row.state === "skipped" && row.reason === "silent_after_offer" && before?.state !== "skipped" && row.onlineAtOffer)
@@ -241,7 +245,7 @@ export function createJudge(facts: Facts) {
     inspect,
     say,
     /** The world's own word: this device booted this image and confirmed it. */
-    noteBoot: (device: string, { hash }: Image) => booted.add(`${device}/${hash}`),
+    noteBoot: (device: string, { hash }: Image, at: number) => booted.set(`${device}/${hash}`, at),
     /** What leaves must be on the disk already. */
     inspectSend(disk: Disk, device: string, next: NextDeployment): void {
       if (next.is === "none") return;
@@ -272,7 +276,9 @@ export function createJudge(facts: Facts) {
         for (const device of first) {
           const image = alive(device);
           if (image?.hash !== rollout.release.sha256) continue;
-          if (!mine.some((row) => row.rollback && row.device === device && row.state !== "succeeded"))
+          const excuses = mine.filter((row) => row.rollback && row.device === device && row.state !== "succeeded");
+          // That there was nothing to undo is no excuse, but for a device for which two speak.
+          if (!excuses.some(({ reason }) => reason !== "superseded" || facts.hasClone(device)))
             say(`${device} keeps a release that was rolled back, and nobody says so`);
         }
       }

@@ -20,7 +20,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "counts everybody twice",
-    file: "store.ts",
+    file: "tallies.shell.ts",
     find: '      sum[columnOf(state)] += devices;\n      if (state === "succeeded"',
     put: '      sum[columnOf(state)] += 2 * devices;\n      if (state === "succeeded"',
   },
@@ -79,6 +79,12 @@ export const mutants: readonly Mutant[] = [
     file: "progress.ts",
     find: " || boots.includes(bootId);",
     put: ";",
+  },
+  {
+    name: "a heartbeat from an older boot says what runs",
+    file: "proof.ts",
+    find: "!proof.boots.includes(bootId)",
+    put: "proof.boots.length >= 0",
   },
   {
     name: "a boot on trial is success",

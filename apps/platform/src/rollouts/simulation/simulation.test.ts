@@ -6,8 +6,8 @@ import { hunt } from "./mutate.shell.ts";
 import { simulate } from "./world.ts";
 
 // Seeds that once found something in the real code stay: late heartbeats of older boots that proved a way back, a line that was read before
-// its stage's spread began, a device that came up with a release that had been given up.
-const remembered = ["s12", "s13", "s20", "s36", "s4", "s5"];
+// its stage's spread began, a device that came up with a release that had been given up, a way back that led to a release which had been taken back itself (bench-180).
+const remembered = ["bench-180", "s12", "s13", "s20", "s36", "s4", "s5"];
 
 test("whatever devices, networks, operators and dying servers do, no promise of a rollout is broken and everything comes to rest", async () => {
   for (const seed of [...remembered, ...Array.from({ length: 14 }, (_, i) => `npm-test-${i}`)]) {

@@ -17,7 +17,8 @@ import { documentsFor } from "../tell.shell.ts";
 import { approveRollout, cancelRollout, pauseRollout, resumeRollout, rollBackRollout, startRollout } from "../writes.shell.ts";
 import { type Beat, beatOf, type Device, type Image, live, take } from "./device.ts";
 import { createJudge } from "./judge.ts";
-import { emptyDisk, memoryBook } from "./memory-book.ts";
+import { memoryBook } from "./memory-book.ts";
+import { emptyDisk } from "./memory-disk.ts";
 import { type Scenario, scenarioOf } from "./scenario.ts";
 
 /** A server died here. */
@@ -85,6 +86,7 @@ function createRun(random: () => number, scenario: Scenario) {
         const known = heard.get(id);
         return device && known && { version: known.firmware.version, battery: device.battery, tags: device.tags };
       },
+      hasClone: (id) => scenario.plans.some(({ version }) => scenario.modeOf(version, id) === "has_a_clone"),
       approvalsNeeded: (id) => Math.max(disk.rollouts.get(id)?.plan.approvals ?? 0, disk.policy.approvals),
       approvers: (id) => {
         const text = JSON.stringify(disk.rollouts.get(id)?.plan);
@@ -295,8 +297,10 @@ function speak(run: Run): void {
     const target = device.work?.offer.release.signed.artifact;
     const mode = modeFor(run, device, device.work?.offer.release.signed.version ?? newest(run));
     const spoken = live(device, random);
-    if (mode === "keeps_rebooting" && run.faulty() && random() < 0.05) device.boot += 1;
-    if (spoken.booted) run.judge.noteBoot(device.id, spoken.booted);
+    const again = mode === "keeps_rebooting" && run.faulty() && random() < 0.05;
+    if (again) device.boot += 1;
+    const booted = spoken.booted ?? (again && device.trials === 0 ? device.runs : undefined);
+    if (booted) run.judge.noteBoot(device.id, booted, now);
     const half = mode === "half_dead_network" && run.faulty();
     if (spoken.report) post(run, { kind: "report", device: device.id, ...spoken.report, at: now }, half);
     const lying = target ? { version: newest(run), hash: target.sha256 } : imageOf(newest(run));

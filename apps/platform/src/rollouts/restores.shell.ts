@@ -1,0 +1,77 @@
+import type { Scope } from "@tenfold/base";
+import type { DeploymentReason } from "@tenfold/contracts";
+import { sql } from "kysely";
+import type { Queryable, Transaction } from "../kernel/index.ts";
+import type { Target, Unrestored } from "./picture.ts";
+
+/** How often a device that was silent is brought back anew when it is heard again with the bad release. */
+const mostAttempts = 3;
+
+type OfRollout = { rollout: string; limit: number };
+
+/**
+ * Devices that took the release, or came back with it, and have no way back planned; or whose way back ended in silence before they returned.
+ * `goodRelease` is the last known good one: what ran before; where that was found bad itself (its last rollout was taken back), what the device
+ * was last verified with, or ran before that.
+ */
+export async function unrestoredDeployments(
+  on: Queryable,
+  scope: Scope,
+  { rollout, limit }: OfRollout,
+): Promise<(Omit<Unrestored, "previous"> & { goodRelease?: string })[]> {
+  const { rows } = await sql<{ id: string; device: string; attempt: number; good: string | null }>`
+    with found as (
+      select d.fleet, d.id, d.device, d.place, d.release, d.previous_release, d.offered_at, coalesce(r.attempt, 0) + 1 as attempt from rollouts.deployment d
+      left join lateral (select attempt, returned_with from rollouts.deployment r
+        where r.fleet = d.fleet and r.rollout = d.rollout and r.device = d.device and r.rollback order by attempt desc limit 1) r on true
+      where d.fleet = ${scope.fleet} and d.rollout = ${rollout} and not d.rollback and (d.state = 'succeeded' or d.returned_with = 'new')
+        and (r.attempt is null or (r.returned_with = 'old' and r.attempt < ${mostAttempts}))
+      order by d.place limit ${limit}),
+    taken_back as (
+      select release from (select distinct on (release) release, phase from rollouts.rollout where fleet = ${scope.fleet} order by release, created_at desc, id desc) last
+      where phase in ('rolling_back', 'rolled_back', 'halted'))
+    select f.id, f.device, f.attempt, good.release as good from found f
+    left join lateral (
+      select release from (
+        select f.previous_release as release, 0 as rank, null::timestamptz as at
+        union all select e.release, 1, e.verified_at from rollouts.deployment e where e.fleet = f.fleet and e.device = f.device and e.verified_at < f.offered_at
+        union all select e.previous_release, 2, e.offered_at from rollouts.deployment e where e.fleet = f.fleet and e.device = f.device and e.offered_at < f.offered_at) ran
+      where release is not null and release <> f.release and not exists (select from taken_back where taken_back.release = ran.release)
+      order by rank, at desc, release limit 1) good on true
+    order by f.place`.execute(on);
+  return rows.map(({ id, device, attempt, good }) => ({
+    deployment: id,
+    device,
+    attempt,
+    ...(good === null ? {} : { goodRelease: good }),
+  }));
+}
+
+export type RestoreRecord = {
+  id: string;
+  undoes: string;
+  attempt: number;
+  /** Absent where there is no way back. */
+  target?: Target;
+  reason?: DeploymentReason;
+  detail?: string;
+};
+
+/** Plans the way back: queued where there is a release for it, ended as skipped where there is none. Planning twice is planning once. */
+export async function insertRestores(
+  tx: Transaction,
+  scope: Scope,
+  { restores, at }: { restores: readonly RestoreRecord[]; at: number },
+): Promise<void> {
+  if (restores.length === 0) return;
+  const when = new Date(at);
+  await sql`
+    insert into rollouts.deployment (fleet, id, rollout, device, rollback, attempt, stage, place, stratum, release, version, sha256, state, reason, detail, updated_at, ended_at)
+    select d.fleet, r.id, d.rollout, d.device, true, r.attempt, d.stage, d.place, d.stratum, r.release, coalesce(r.version, d.previous_version, ''), coalesce(r.sha256, ''),
+           case when r.release is null then 'skipped' else 'queued' end, r.reason, r.detail, ${when}, case when r.release is null then ${when}::timestamptz end
+    from unnest(${restores.map((r) => r.id)}::text[], ${restores.map((r) => r.undoes)}::text[], ${restores.map((r) => r.attempt)}::int[],
+                ${restores.map((r) => r.target?.release ?? null)}::text[], ${restores.map((r) => r.target?.version ?? null)}::text[], ${restores.map((r) => r.target?.sha256 ?? null)}::text[], ${restores.map((r) => r.reason ?? null)}::text[], ${restores.map((r) => r.detail ?? null)}::text[])
+         as r (id, undoes, attempt, release, version, sha256, reason, detail)
+    join rollouts.deployment d on d.fleet = ${scope.fleet} and d.id = r.undoes
+    on conflict do nothing`.execute(tx);
+}

@@ -1,0 +1,229 @@
+import type { Book } from "../book.shell.ts";
+import { isInFlight } from "../rollout.ts";
+import { type Disk, type Pen, type Row, rowsOf } from "./memory-disk.ts";
+import { bootsBefore, floorOf, goodReleaseOf, inPlace, rivalOf } from "./memory-rows.ts";
+
+const mostAttempts = 3;
+
+/** The book's pages on single devices. */
+export function memoryDeployments(disk: Disk, { change, addRow }: Pen) {
+  const watched = ({ state, reason, offeredAt, returnedAt }: Row): boolean =>
+    isInFlight(state) ||
+    ((["unresponsive", "failed", "rolled_back", "cancelled"].includes(state) ||
+      (state === "skipped" && reason === "silent_after_offer")) &&
+      offeredAt !== undefined &&
+      returnedAt === undefined);
+  return {
+    async overdueDeployments(_on, _scope, { rollout, limit, at }) {
+      return rowsOf(disk, rollout)
+        .filter(({ state, deadlineAt }) => isInFlight(state) && (deadlineAt ?? 0) <= at)
+        .slice(0, limit)
+        .map(({ id, device, stage, rollback, state, attempt, onlineAtOffer, offeredAt = 0 }) => ({
+          ...{ deployment: id, device, stage, rollback, state, attempt },
+          onlineAtOffer: onlineAtOffer === true,
+          ...{ offeredAt, held: false },
+        }));
+    },
+    async queuedDeployments(_on, _scope, { rollout, limit, line, at, weight }) {
+      const rows = [...disk.rows.values()];
+      return rowsOf(disk, rollout)
+        .filter(
+          (row) =>
+            row.state === "queued" &&
+            row.lookAgainAt <= at &&
+            (line.is === "stage" ? !row.rollback && row.stage === line.stage : row.rollback),
+        )
+        .toSorted((a, b) => a.lookAgainAt - b.lookAgainAt || inPlace(a, b))
+        .slice(0, limit)
+        .map((row) => {
+          const others = rows.filter((other) => other.device === row.device);
+          const busy = others.find(({ state }) => isInFlight(state));
+          const rival = row.rollback ? undefined : rivalOf(row, others, { rollouts: disk.rollouts, weight });
+          return {
+            ...{ deployment: row.id, device: row.device, version: row.version, sha256: row.sha256 },
+            ...(busy ? { busyWith: busy.rollout } : {}),
+            ...(rival ? { yieldsTo: rival } : {}),
+          };
+        });
+    },
+    async stillQueued(_on, _scope, { deployments, at }) {
+      const still = (row: Row | undefined) => row?.state === "queued" && row.lookAgainAt <= at;
+      return new Set(deployments.filter((id) => still(disk.rows.get(id))));
+    },
+    async unrestoredDeployments(_on, _scope, { rollout, limit }) {
+      const rows = rowsOf(disk, rollout);
+      return rows
+        .filter(({ rollback, state, returnedWith }) => !rollback && (state === "succeeded" || returnedWith === "new"))
+        .toSorted(inPlace)
+        .flatMap((row) => {
+          const last = rows
+            .filter(({ rollback, device }) => rollback && device === row.device)
+            .toSorted((a, b) => b.attempt - a.attempt)[0];
+          if (last && (last.returnedWith !== "old" || last.attempt >= mostAttempts)) return [];
+          const goodRelease = goodReleaseOf(disk, row);
+          return [
+            {
+              ...{ deployment: row.id, device: row.device, attempt: (last?.attempt ?? 0) + 1 },
+              ...(goodRelease === undefined ? {} : { goodRelease }),
+            },
+          ];
+        })
+        .slice(0, limit);
+    },
+    async lastProofs(_on, _scope, devices) {
+      const asked = new Set(devices);
+      const verified = [...disk.rows.values()].filter(({ device, verifiedAt }) => asked.has(device) && verifiedAt !== undefined);
+      const latest = verified.toSorted((a, b) => (a.verifiedAt ?? 0) - (b.verifiedAt ?? 0) || (a.id < b.id ? -1 : 1));
+      return new Map(
+        latest.map(({ device, version, sha256: hash, boots, bootId }) => [
+          device,
+          { version, hash, boots: bootId === undefined ? boots : [...boots, bootId] },
+        ]),
+      );
+    },
+    async currentDeployments(_on, _scope, devices) {
+      const asked = new Set(devices);
+      const current = [...disk.rows.values()].filter(({ device, state }) => asked.has(device) && isInFlight(state));
+      return new Map(
+        current.map(({ device, id, rollout, rollback, release = "", deadlineAt = 0 }) => [
+          device,
+          { deployment: id, rollout, rollback, release, phase: disk.rollouts.get(rollout)?.phase ?? "cancelled", deadlineAt },
+        ]),
+      );
+    },
+    async untoldDevices(_on, _scope, { rollout, limit, againBefore }) {
+      const haltedAt = disk.rollouts.get(rollout)?.haltedAt;
+      return rowsOf(disk, rollout)
+        .filter(({ state }) => isInFlight(state))
+        .filter(
+          ({ sentAt, rollback, state }) =>
+            sentAt === undefined ||
+            (!rollback && haltedAt !== undefined && sentAt <= haltedAt) ||
+            (state === "offered" && sentAt < againBefore),
+        )
+        .toSorted(inPlace)
+        .slice(0, limit)
+        .map(({ id, device }) => ({ deployment: id, device }));
+    },
+    async markTold(_on, _scope, { deployments, at }) {
+      for (const id of deployments) change(id, { sentAt: at });
+    },
+    async recordOffers(_tx, _scope, { offers, at }) {
+      for (const { deployment, online, deadlineAt, bootId, previous, previousRelease } of offers) {
+        const row = disk.rows.get(deployment);
+        if (row?.state !== "queued") continue;
+        const busy = [...disk.rows.values()].some(({ device, state }) => device === row.device && isInFlight(state));
+        // [deployment_one_in_flight] The index refuses it, and with it the whole transaction.
+        if (busy) throw new Error(`device ${row.device} has an update in flight`);
+        const offered = {
+          state: "offered" as const,
+          offeredAt: at,
+          deadlineAt,
+          onlineAtOffer: online,
+          sentAt: undefined,
+          block: undefined,
+        };
+        const boots = bootsBefore([...disk.rows.values()], row);
+        const seqFloor = floorOf([...disk.rows.values()], row);
+        change(deployment, { ...offered, bootId, boots, seqFloor, previous, previousRelease });
+      }
+    },
+    async recordEnds(_tx, _scope, { ends, at }) {
+      for (const { deployment, to, reason, detail, retry } of ends) {
+        const row = disk.rows.get(deployment);
+        if (row && (row.state === "queued" || isInFlight(row.state)))
+          change(deployment, { state: to, reason, detail, endedAt: at, retried: retry !== undefined, block: undefined });
+      }
+    },
+    async recordBlocks(_tx, _scope, blocks) {
+      for (const { deployment, block, lookAgainAt } of blocks)
+        if (disk.rows.get(deployment)?.state === "queued") change(deployment, { block, lookAgainAt });
+    },
+    async cancelQueued(_tx, _scope, { rollout, at, line }) {
+      const queued = rowsOf(disk, rollout).filter(
+        ({ state, rollback }) => state === "queued" && rollback === (line === "restores"),
+      );
+      for (const { id } of queued) change(id, { state: "cancelled", reason: "rollout_halted", endedAt: at, block: undefined });
+      return queued.length;
+    },
+    async insertRetries(_tx, _scope, { retries }) {
+      for (const { id, of, attempt, notBefore, because } of retries) {
+        const row = disk.rows.get(of);
+        if (row === undefined) continue;
+        const { rollout, device, stage, place, stratum, release, version, sha256 } = row;
+        addRow({
+          ...{ id, rollout, device, rollback: false, attempt, stage, place, stratum, delayMs: 0, release, version, sha256 },
+          ...{ state: "queued", retried: false, log: [], boots: [], lookAgainAt: notBefore },
+          block: { code: "backing_off", because, until: notBefore },
+        });
+      }
+    },
+    async insertRestores(_tx, _scope, { restores, at }) {
+      for (const { id, undoes, attempt, target, reason, detail } of restores) {
+        const row = disk.rows.get(undoes);
+        if (row === undefined) continue;
+        const { rollout, device, stage, place, stratum, previous } = row;
+        addRow({
+          ...{
+            id,
+            rollout,
+            device,
+            rollback: true,
+            attempt,
+            stage,
+            place,
+            stratum,
+            delayMs: 0,
+            retried: false,
+            log: [],
+            boots: [],
+            lookAgainAt: 0,
+          },
+          ...{ release: target?.release, version: target?.version ?? previous?.version ?? "", sha256: target?.sha256 ?? "" },
+          ...{ state: target ? "queued" : "skipped", reason, detail, ...(target ? {} : { endedAt: at }) },
+        });
+      }
+    },
+    async lockWatched(_tx, _scope, devices) {
+      const asked = new Set(devices);
+      return (
+        [...disk.rows.values()]
+          .filter((row) => asked.has(row.device) && watched(row))
+          // biome-ignore lint/complexity/noExcessiveCognitiveComplexity: a field is left out where it is not known.
+          .map(({ id, rollout, device, rollback, attempt, state, version, sha256, log, boots, offeredAt = 0, ...rest }) => ({
+            ...{ id, rollout, device, rollback, attempt, state, version, sha256, log, boots, offeredAt },
+            ...(rest.seq === undefined ? {} : { seq: rest.seq }),
+            ...(rest.seqFloor === undefined ? {} : { seqFloor: rest.seqFloor }),
+            ...(rest.bootId === undefined ? {} : { bootId: rest.bootId }),
+            ...(rest.previous === undefined ? {} : { previous: rest.previous }),
+            ...(rest.acceptedAt === undefined ? {} : { acceptedAt: rest.acceptedAt }),
+            ...(rest.rebootingAt === undefined ? {} : { rebootingAt: rest.rebootingAt }),
+            ...(rest.reason === undefined ? {} : { reason: rest.reason }),
+          }))
+      );
+    },
+    async saveWatched(_tx, _scope, { changed }) {
+      for (const one of changed) {
+        const row = disk.rows.get(one.id);
+        if (row === undefined) continue;
+        change(one.id, {
+          ...{
+            state: one.state,
+            reason: one.reason,
+            log: one.log,
+            bootId: one.bootId,
+            boots: one.boots,
+            acceptedAt: one.acceptedAt,
+          },
+          ...{ rebootingAt: one.rebootingAt, returnedAt: one.returnedAt, returnedWith: one.returnedWith },
+          seq: one.seq,
+          numbered: (row.numbered ?? false) || (one.numbered ?? false),
+          detail: one.detail ?? row.detail,
+          verifiedAt: one.verifiedAt ?? row.verifiedAt,
+          endedAt: one.endedAt ?? row.endedAt,
+          retried: row.retried || one.retry !== undefined,
+        });
+      }
+    },
+  } satisfies Partial<Book>;
+}

@@ -1,0 +1,71 @@
+import type { StageProgress } from "@tenfold/contracts";
+import type { StoredRollout } from "../store.ts";
+import type { StoredStage } from "../tallies.shell.ts";
+import type { Disk, Row } from "./memory-disk.ts";
+
+export const inPlace = (a: Row, b: Row): number => a.place - b.place || a.attempt - b.attempt;
+
+/** Boots that earlier updates of the device knew. */
+export function bootsBefore(rows: readonly Row[], { id, device }: Row): string[] {
+  const earlier = rows.filter((row) => row.device === device && row.id !== id && row.offeredAt !== undefined);
+  const latest = earlier.toSorted((a, b) => (b.offeredAt ?? 0) - (a.offeredAt ?? 0)).slice(0, 10);
+  return [...new Set(latest.flatMap(({ boots, bootId }) => (bootId === undefined ? boots : [...boots, bootId])))].toSorted();
+}
+
+/** What was said before the device's last verified boot, where its numbers can be relied on. */
+export function floorOf(rows: readonly Row[], { id, device }: Row): number | undefined {
+  const verified = rows.filter((row) => row.device === device && row.id !== id && row.verifiedAt !== undefined);
+  const [latest] = verified.toSorted((a, b) => (b.verifiedAt ?? 0) - (a.verifiedAt ?? 0));
+  return latest?.numbered ? latest.seq : undefined;
+}
+
+export type Placing = { id: string; device: string; stage: number; place: number; stratum: string; delayMs: number };
+
+export const newRow = ({ id: rollout, release }: Pick<StoredRollout, "id" | "release">, place: Placing): Row => ({
+  ...place,
+  rollout,
+  ...{ rollback: false, attempt: 1, release: release.id, version: release.version, sha256: release.sha256 },
+  ...{ state: "queued", retried: false, lookAgainAt: 0, log: [], boots: [] },
+});
+
+export const timesOf = (state: StageProgress["state"], at: number): Partial<StoredStage> => ({
+  ...(state === "running" ? { startedAt: at } : {}),
+  ...(state === "passed" ? { passedAt: at } : {}),
+});
+
+export function rivalOf(
+  row: Row,
+  others: readonly Row[],
+  { rollouts, weight }: { rollouts: ReadonlyMap<string, StoredRollout>; weight: number },
+): { rollout: string; rollback: boolean; weight: number } | undefined {
+  const rivals = others.flatMap((other) => {
+    const rollout = rollouts.get(other.rollout);
+    if (other.state !== "queued" || other.rollout === row.rollout || rollout === undefined) return [];
+    const first = other.rollback ? rollout.phase === "rolling_back" : rollout.phase === "running" && rollout.weight > weight;
+    return first ? [{ rollout: rollout.id, rollback: other.rollback, weight: rollout.weight }] : [];
+  });
+  return rivals.toSorted(
+    (a, b) => Number(b.rollback) - Number(a.rollback) || b.weight - a.weight || (a.rollout < b.rollout ? -1 : 1),
+  )[0];
+}
+
+/** The last known good release of a device: see `unrestoredDeployments` of PostgreSQL's side. */
+export function goodReleaseOf({ rows, rollouts }: Disk, row: Row): string | undefined {
+  const takenBack = new Set<string>();
+  for (const { release, phase } of [...rollouts.values()].toSorted((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1))) {
+    if (phase === "rolling_back" || phase === "rolled_back" || phase === "halted") takenBack.add(release.id);
+    else takenBack.delete(release.id);
+  }
+  const offeredAt = row.offeredAt ?? 0;
+  const others = [...rows.values()].filter(({ device }) => device === row.device);
+  const newest = (ran: readonly { release: string | undefined; at: number }[]) =>
+    ran.toSorted((a, b) => b.at - a.at || ((a.release ?? "") < (b.release ?? "") ? -1 : 1));
+  const verified = others.flatMap(({ release, verifiedAt }) =>
+    verifiedAt !== undefined && verifiedAt < offeredAt ? { release, at: verifiedAt } : [],
+  );
+  const before = others.flatMap(({ previousRelease, offeredAt: at }) =>
+    at !== undefined && at < offeredAt ? { release: previousRelease, at } : [],
+  );
+  const ran = [row.previousRelease, ...[...newest(verified), ...newest(before)].map(({ release }) => release)];
+  return ran.find((release) => release !== undefined && release !== row.release && !takenBack.has(release));
+}
