@@ -663,6 +663,7 @@ create table registry.device (
   power_level double precision,
   net_bearer text,
   net_metered boolean,
+  past_boots jsonb,
   constraint device_pkey PRIMARY KEY (id),
   constraint device_lifecycle_check CHECK ((lifecycle = ANY (ARRAY['expected'::text, 'pending'::text, 'active'::text, 'suspended'::text, 'quarantined'::text, 'retired'::text]))),
   constraint device_trust_level_check CHECK (((trust_level >= 0) AND (trust_level <= 4)))
@@ -930,11 +931,12 @@ create table rollouts.deployment (
   numbered boolean not null default false,
   seq_floor bigint,
   held_because text,
+  waiting boolean not null generated always as ((state = 'queued'::text)) stored,
   constraint deployment_pkey PRIMARY KEY (fleet, id),
   constraint deployment_fleet_rollout_device_rollback_attempt_key UNIQUE (fleet, rollout, device, rollback, attempt),
   constraint deployment_returned_with_check CHECK ((returned_with = ANY (ARRAY['new'::text, 'old'::text]))),
   constraint deployment_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'offered'::text, 'downloading'::text, 'downloaded'::text, 'verified'::text, 'installing'::text, 'rebooting'::text, 'validating'::text, 'succeeded'::text, 'failed'::text, 'rolled_back'::text, 'unresponsive'::text, 'skipped'::text, 'cancelled'::text])))
-);
+) with (fillfactor=75);
 create table rollouts."freeze" (
   fleet text not null,
   id text not null,
@@ -1291,9 +1293,8 @@ CREATE INDEX deployment_of_device ON rollouts.deployment USING btree (fleet, dev
 CREATE INDEX deployment_offered ON rollouts.deployment USING btree (fleet, rollout, offered_at) WHERE (offered_at IS NOT NULL);
 CREATE INDEX deployment_offered_before ON rollouts.deployment USING btree (fleet, device, offered_at) WHERE (offered_at IS NOT NULL);
 CREATE UNIQUE INDEX deployment_one_in_flight ON rollouts.deployment USING btree (fleet, device) WHERE in_flight;
-CREATE INDEX deployment_queued ON rollouts.deployment USING btree (fleet, rollout, rollback, stage, look_again_at, place) WHERE (state = 'queued'::text);
-CREATE INDEX deployment_untold ON rollouts.deployment USING btree (fleet, rollout, place) WHERE (state = ANY (ARRAY['offered'::text, 'downloading'::text, 'downloaded'::text, 'verified'::text, 'installing'::text, 'rebooting'::text, 'validating'::text]));
-CREATE INDEX deployment_wanted ON rollouts.deployment USING btree (fleet, device) WHERE (state = 'queued'::text);
+CREATE INDEX deployment_untold ON rollouts.deployment USING btree (fleet, rollout, place) WHERE in_flight;
+CREATE INDEX deployment_waiting ON rollouts.deployment USING btree (fleet, rollout, rollback, stage, look_again_at, place) WHERE waiting;
 CREATE INDEX deployment_watched ON rollouts.deployment USING btree (fleet, device) WHERE watched;
 CREATE INDEX matched_set_due ON rollouts.matched_set USING btree (fleet, rollout, until_at) WHERE (judged_at IS NULL);
 CREATE INDEX rollout_due ON rollouts.rollout USING btree (look_at) WHERE (ended_at IS NULL);

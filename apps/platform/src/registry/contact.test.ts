@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { seededRandom } from "@tenfold/base";
+import { defaultScope, seededRandom } from "@tenfold/base";
 import { sql } from "kysely";
 import type { Contact } from "./contacts.ts";
 import { heartbeatOf, registryWorld, start } from "./testing.ts";
@@ -80,4 +80,25 @@ test("two batches at once for the same devices, in opposite order, both arrive",
     rows.map(({ last }) => last.getTime() - start),
     [700],
   );
+});
+
+test("what an older boot says changes nothing of what is known to run, however late it arrives; the device was in contact all the same", async () => {
+  await using w = await registryWorld();
+  await w.add("pump-1");
+  const said = (second: number, bootId: string, version: string): Contact => ({
+    device: "pump-1",
+    at: start + second * 1_000,
+    heartbeat: { ...heartbeatOf({ leaseS: 60 }), bootId, firmware: { version, state: "confirmed" } },
+  });
+  const picture = async () => (await w.registry.pictures(defaultScope, ["pump-1"]))[0];
+  await w.registry.recordContacts([said(0, "boot-a", "1.0.0"), said(30, "boot-b", "1.0.0")]);
+  await w.registry.recordContacts([said(60, "boot-c", "2.0.0")]);
+  await w.registry.recordContacts([said(70, "boot-a", "1.0.0"), said(80, "boot-b", "1.0.0")]);
+  const { firmware, bootId, pastBoots, lastContactAt } = (await picture()) ?? {};
+  assert.deepEqual([firmware?.version, bootId, pastBoots], ["2.0.0", "boot-c", ["boot-a", "boot-b"]]);
+  assert.equal(lastContactAt, start + 80_000);
+  // A device that names its boots twice is not deaf for ever.
+  const dayLater = 26 * 60 * 60;
+  await w.registry.recordContacts([said(dayLater, "boot-a", "3.0.0")]);
+  assert.deepEqual((await picture())?.firmware?.version, "3.0.0");
 });

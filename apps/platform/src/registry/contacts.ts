@@ -1,4 +1,4 @@
-import { versionKey } from "@tenfold/base";
+import { days, versionKey } from "@tenfold/base";
 import type { Heartbeat } from "@tenfold/contracts";
 import { leaseBeforeHeartbeat } from "./connectivity.ts";
 
@@ -19,6 +19,8 @@ export type ContactRecord = {
   reachUntil: number | null;
   heartbeatAt: number | null;
   bootId: string | null;
+  /** Boots that were followed by another, newest last: what they say comes late. */
+  pastBoots: readonly PastBoot[] | null;
   uptimeS: number | null;
   model: string | null;
   hardwareRevision: string | null;
@@ -33,6 +35,13 @@ export type ContactRecord = {
   bearer: string | null;
   metered: boolean | null;
 };
+
+/** A boot and when the one after it was first heard. */
+export type PastBoot = { id: string; until: number };
+
+/** Boot ids are random (device.md D12); so that one that repeats them is not deaf for ever, a boot is held against a device only so long. */
+const pastBootsLast = days(1);
+const mostPastBoots = 10;
 
 /** A stretch of contact that is over. */
 export type Span = { from: number; until: number };
@@ -80,32 +89,48 @@ function reach({ record, closed }: Heard, lease: Span): void {
 
 function hearHeartbeat({ record, firmwareChanges }: Heard, at: number, heartbeat: Heartbeat): void {
   if (record.heartbeatAt !== null && at <= record.heartbeatAt) return;
-  const { firmware, bootId, uptimeS, model, hardwareRevision } = heartbeat;
+  const { firmware, uptimeS, model, hardwareRevision } = heartbeat;
+  const bootId = storable(heartbeat.bootId);
+  const pastBoots = pastBootsAt(record, at, bootId);
+  // Sent before the boot that was heard last, however late it arrives: it tells of what was.
+  if (pastBoots.some(({ id }) => id === bootId)) return;
   const [version, hash] = [storable(firmware.version), firmware.hash ?? null];
   const otherImage = hash !== null && record.hash !== null && hash !== record.hash;
   const otherVersion = version !== record.version;
   if (otherVersion || otherImage) {
-    firmwareChanges.push({ at, was: record.version, version, hash, bootId: storable(bootId) });
+    firmwareChanges.push({ at, was: record.version, version, hash, bootId });
     record.firmwareSince = at;
   }
   Object.assign(record, {
     heartbeatAt: at,
     leaseMs: leaseOf(heartbeat),
-    bootId: storable(bootId),
+    bootId,
+    pastBoots: pastBoots.length === 0 ? null : pastBoots,
     uptimeS,
     version,
     versionKey: versionKey(version),
     hash: otherVersion ? hash : (hash ?? record.hash),
     slot: firmware.slot === undefined ? null : storable(firmware.slot),
     state: firmware.state,
-    // What a heartbeat does not say is not known any more: an old battery level must not let an update through.
-    powerSource: heartbeat.power?.source ?? null,
-    powerLevel: heartbeat.power?.level ?? null,
-    bearer: heartbeat.net === undefined ? null : storable(heartbeat.net.bearer),
-    metered: heartbeat.net?.metered ?? null,
+    ...circumstancesOf(heartbeat),
     ...(model !== undefined && { model: storable(model) }),
     ...(hardwareRevision !== undefined && { hardwareRevision: storable(hardwareRevision) }),
   } satisfies Partial<ContactRecord>);
+}
+
+/** What a heartbeat does not say is not known any more: an old battery level must not let an update through. */
+const circumstancesOf = ({ power, net }: Heartbeat): Pick<ContactRecord, "powerSource" | "powerLevel" | "bearer" | "metered"> => ({
+  powerSource: power?.source ?? null,
+  powerLevel: power?.level ?? null,
+  bearer: net === undefined ? null : storable(net.bearer),
+  metered: net?.metered ?? null,
+});
+
+/** Those that are still held against it, with the one that `bootId` follows. */
+function pastBootsAt({ bootId: last, pastBoots }: ContactRecord, at: number, bootId: string): PastBoot[] {
+  const held = (pastBoots ?? []).filter(({ until }) => until > at - pastBootsLast);
+  if (last === null || last === bootId || held.some(({ id }) => id === bootId)) return held;
+  return [...held, { id: last, until: at }].slice(-mostPastBoots);
 }
 
 const leaseOf = (heartbeat: Heartbeat) => Math.round(heartbeat.leaseS * 1_000);

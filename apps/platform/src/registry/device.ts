@@ -1,5 +1,6 @@
 import type { Device, Lifecycle } from "@tenfold/contracts";
 import { type ContactFacts, connectivityOf, leaseBeforeHeartbeat, type Verdict } from "./connectivity.ts";
+import type { PastBoot } from "./contacts.ts";
 
 /** A device's row, as `store.ts` reads it. */
 export type DeviceRow = {
@@ -31,6 +32,21 @@ export type DeviceRow = {
   refused_reason: string | null;
 };
 
+/** As much of a device's row as a picture is made of. */
+export type PictureRow = Omit<
+  DeviceRow,
+  | "fleet"
+  | "trust_level"
+  | "created_at"
+  | "updated_at"
+  | "uptime_s"
+  | "fw_slot"
+  | "fw_since"
+  | "refused_count"
+  | "refused_at"
+  | "refused_reason"
+> & { past_boots: PastBoot[] | null };
+
 /** What planners and rules look at; smaller than the API's device. Times in ms since 1970. */
 export type DevicePicture = {
   id: string;
@@ -39,6 +55,8 @@ export type DevicePicture = {
   tags: Record<string, string>;
   firmware?: { version: string; hash?: string; state: string };
   bootId?: string;
+  /** Boots that were followed by another, newest last. */
+  pastBoots?: string[];
   connectivity: Verdict;
   lastContactAt?: number;
   lifecycle: Lifecycle;
@@ -47,13 +65,13 @@ export type DevicePicture = {
   net?: { bearer: string; metered?: boolean };
 };
 
-function contactFactsOf(row: DeviceRow): ContactFacts | undefined {
+function contactFactsOf(row: Pick<DeviceRow, "last_contact_at" | "lease_ms" | "reach_from">): ContactFacts | undefined {
   if (row.last_contact_at === null) return undefined;
   const lastContactAt = row.last_contact_at.getTime();
   return { lastContactAt, leaseMs: row.lease_ms ?? leaseBeforeHeartbeat, reachFrom: row.reach_from?.getTime() ?? lastContactAt };
 }
 
-export function pictureOf(row: DeviceRow, now: number): DevicePicture {
+export function pictureOf(row: PictureRow, now: number): DevicePicture {
   const facts = contactFactsOf(row);
   return {
     id: row.id,
@@ -64,6 +82,7 @@ export function pictureOf(row: DeviceRow, now: number): DevicePicture {
     ...(row.model !== null && { model: row.model }),
     ...(row.hardware_revision !== null && { hardwareRevision: row.hardware_revision }),
     ...(row.boot_id !== null && { bootId: row.boot_id }),
+    ...(row.past_boots !== null && { pastBoots: row.past_boots.map(({ id }) => id) }),
     ...(row.fw_version !== null && {
       firmware: { version: row.fw_version, state: row.fw_state ?? "confirmed", ...(row.fw_hash !== null && { hash: row.fw_hash }) },
     }),

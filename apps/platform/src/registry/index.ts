@@ -26,8 +26,8 @@ import {
   type Narrowing,
   type NewDevice,
   readDevice,
-  readDevices,
-  readDevicesById,
+  readPictures,
+  readPicturesById,
   writeLifecycle,
   writeTrustLevel,
 } from "./store.ts";
@@ -216,12 +216,12 @@ export function createRegistry({ db, bus, clock, log, audit }: RegistryDeps): Re
 
     async pictures(scope, devices) {
       const now = clock.now();
-      return (await readDevicesById(db, scope, devices)).map((row) => pictureOf(row, now));
+      return (await readPicturesById(db, scope, devices)).map((row) => pictureOf(row, now));
     },
 
     async select(scope, filter, within = {}) {
       const now = clock.now();
-      const rows = await readDevices(db, scope, { filter: await resolveFilter(scope, filter), now, ...within });
+      const rows = await readPictures(db, scope, { filter: await resolveFilter(scope, filter), now, ...within });
       return rows.map((row) => pictureOf(row, now));
     },
   };

@@ -3,7 +3,7 @@ import type { Actor, Lifecycle } from "@tenfold/contracts";
 import type { Filter } from "@tenfold/query";
 import { sql } from "kysely";
 import type { Queryable, Transaction } from "../kernel/index.ts";
-import type { DeviceRow } from "./device.ts";
+import type { DeviceRow, PictureRow } from "./device.ts";
 import { conditionOf, statusAt } from "./filter-sql.shell.ts";
 
 /** What a caller that knows only the certificate asks: whose device is this, and may it speak? */
@@ -17,6 +17,10 @@ export type NewDevice = {
   trustLevel?: number;
 };
 
+/** What a picture is made of: of a whole fleet, so nothing that it does not show. */
+const pictureColumns = sql`d.id, d.lifecycle, d.model, d.hardware_revision, d.tags, d.last_contact_at, d.lease_ms, d.reach_from, d.boot_id, d.past_boots, d.fw_version, d.fw_hash,
+  d.fw_state, d.power_source, d.power_level, d.net_bearer, d.net_metered`;
+
 const columns = sql`d.id, d.fleet, d.lifecycle, d.model, d.hardware_revision, d.tags, d.trust_level, d.created_at, d.updated_at, d.last_contact_at, d.lease_ms,
   d.reach_from, d.boot_id, d.uptime_s, d.fw_version, d.fw_hash, d.fw_slot, d.fw_state, d.fw_since, d.power_source, d.power_level, d.net_bearer, d.net_metered,
   d.refused_count, d.refused_at, d.refused_reason`;
@@ -27,9 +31,9 @@ export async function readDevice(db: Queryable, scope: Scope, id: string): Promi
   ).rows[0];
 }
 
-export async function readDevicesById(db: Queryable, scope: Scope, ids: readonly string[]): Promise<DeviceRow[]> {
+export async function readPicturesById(db: Queryable, scope: Scope, ids: readonly string[]): Promise<PictureRow[]> {
   return (
-    await sql<DeviceRow>`select ${columns} from registry.device d where d.fleet = ${scope.fleet} and d.id = any(${ids}::text[]) order by d.id`.execute(
+    await sql<PictureRow>`select ${pictureColumns} from registry.device d where d.fleet = ${scope.fleet} and d.id = any(${ids}::text[]) order by d.id`.execute(
       db,
     )
   ).rows;
@@ -129,13 +133,21 @@ export type Selection = { filter: Filter; now: number };
 /** Looks at some of the fleet only: these devices; those whose record or firmware changed since (ms). */
 export type Narrowing = { among?: readonly string[] | undefined; changedSince?: number | undefined };
 
-export async function readDevices(
+type Choosing = Selection & { after?: string; limit?: number } & Narrowing;
+
+export const readDevices = (db: Queryable, scope: Scope, choosing: Choosing): Promise<DeviceRow[]> =>
+  chooseDevices<DeviceRow>(db, scope, { ...choosing, columns });
+
+export const readPictures = (db: Queryable, scope: Scope, choosing: Choosing): Promise<PictureRow[]> =>
+  chooseDevices<PictureRow>(db, scope, { ...choosing, columns: pictureColumns });
+
+async function chooseDevices<Chosen>(
   db: Queryable,
   scope: Scope,
-  { filter, now, after, limit, among, changedSince }: Selection & { after?: string; limit?: number } & Narrowing,
-): Promise<DeviceRow[]> {
-  const read = await sql<DeviceRow>`
-    select ${columns} from registry.device d
+  { columns: chosen, filter, now, after, limit, among, changedSince }: Choosing & { columns: typeof columns },
+): Promise<Chosen[]> {
+  const read = await sql<Chosen>`
+    select ${chosen} from registry.device d
     where d.fleet = ${scope.fleet} and ${conditionOf(filter, now)} ${after === undefined ? sql`` : sql`and d.id > ${after}`}
       ${among === undefined ? sql`` : sql`and d.id = any(${among}::text[])`}
       ${changedSince === undefined ? sql`` : sql`and (d.updated_at >= ${new Date(changedSince)} or d.fw_since >= ${new Date(changedSince)})`}

@@ -21,6 +21,8 @@ export type OfferRecord = {
   online: boolean;
   deadlineAt: number;
   bootId?: string;
+  /** Older boots, as far as contacts have told. */
+  pastBoots?: readonly string[];
   previous?: Firmware;
   previousRelease?: string;
 };
@@ -39,16 +41,18 @@ export async function recordOffers(
         select array_agg(distinct boot) from (
           select unnest(e.boots || e.boot_id) as boot from (
             select boots, boot_id from rollouts.deployment e where e.fleet = d.fleet and e.device = d.device and e.id <> d.id and e.offered_at is not null
-            order by e.offered_at desc limit 10) e) earlier
-        where boot is not null), '{}'),
+            order by e.offered_at desc limit 10) e
+          union all select jsonb_array_elements_text(o.past)) earlier
+        where boot is not null and boot is distinct from o.boot), '{}'),
       seq_floor = (select case when e.numbered then e.seq end from rollouts.deployment e
         where e.fleet = d.fleet and e.device = d.device and e.id <> d.id and e.verified_at is not null order by e.verified_at desc limit 1),
       previous_version = o.version, previous_hash = o.hash, previous_release = o.previous, sent_at = null,
       blocked = null, blocked_because = null, blocked_until = null
     from unnest(${offers.map((o) => o.deployment)}::text[], ${offers.map((o) => o.deadlineAt)}::float8[], ${offers.map((o) => o.online)}::bool[], ${offers.map((o) => o.bootId ?? null)}::text[],
+                ${offers.map((o) => JSON.stringify(o.pastBoots ?? []))}::jsonb[],
                 ${offers.map((o) => o.previous?.version ?? null)}::text[], ${offers.map((o) => o.previous?.hash ?? null)}::text[], ${offers.map((o) => o.previousRelease ?? null)}::text[])
-         as o (id, deadline, online, boot, version, hash, previous)
-    where d.fleet = ${scope.fleet} and d.id = o.id and d.state = 'queued'`.execute(tx);
+         as o (id, deadline, online, boot, past, version, hash, previous)
+    where d.fleet = ${scope.fleet} and d.id = o.id and d.waiting`.execute(tx);
 }
 
 export type EndRecord = { deployment: string; to: DeploymentState; reason: DeploymentReason; detail: string; retry?: Retry };
@@ -64,7 +68,7 @@ export async function recordEnds(
     update rollouts.deployment d set state = e.state, reason = e.reason, detail = e.detail, retried = e.retried, blocked = null, blocked_because = null, blocked_until = null, ended_at = ${when}, updated_at = ${when}
     from unnest(${ends.map((e) => e.deployment)}::text[], ${ends.map((e) => e.to)}::text[], ${ends.map((e) => e.reason)}::text[], ${ends.map((e) => e.detail)}::text[],
                 ${ends.map((e) => e.retry !== undefined)}::bool[]) as e (id, state, reason, detail, retried)
-    where d.fleet = ${scope.fleet} and d.id = e.id and (d.in_flight or d.state = 'queued')`.execute(tx);
+    where d.fleet = ${scope.fleet} and d.id = e.id and (d.in_flight or d.waiting)`.execute(tx);
 }
 
 export type Current = {

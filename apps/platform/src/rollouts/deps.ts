@@ -18,6 +18,8 @@ export type DevicePicture = {
   tags: Readonly<Record<string, string>>;
   firmware?: { version: string; hash?: string | undefined; state?: string | undefined } | undefined;
   bootId?: string | undefined;
+  /** Boots of it that were followed by another. */
+  pastBoots?: readonly string[] | undefined;
   connectivity: { is: string; since?: number | undefined };
   lastContactAt?: number | undefined;
 } & Circumstances;

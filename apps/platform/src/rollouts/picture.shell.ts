@@ -121,15 +121,19 @@ async function waitingIn({ book }: RolloutsDeps, scope: Scope, view: View, lined
 }
 
 function waitingOf(
-  { deployment, device, version, sha256, picture }: InLine,
+  { deployment, device, version, sha256, picture, busyWith }: InLine,
   { phase, release }: StoredRollout,
   offered: StoredRelease | undefined,
 ): Waiting {
-  const pointless = pointlessOffer(picture, {
-    target: { version, sha256 },
-    ...(phase === "rolling_back" ? { undoes: release } : {}),
-    ...(offered ? { fits: offered.envelope.signed } : {}),
-  });
+  // While something is on its way on it, what it runs is about to change.
+  const pointless =
+    busyWith === undefined
+      ? pointlessOffer(picture, {
+          target: { version, sha256 },
+          ...(phase === "rolling_back" ? { undoes: release } : {}),
+          ...(offered ? { fits: offered.envelope.signed } : {}),
+        })
+      : undefined;
   return { deployment, device, online: picture?.connectivity.is === "online", ...(pointless ? { pointless } : {}) };
 }
 

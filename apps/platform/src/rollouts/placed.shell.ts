@@ -29,7 +29,7 @@ export async function placedOf(
   const { rows } = await sql<Row>`
     select id, rollout, stage, rollback, state, reason, detail, version, deadline_at, look_again_at, blocked, blocked_because, blocked_until
     from rollouts.deployment where fleet = ${scope.fleet} and device = ${device} and (${rollout ?? null}::text is null or rollout = ${rollout ?? null}) and not retried
-    order by (in_flight or state = 'queued') desc, rollback desc, attempt desc, id desc limit 1`.execute(on);
+    order by (in_flight or waiting) desc, rollback desc, attempt desc, id desc limit 1`.execute(on);
   const [row] = rows;
   if (row === undefined) return undefined;
   const { id, stage, rollback, state, version, blocked } = row;

@@ -76,17 +76,24 @@ export async function queuedDeployments(
   { rollout, limit, line, at, weight }: OfRollout & { line: Line; at: number; weight: number },
 ): Promise<Queued[]> {
   const which = line.is === "stage" ? sql`not d.rollback and d.stage = ${line.stage}` : sql`d.rollback`;
+  // Who is busy is asked for the whole line at once: where the planner knows nothing of the index, that is one walk through all on their way
+  // and not one for each device.
   const { rows } = await sql<QueuedRow>`
+    with line as materialized (
+      select d.fleet, d.id, d.device, d.rollout, d.rollback, d.version, d.sha256, d.look_again_at, d.place from rollouts.deployment d
+      where d.fleet = ${scope.fleet} and d.rollout = ${rollout} and ${which} and d.waiting and d.look_again_at <= ${new Date(at)}
+      order by d.look_again_at, d.place limit ${limit}),
+    busy as materialized (
+      select o.device, min(o.rollout) as rollout from rollouts.deployment o
+      where o.fleet = ${scope.fleet} and o.in_flight and o.device = any(array(select device from line)) group by o.device)
     select d.id, d.device, d.version, d.sha256, busy.rollout as busy_with, rival.rollout as rival, rival.rollback as rival_rollback, rival.weight as rival_weight
-    from rollouts.deployment d
-    left join lateral (select o.rollout from rollouts.deployment o where o.fleet = d.fleet and o.device = d.device and o.in_flight limit 1) busy on true
+    from line d left join busy on busy.device = d.device
     left join lateral (
       select o.rollout, o.rollback, r.weight from rollouts.deployment o join rollouts.rollout r on r.fleet = o.fleet and r.id = o.rollout
-      where o.fleet = d.fleet and o.device = d.device and o.state = 'queued' and o.rollout <> d.rollout and not d.rollback
+      where o.fleet = d.fleet and o.device = d.device and o.waiting and o.rollout <> d.rollout and not d.rollback
         and ((o.rollback and r.phase = 'rolling_back') or (not o.rollback and r.phase = 'running' and r.weight > ${weight}))
       order by o.rollback desc, r.weight desc, o.rollout limit 1) rival on true
-    where d.fleet = ${scope.fleet} and d.rollout = ${rollout} and ${which} and d.state = 'queued' and d.look_again_at <= ${new Date(at)}
-    order by d.look_again_at, d.place limit ${limit}`.execute(on);
+    order by d.look_again_at, d.place`.execute(on);
   return rows.map(({ id, device, version, sha256, busy_with, rival, rival_rollback, rival_weight }) => ({
     ...{ deployment: id, device, version, sha256 },
     ...(busy_with === null ? {} : { busyWith: busy_with }),
@@ -102,7 +109,7 @@ export async function stillQueued(
 ): Promise<Set<string>> {
   const { rows } = await sql<{ id: string }>`
     select d.id from rollouts.deployment d
-    where d.fleet = ${scope.fleet} and d.id = any(${deployments}::text[]) and d.state = 'queued' and d.look_again_at <= ${new Date(at)}`.execute(
+    where d.fleet = ${scope.fleet} and d.id = any(${deployments}::text[]) and d.waiting and d.look_again_at <= ${new Date(at)}`.execute(
     on,
   );
   return new Set(rows.map(({ id }) => id));
@@ -117,13 +124,13 @@ export async function recordBlocks(tx: Transaction, scope: Scope, blocks: readon
     update rollouts.deployment d set blocked = b.code, blocked_because = b.because, blocked_until = to_timestamp(b.until / 1000.0), look_again_at = to_timestamp(b.again / 1000.0)
     from unnest(${blocks.map(({ deployment }) => deployment)}::text[], ${blocks.map(({ block }) => block.code)}::text[], ${blocks.map(({ block }) => block.because)}::text[],
                 ${blocks.map(({ block }) => block.until ?? null)}::float8[], ${blocks.map(({ lookAgainAt }) => lookAgainAt)}::float8[]) as b (id, code, because, until, again)
-    where d.fleet = ${scope.fleet} and d.id = b.id and d.state = 'queued'`.execute(tx);
+    where d.fleet = ${scope.fleet} and d.id = b.id and d.waiting`.execute(tx);
 }
 
 /** Something changed that may have been in the way (a pin, the policy): all who stepped aside are looked at again. */
 export async function recheckBlocked(on: Queryable, scope: Scope, at: number): Promise<void> {
   await sql`
-    update rollouts.deployment set look_again_at = ${new Date(at)} where fleet = ${scope.fleet} and state = 'queued'
+    update rollouts.deployment set look_again_at = ${new Date(at)} where fleet = ${scope.fleet} and waiting
       and blocked in ('pinned', 'excluded', 'outside_window') and look_again_at > ${new Date(at)}`.execute(on);
 }
 
@@ -169,6 +176,6 @@ export async function cancelQueued(
   const when = new Date(at);
   const result = await sql`
     update rollouts.deployment set state = 'cancelled', reason = 'rollout_halted', blocked = null, blocked_because = null, blocked_until = null, ended_at = ${when}, updated_at = ${when}
-    where fleet = ${scope.fleet} and rollout = ${rollout} and rollback = ${line === "restores"} and state = 'queued'`.execute(tx);
+    where fleet = ${scope.fleet} and rollout = ${rollout} and rollback = ${line === "restores"} and waiting`.execute(tx);
   return Number(result.numAffectedRows ?? 0);
 }

@@ -49,6 +49,7 @@ function before(one: InLine | undefined) {
   const firmware = one?.picture && firmwareOf(one.picture);
   return {
     ...(one?.picture?.bootId === undefined ? {} : { bootId: one.picture.bootId }),
+    ...(one?.picture?.pastBoots === undefined ? {} : { pastBoots: one.picture.pastBoots }),
     ...(firmware ? { previous: firmware } : {}),
     ...(one?.previousRelease === undefined ? {} : { previousRelease: one.previousRelease }),
   };

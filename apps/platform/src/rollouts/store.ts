@@ -103,7 +103,7 @@ export async function busyDevices(
 ): Promise<Map<string, number[]>> {
   const { rows } = await sql<{ device: string; weights: number[] }>`
     select d.device, array_agg(distinct r.weight) as weights from rollouts.deployment d join rollouts.rollout r on r.fleet = d.fleet and r.id = d.rollout
-    where d.fleet = ${scope.fleet} and (d.in_flight or d.state = 'queued') and d.rollout is distinct from ${except ?? null}::text
+    where d.fleet = ${scope.fleet} and (d.in_flight or d.waiting) and d.rollout is distinct from ${except ?? null}::text
       and (${among ?? null}::text[] is null or d.device = any(${among ?? null}::text[])) group by d.device`.execute(on);
   return new Map(rows.map(({ device, weights }) => [device, weights]));
 }

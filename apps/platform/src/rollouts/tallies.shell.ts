@@ -19,7 +19,7 @@ export async function changeStage(tx: Transaction, scope: Scope, { rollout, inde
   await sql`
     update rollouts.deployment set look_again_at = ${when}::timestamptz + delay_ms * interval '1 millisecond', blocked = 'jitter', blocked_because = 'Its turn in the stage''s spread has not come.',
       blocked_until = ${when}::timestamptz + delay_ms * interval '1 millisecond'
-    where fleet = ${scope.fleet} and rollout = ${rollout} and not rollback and stage = ${index} and state = 'queued' and delay_ms > 0`.execute(
+    where fleet = ${scope.fleet} and rollout = ${rollout} and not rollback and stage = ${index} and waiting and delay_ms > 0`.execute(
     tx,
   );
 }

@@ -32,7 +32,7 @@ export async function untouchedDevices(
 ): Promise<string[]> {
   const { rows } = await sql<{ device: string }>`
     select d.device from rollouts.deployment d
-    where d.fleet = ${scope.fleet} and d.rollout = ${rollout} and not d.rollback and d.state = 'queued' and d.stage > ${stage}
+    where d.fleet = ${scope.fleet} and d.rollout = ${rollout} and not d.rollback and d.waiting and d.stage > ${stage}
       and not exists (select from rollouts.watched_device w where w.fleet = d.fleet and w.rollout = d.rollout and w.device = d.device)
     order by d.place desc limit ${limit}`.execute(on);
   return rows.map(({ device }) => device);

@@ -17,8 +17,8 @@ const isOpen = ({ state }: Pick<Row, "state">): boolean => flying.has(state) || 
 const neverAgain = /^(offer|boot|validate)_|signature|after_reboot|during_update/;
 
 export type Facts = {
-  /** What a device runs as far as the platform was told. */
-  heard: (device: string) => { version: string; battery: number; tags: Readonly<Record<string, string>> } | undefined;
+  /** What a device runs, as far as the platform was told and in truth. */
+  heard: (device: string) => { versions: readonly string[]; battery: number; tags: Readonly<Record<string, string>> } | undefined;
   /** Whether somebody else speaks in its name. */
   hasClone: (device: string) => boolean;
   /** How many must approve, and who approved the very plan that stands there now: the world's own record. */
@@ -153,8 +153,8 @@ export function createJudge(facts: Facts) {
       say(`${row.device}: offered without its prerequisite`);
     if (plan.requires.rollouts.some((id) => disk.rollouts.get(id)?.phase !== "completed"))
       say(`${rollout.id}: went before its prerequisite`);
-    if (Number.parseInt(row.version, 10) < Number.parseInt(device.version, 10))
-      say(`${row.device}: offered ${row.version} over ${device.version}`);
+    if (device.versions.every((version) => Number.parseInt(row.version, 10) < Number.parseInt(version, 10)))
+      say(`${row.device}: offered ${row.version} over ${device.versions.join(", ")}`);
     const rival = [...disk.rows.values()].find((other) => {
       const of = disk.rollouts.get(other.rollout);
       return (

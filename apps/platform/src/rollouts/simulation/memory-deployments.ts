@@ -109,7 +109,7 @@ export function memoryDeployments(disk: Disk, { change, addRow }: Pen) {
       for (const id of deployments) change(id, { sentAt: at });
     },
     async recordOffers(_tx, _scope, { offers, at }) {
-      for (const { deployment, online, deadlineAt, bootId, previous, previousRelease } of offers) {
+      for (const { deployment, online, deadlineAt, bootId, pastBoots = [], previous, previousRelease } of offers) {
         const row = disk.rows.get(deployment);
         if (row?.state !== "queued") continue;
         const busy = [...disk.rows.values()].some(({ device, state }) => device === row.device && isInFlight(state));
@@ -123,7 +123,8 @@ export function memoryDeployments(disk: Disk, { change, addRow }: Pen) {
           sentAt: undefined,
           block: undefined,
         };
-        const boots = bootsBefore([...disk.rows.values()], row);
+        const earlier = bootsBefore([...disk.rows.values()], row);
+        const boots = [...new Set([...earlier, ...pastBoots])].filter((boot) => boot !== bootId).toSorted();
         const seqFloor = floorOf([...disk.rows.values()], row);
         change(deployment, { ...offered, bootId, boots, seqFloor, previous, previousRelease });
       }

@@ -87,6 +87,12 @@ export const mutants: readonly Mutant[] = [
     put: "proof.boots.length >= 0",
   },
   {
+    name: "finds a way back pointless while another is on its way",
+    file: "picture.shell.ts",
+    find: "    busyWith === undefined\n      ? pointlessOffer",
+    put: "    busyWith !== null\n      ? pointlessOffer",
+  },
+  {
     name: "a boot on trial is success",
     file: "progress.ts",
     find: 'onTarget && firmware.state === "confirmed" && bootId',

@@ -35,7 +35,8 @@ const hashOf = (version: string): string => createHash("sha256").update(`image $
 const imageOf = (version: string): Image => ({ version, hash: hashOf(version) });
 const clockFace = (minute: number): string => new Date(epoch + minutes(minute)).toISOString().slice(11, 16);
 
-type Heard = Beat & { at: number };
+/** `boot` is the boot of the newest heartbeat, `past` are those that were followed by another: what they say comes late. */
+type Heard = { at: number; firmware: Beat["firmware"]; boot: string; past: readonly string[] };
 type Message =
   | { kind: "report"; device: string; deployment: string; report: DeploymentReport; at: number }
   | { kind: "beat"; device: string; heartbeat: Beat; at: number };
@@ -84,7 +85,8 @@ function createRun(random: () => number, scenario: Scenario) {
       heard: (id) => {
         const device = scenario.devices.find((one) => one.id === id);
         const known = heard.get(id);
-        return device && known && { version: known.firmware.version, battery: device.battery, tags: device.tags };
+        const runs = devices.get(id)?.runs.version;
+        return device && known && { versions: [known.firmware.version, runs ?? ""], battery: device.battery, tags: device.tags };
       },
       hasClone: (id) => scenario.plans.some(({ version }) => scenario.modeOf(version, id) === "has_a_clone"),
       approvalsNeeded: (id) => Math.max(disk.rollouts.get(id)?.plan.approvals ?? 0, disk.policy.approvals),
@@ -205,7 +207,7 @@ function registryOf(run: {
     const picture: DevicePicture = {
       ...{ id, lifecycle: "active", model: device.model, tags: device.tags, connectivity: { is: online ? "online" : "offline" } },
       power: { source: "battery", level: device.battery },
-      ...(known ? { firmware: known.firmware, bootId: known.bootId } : {}),
+      ...(known ? { firmware: known.firmware, bootId: known.boot, pastBoots: [...known.past] } : {}),
     };
     // The engine reads no more of it than this.
     return picture as Picture;
@@ -339,12 +341,24 @@ async function deliver(run: Run): Promise<void> {
   const batch = run.journal;
   const reports = batch.flatMap((one) => (one.kind === "report" ? [{ ...one, scope }] : []));
   const beats = batch.flatMap((one) => (one.kind === "beat" ? [{ ...one, scope }] : []));
-  for (const { device, heartbeat, at } of beats) run.heard.set(device, { ...heartbeat, at });
+  const hear = () => {
+    for (const { device, heartbeat, at } of beats) run.heard.set(device, heardAfter(run.heard.get(device), heartbeat, at));
+  };
+  // The registry takes contacts in by itself, and may be behind.
+  const behind = run.faulty() && run.tick % 7 === 3;
+  if (!behind) hear();
   const took = [
     await survive(run, () => observeReports(run.deps, reports)),
     await survive(run, () => observeHeartbeats(run.deps, beats)),
   ];
+  if (behind) hear();
   if (took.every((one) => one === "done")) run.journal = [];
+}
+
+function heardAfter(known: Heard | undefined, { bootId, firmware }: Beat, at: number): Heard {
+  if (known === undefined) return { at, firmware, boot: bootId, past: [] };
+  if (known.past.includes(bootId)) return { ...known, at };
+  return { at, firmware, boot: bootId, past: bootId === known.boot ? known.past : [...known.past, known.boot] };
 }
 
 /** Devices ask what there is for them, too. */
