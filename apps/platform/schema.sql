@@ -664,6 +664,7 @@ create table registry.device (
   net_bearer text,
   net_metered boolean,
   past_boots jsonb,
+  heartbeat_seq bigint,
   constraint device_pkey PRIMARY KEY (id),
   constraint device_lifecycle_check CHECK ((lifecycle = ANY (ARRAY['expected'::text, 'pending'::text, 'active'::text, 'suspended'::text, 'quarantined'::text, 'retired'::text]))),
   constraint device_trust_level_check CHECK (((trust_level >= 0) AND (trust_level <= 4)))

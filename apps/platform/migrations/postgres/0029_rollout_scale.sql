@@ -1,7 +1,7 @@
 -- Rollouts over large fleets (docs/decisions/0033-late-heartbeats.md, docs/measurements.md).
 
--- Boots of a device that were followed by another: [{"id": …, "until": ms}], newest last. What they say comes late.
-alter table registry.device add column past_boots jsonb;
+-- Boots of a device that were followed by another, newest last: what they say comes late. And the number of its newest heartbeat.
+alter table registry.device add column past_boots jsonb, add column heartbeat_seq bigint;
 
 -- An update of a row that changes no indexed column stays on its page and touches no index. The progress of a deployment (downloading, verified,
 -- told again) is most of what is written; it changes `state`, which stood in the conditions of three indexes. Two columns that follow from it

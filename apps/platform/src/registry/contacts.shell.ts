@@ -37,7 +37,7 @@ const ms = (column: string) => sql`(extract(epoch from ${sql.ref(column)}) * 100
 async function lockRecords(tx: Transaction, ids: readonly string[]): Promise<Known[]> {
   const { rows } = await sql<Known>`
     select id, fleet, ${ms("first_contact_at")} as "firstContactAt", ${ms("last_contact_at")} as "lastContactAt", lease_ms as "leaseMs",
-      ${ms("reach_from")} as "reachFrom", ${ms("reach_until")} as "reachUntil", ${ms("heartbeat_at")} as "heartbeatAt", boot_id as "bootId", past_boots as "pastBoots",
+      ${ms("reach_from")} as "reachFrom", ${ms("reach_until")} as "reachUntil", ${ms("heartbeat_at")} as "heartbeatAt", boot_id as "bootId", past_boots as "pastBoots", heartbeat_seq as seq,
       uptime_s as "uptimeS", model, hardware_revision as "hardwareRevision", fw_version as version, fw_key as "versionKey", fw_hash as hash, fw_slot as slot, fw_state as state,
       ${ms("fw_since")} as "firmwareSince",
       power_source as "powerSource", power_level as "powerLevel", net_bearer as bearer, net_metered as metered
@@ -52,17 +52,17 @@ async function writeRecords(tx: Transaction, heard: readonly HeardDevice[]): Pro
   await sql`
     update registry.device d set
       first_contact_at = h.first_contact_at, last_contact_at = h.last_contact_at, lease_ms = h.lease_ms, reach_from = h.reach_from,
-      reach_until = h.reach_until, heartbeat_at = h.heartbeat_at, boot_id = h.boot_id, past_boots = h.past_boots, uptime_s = h.uptime_s, model = h.model, hardware_revision = h.hardware_revision,
+      reach_until = h.reach_until, heartbeat_at = h.heartbeat_at, boot_id = h.boot_id, past_boots = h.past_boots, heartbeat_seq = h.seq, uptime_s = h.uptime_s, model = h.model, hardware_revision = h.hardware_revision,
       fw_version = h.version, fw_key = h.version_key, fw_hash = h.hash, fw_slot = h.slot, fw_state = h.state, fw_since = h.since,
       power_source = h.power_source, power_level = h.power_level, net_bearer = h.bearer, net_metered = h.metered
     from unnest(
       ${heard.map(({ id }) => id)}::text[], ${times("firstContactAt")}::timestamptz[], ${times("lastContactAt")}::timestamptz[], ${of("leaseMs")}::bigint[],
       ${times("reachFrom")}::timestamptz[], ${times("reachUntil")}::timestamptz[], ${times("heartbeatAt")}::timestamptz[], ${of("bootId")}::text[],
-      ${of("pastBoots").map((past) => (past === null ? null : JSON.stringify(past)))}::jsonb[],
+      ${of("pastBoots").map((past) => (past === null ? null : JSON.stringify(past)))}::jsonb[], ${of("seq")}::bigint[],
       ${of("uptimeS")}::float8[], ${of("model")}::text[], ${of("hardwareRevision")}::text[], ${of("version")}::text[], ${of("versionKey")}::text[], ${of("hash")}::text[],
       ${of("slot")}::text[], ${of("state")}::text[], ${times("firmwareSince")}::timestamptz[],
       ${of("powerSource")}::text[], ${of("powerLevel")}::float8[], ${of("bearer")}::text[], ${of("metered")}::bool[]
-    ) as h(id, first_contact_at, last_contact_at, lease_ms, reach_from, reach_until, heartbeat_at, boot_id, past_boots, uptime_s, model, hardware_revision, version, version_key,
+    ) as h(id, first_contact_at, last_contact_at, lease_ms, reach_from, reach_until, heartbeat_at, boot_id, past_boots, seq, uptime_s, model, hardware_revision, version, version_key,
       hash, slot, state, since, power_source, power_level, bearer, metered)
     where d.id = h.id`.execute(tx);
 }

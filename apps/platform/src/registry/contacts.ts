@@ -1,4 +1,4 @@
-import { days, versionKey } from "@tenfold/base";
+import { versionKey } from "@tenfold/base";
 import type { Heartbeat } from "@tenfold/contracts";
 import { leaseBeforeHeartbeat } from "./connectivity.ts";
 
@@ -20,7 +20,8 @@ export type ContactRecord = {
   heartbeatAt: number | null;
   bootId: string | null;
   /** Boots that were followed by another, newest last: what they say comes late. */
-  pastBoots: readonly PastBoot[] | null;
+  pastBoots: readonly string[] | null;
+  seq: number | null;
   uptimeS: number | null;
   model: string | null;
   hardwareRevision: string | null;
@@ -36,11 +37,6 @@ export type ContactRecord = {
   metered: boolean | null;
 };
 
-/** A boot and when the one after it was first heard. */
-export type PastBoot = { id: string; until: number };
-
-/** Boot ids are random (device.md D12); so that one that repeats them is not deaf for ever, a boot is held against a device only so long. */
-const pastBootsLast = days(1);
 const mostPastBoots = 10;
 
 /** A stretch of contact that is over. */
@@ -91,9 +87,7 @@ function hearHeartbeat({ record, firmwareChanges }: Heard, at: number, heartbeat
   if (record.heartbeatAt !== null && at <= record.heartbeatAt) return;
   const { firmware, uptimeS, model, hardwareRevision } = heartbeat;
   const bootId = storable(heartbeat.bootId);
-  const pastBoots = pastBootsAt(record, at, bootId);
-  // Sent before the boot that was heard last, however late it arrives: it tells of what was.
-  if (pastBoots.some(({ id }) => id === bootId)) return;
+  if (isLate(record, at, bootId)) return;
   const [version, hash] = [storable(firmware.version), firmware.hash ?? null];
   const otherImage = hash !== null && record.hash !== null && hash !== record.hash;
   const otherVersion = version !== record.version;
@@ -105,7 +99,8 @@ function hearHeartbeat({ record, firmwareChanges }: Heard, at: number, heartbeat
     heartbeatAt: at,
     leaseMs: leaseOf(heartbeat),
     bootId,
-    pastBoots: pastBoots.length === 0 ? null : pastBoots,
+    pastBoots: pastBootsAfter(record, bootId),
+    seq: heartbeat.seq,
     uptimeS,
     version,
     versionKey: versionKey(version),
@@ -126,11 +121,16 @@ const circumstancesOf = ({ power, net }: Heartbeat): Pick<ContactRecord, "powerS
   metered: net?.metered ?? null,
 });
 
-/** Those that are still held against it, with the one that `bootId` follows. */
-function pastBootsAt({ bootId: last, pastBoots }: ContactRecord, at: number, bootId: string): PastBoot[] {
-  const held = (pastBoots ?? []).filter(({ until }) => until > at - pastBootsLast);
-  if (last === null || last === bootId || held.some(({ id }) => id === bootId)) return held;
-  return [...held, { id: last, until: at }].slice(-mostPastBoots);
+/**
+ * Sent before the boot that was heard last, however late it arrives: it tells of what was. Not where that one has been silent for longer than
+ * its lease: then the late one was the other, or the device names a boot twice (device.md D12), and must not be deaf for ever.
+ */
+const isLate = ({ pastBoots, heartbeatAt, leaseMs }: ContactRecord, at: number, bootId: string): boolean =>
+  (pastBoots?.includes(bootId) ?? false) && at <= (heartbeatAt ?? 0) + (leaseMs ?? leaseBeforeHeartbeat);
+
+function pastBootsAfter({ bootId: last, pastBoots }: ContactRecord, bootId: string): readonly string[] | null {
+  if (last === null || last === bootId) return pastBoots;
+  return [...(pastBoots ?? []).filter((id) => id !== bootId), last].slice(-mostPastBoots);
 }
 
 const leaseOf = (heartbeat: Heartbeat) => Math.round(heartbeat.leaseS * 1_000);

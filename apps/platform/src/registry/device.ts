@@ -1,6 +1,5 @@
 import type { Device, Lifecycle } from "@tenfold/contracts";
 import { type ContactFacts, connectivityOf, leaseBeforeHeartbeat, type Verdict } from "./connectivity.ts";
-import type { PastBoot } from "./contacts.ts";
 
 /** A device's row, as `store.ts` reads it. */
 export type DeviceRow = {
@@ -45,7 +44,7 @@ export type PictureRow = Omit<
   | "refused_count"
   | "refused_at"
   | "refused_reason"
-> & { past_boots: PastBoot[] | null };
+> & { past_boots: string[] | null; heartbeat_seq: number | null };
 
 /** What planners and rules look at; smaller than the API's device. Times in ms since 1970. */
 export type DevicePicture = {
@@ -57,6 +56,8 @@ export type DevicePicture = {
   bootId?: string;
   /** Boots that were followed by another, newest last. */
   pastBoots?: string[];
+  /** Number of its newest heartbeat. */
+  seq?: number;
   connectivity: Verdict;
   lastContactAt?: number;
   lifecycle: Lifecycle;
@@ -82,7 +83,8 @@ export function pictureOf(row: PictureRow, now: number): DevicePicture {
     ...(row.model !== null && { model: row.model }),
     ...(row.hardware_revision !== null && { hardwareRevision: row.hardware_revision }),
     ...(row.boot_id !== null && { bootId: row.boot_id }),
-    ...(row.past_boots !== null && { pastBoots: row.past_boots.map(({ id }) => id) }),
+    ...(row.past_boots !== null && { pastBoots: row.past_boots }),
+    ...(row.heartbeat_seq !== null && { seq: row.heartbeat_seq }),
     ...(row.fw_version !== null && {
       firmware: { version: row.fw_version, state: row.fw_state ?? "confirmed", ...(row.fw_hash !== null && { hash: row.fw_hash }) },
     }),

@@ -18,7 +18,7 @@ export type NewDevice = {
 };
 
 /** What a picture is made of: of a whole fleet, so nothing that it does not show. */
-const pictureColumns = sql`d.id, d.lifecycle, d.model, d.hardware_revision, d.tags, d.last_contact_at, d.lease_ms, d.reach_from, d.boot_id, d.past_boots, d.fw_version, d.fw_hash,
+const pictureColumns = sql`d.id, d.lifecycle, d.model, d.hardware_revision, d.tags, d.last_contact_at, d.lease_ms, d.reach_from, d.boot_id, d.past_boots, d.heartbeat_seq, d.fw_version, d.fw_hash,
   d.fw_state, d.power_source, d.power_level, d.net_bearer, d.net_metered`;
 
 const columns = sql`d.id, d.fleet, d.lifecycle, d.model, d.hardware_revision, d.tags, d.trust_level, d.created_at, d.updated_at, d.last_contact_at, d.lease_ms,

@@ -9,11 +9,11 @@ import type { Firmware } from "./rollout.ts";
 
 /** What each of these devices was last seen to boot, by a verified boot of an update or of a way back. */
 export async function lastProofs(on: Queryable, scope: Scope, devices: readonly string[]): Promise<Map<string, Proof>> {
-  const { rows } = await sql<{ device: string; version: string; hash: string; boots: string[] }>`
-    select distinct on (device) device, version, sha256 as hash, case when boot_id is null then boots else boots || boot_id end as boots
+  const { rows } = await sql<{ device: string; version: string; hash: string; boots: string[]; floor: number | null }>`
+    select distinct on (device) device, version, sha256 as hash, case when boot_id is null then boots else boots || boot_id end as boots, case when numbered then seq end as floor
     from rollouts.deployment where fleet = ${scope.fleet} and device = any(${devices}::text[]) and verified_at is not null
     order by device, verified_at desc, id desc`.execute(on);
-  return new Map(rows.map(({ device, ...proof }) => [device, proof]));
+  return new Map(rows.map(({ device, floor, ...proof }) => [device, { ...proof, ...(floor === null ? {} : { seqFloor: floor }) }]));
 }
 
 export type OfferRecord = {

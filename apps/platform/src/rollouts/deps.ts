@@ -20,6 +20,8 @@ export type DevicePicture = {
   bootId?: string | undefined;
   /** Boots of it that were followed by another. */
   pastBoots?: readonly string[] | undefined;
+  /** Number of its newest heartbeat. */
+  seq?: number | undefined;
   connectivity: { is: string; since?: number | undefined };
   lastContactAt?: number | undefined;
 } & Circumstances;

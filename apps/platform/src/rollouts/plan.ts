@@ -123,9 +123,21 @@ function forward(rollout: Rollout, picture: Picture, now: number): Step[] {
   if (lost !== undefined) return [{ do: "pause", because: lost }];
   if (picture.releaseUnusable !== undefined) return [{ do: "pause", because: picture.releaseUnusable }];
   if (stage.state === "waiting") return [{ do: "begin_stage", stage: stage.index }];
-  if (stage.queued > 0) return offers(rollout, picture, now);
+  if (stage.queued > 0) return withinGates(offers(rollout, picture, now), { rollout, picture, stage });
   if (stage.inFlight > 0) return [];
   return endStage({ rollout, picture, stage, evidence: halt.evidence }, now);
+}
+
+/** Whoever is skipped takes no part, so that the harmed are a larger share of the rest: where that closes a gate, nothing is offered beside it. */
+function withinGates(
+  steps: Step[],
+  { rollout, picture, stage }: { rollout: Rollout; picture: Picture; stage: StageTally },
+): Step[] {
+  const skips = steps.filter((step) => step.do === "skip").length;
+  const after = { ...stage, queued: stage.queued - skips, skipped: stage.skipped + skips };
+  const stages = picture.stages.map((one) => (one === stage ? after : one));
+  if (skips === 0 || haltOf(rollout, { ...picture, stages }, after).is === "green") return steps;
+  return steps.filter((step) => step.do !== "offer");
 }
 
 /** All gates: the plan's share, the sequential one over all devices, and the same in each stratum. Any of them halts. */

@@ -18,3 +18,10 @@ test("a boot that came after the proof is believed, whatever it runs, and so is 
   const silent = { ...known };
   assert.equal(asProven(silent, proof), silent);
 });
+
+test("a boot that nobody had heard of says nothing either, where the device is known to go on with its numbers", () => {
+  const late = { ...known, bootId: "boot-0", seq: 41, firmware: { version: "1", hash: "a", state: "confirmed" } };
+  assert.equal(asProven(late, { ...proof, seqFloor: 50 }).firmware?.version, "2");
+  assert.equal(asProven({ ...late, seq: 51 }, { ...proof, seqFloor: 50 }).firmware?.version, "1");
+  assert.equal(asProven(late, proof).firmware?.version, "1");
+});

@@ -75,9 +75,12 @@ export function memoryDeployments(disk: Disk, { change, addRow }: Pen) {
       const verified = [...disk.rows.values()].filter(({ device, verifiedAt }) => asked.has(device) && verifiedAt !== undefined);
       const latest = verified.toSorted((a, b) => (a.verifiedAt ?? 0) - (b.verifiedAt ?? 0) || (a.id < b.id ? -1 : 1));
       return new Map(
-        latest.map(({ device, version, sha256: hash, boots, bootId }) => [
+        latest.map(({ device, version, sha256: hash, boots, bootId, numbered, seq }) => [
           device,
-          { version, hash, boots: bootId === undefined ? boots : [...boots, bootId] },
+          {
+            ...{ version, hash, boots: bootId === undefined ? boots : [...boots, bootId] },
+            ...(numbered && seq !== undefined ? { seqFloor: seq } : {}),
+          },
         ]),
       );
     },

@@ -35,8 +35,9 @@ const hashOf = (version: string): string => createHash("sha256").update(`image $
 const imageOf = (version: string): Image => ({ version, hash: hashOf(version) });
 const clockFace = (minute: number): string => new Date(epoch + minutes(minute)).toISOString().slice(11, 16);
 
-/** `boot` is the boot of the newest heartbeat, `past` are those that were followed by another: what they say comes late. */
-type Heard = { at: number; firmware: Beat["firmware"]; boot: string; past: readonly string[] };
+/** As the registry keeps it: the newest heartbeat, and boots that were followed by another, of which what they say comes late. */
+type Heard = { at: number; beatAt: number; firmware: Beat["firmware"]; seq: number; boot: string; past: readonly string[] };
+const leaseMs = seconds(100);
 type Message =
   | { kind: "report"; device: string; deployment: string; report: DeploymentReport; at: number }
   | { kind: "beat"; device: string; heartbeat: Beat; at: number };
@@ -203,11 +204,11 @@ function registryOf(run: {
     const device = run.scenario.devices.find((one) => one.id === id);
     if (device === undefined || !run.joinedAt.has(id)) return undefined;
     const known = run.heard.get(id);
-    const online = known !== undefined && run.now - known.at < seconds(100);
+    const online = known !== undefined && run.now - known.at < leaseMs;
     const picture: DevicePicture = {
       ...{ id, lifecycle: "active", model: device.model, tags: device.tags, connectivity: { is: online ? "online" : "offline" } },
       power: { source: "battery", level: device.battery },
-      ...(known ? { firmware: known.firmware, bootId: known.boot, pastBoots: [...known.past] } : {}),
+      ...(known ? { firmware: known.firmware, bootId: known.boot, pastBoots: [...known.past], seq: known.seq } : {}),
     };
     // The engine reads no more of it than this.
     return picture as Picture;
@@ -355,10 +356,12 @@ async function deliver(run: Run): Promise<void> {
   if (took.every((one) => one === "done")) run.journal = [];
 }
 
-function heardAfter(known: Heard | undefined, { bootId, firmware }: Beat, at: number): Heard {
-  if (known === undefined) return { at, firmware, boot: bootId, past: [] };
-  if (known.past.includes(bootId)) return { ...known, at };
-  return { at, firmware, boot: bootId, past: bootId === known.boot ? known.past : [...known.past, known.boot] };
+function heardAfter(known: Heard | undefined, { bootId, firmware, seq }: Beat, at: number): Heard {
+  const heard = { at, beatAt: at, firmware, seq, boot: bootId };
+  if (known === undefined) return { ...heard, past: [] };
+  if (known.past.includes(bootId) && at <= known.beatAt + leaseMs) return { ...known, at };
+  const { past, boot } = known;
+  return { ...heard, past: bootId === boot ? past : [...past.filter((id) => id !== bootId), boot] };
 }
 
 /** Devices ask what there is for them, too. */
