@@ -1,15 +1,16 @@
 /**
  * Connections over mutual TLS: what a handshake costs, full and resumed, and what an idle connection weighs, beside mosquitto in the same run;
- * and how long all devices take to come back after a restart. `--devices=10000 --rounds=3`.
+ * and how long all devices take to come back after a restart. `--devices=10000 --rounds=3`, `--keep=DIR` keeps the
+ * enrolled devices for the next run.
  */
-import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { freePorts, type Platform, startPlatformProcess } from "../tools/faults/platform.ts";
-import { type EnrolledDevice, enrollFleet } from "./fleet.ts";
+import type { Platform } from "../tools/faults/platform.ts";
+import type { EnrolledDevice } from "./fleet.ts";
+import { type KeptFleet, openFleet, unlimited } from "./kept-fleet.ts";
 import { type Load, startLoad } from "./load.ts";
-import { medians, prefixed, unlimited } from "./messages.ts";
+import { medians, prefixed } from "./messages.ts";
 import { runMosquitto } from "./mosquitto.ts";
 import { option } from "./options.ts";
 import { cpuOf, familyOf, memoryOf } from "./processes.ts";
@@ -25,34 +26,11 @@ type Figures = Record<string, number>;
 type Server = { host: string; port: number; ca: string; pids(): Promise<number[]> };
 
 export async function run(): Promise<BenchResult> {
-  const dir = await mkdtemp(join(tmpdir(), "tenfold-connections-"));
-  // The embedded database runs as a user of its own, who must be able to pass.
-  await chmod(dir, 0o711);
-  const ports = await freePorts();
-  const start = (env: Record<string, string>) =>
-    startPlatformProcess({
-      ...{ dataDir: join(dir, "data"), ports, logFile: join(dir, "log"), readyMs: 120_000, wrap: [], nodeFlags: [] },
-      env: { ...env, TENFOLD_LOG_LEVEL: "error" },
-    });
-  let platform = await start(unlimited);
-  try {
-    const fleet = await enrollFleet(platform, { prefix: "conn", devices });
-    // What enrolling left on the heap says nothing about connections.
-    await platform.end("SIGTERM");
-    platform = await start(unlimited);
-    const { figures, aims } = await besidePeer(platform, fleet);
-    await platform.end("SIGTERM");
-    platform = await start({});
-    const back = await afterRestart(platform, fleet, async () => {
-      await platform.end("SIGKILL");
-      platform = await start({});
-      return platform;
-    });
-    return { bench: "connections", figures: { ...figures, ...back }, aims };
-  } finally {
-    await platform.end("SIGTERM");
-    await rm(dir, { recursive: true, force: true });
-  }
+  await using kept = await openFleet({ devices, env: unlimited });
+  const { figures, aims } = await besidePeer(kept.platform(), kept.devices);
+  await kept.restart("SIGTERM", {});
+  const back = await afterRestart(kept);
+  return { bench: "connections", figures: { ...figures, ...back }, aims };
 }
 
 async function besidePeer(platform: Platform, fleet: readonly EnrolledDevice[]): Promise<Pick<BenchResult, "figures" | "aims">> {
@@ -111,19 +89,16 @@ async function idleKiB({ host, port, ca, pids }: Server, fleet: readonly Enrolle
 }
 
 /** The server dies and is started again: how long until every device is back, spread as they are told to be, and all at once. */
-async function afterRestart(
-  platform: Platform,
-  fleet: readonly EnrolledDevice[],
-  restart: () => Promise<Platform>,
-): Promise<Figures> {
+async function afterRestart(kept: KeptFleet): Promise<Figures> {
+  const [platform, fleet] = [kept.platform(), kept.devices];
   const ca = await readFile(platform.ca, "utf8");
   await using load: Load = await startLoad({
     ...{ host: "127.0.0.1", port: platform.mqttPort, ca, devices: [...fleet], processes: processesFor(fleet) },
   });
   const withinS = Math.max(30, Math.ceil(fleet.length / 300));
-  await restart();
+  await kept.restart("SIGKILL", {});
   const spread = await load.run({ is: "comeBack", withinS, resume: "resume" });
-  await restart();
+  await kept.restart("SIGKILL", {});
   const atOnce = await load.run({ is: "comeBack", withinS: 0, resume: "resume" });
   const of = (name: string, report: typeof spread): Figures => ({
     [`${name}.seconds`]: report.seconds,

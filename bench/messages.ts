@@ -1,10 +1,13 @@
 /**
  * Messages to durable, at QoS 1 over mutual TLS, beside mosquitto alone (which stores nothing) in the same run, and beside the same payloads
- * written straight to the store. `--connections=100,1000,10000 --rounds=3 --scale=1` say how much.
+ * written straight to the store. `--connections=100,1000,10000 --rounds=3 --scale=1` say how much; `--rate=10000@5000` is messages a second on so many
+ * connections, `none` leaves it out; `--keep=DIR` keeps the enrolled devices for the next run.
  */
 import { readFile } from "node:fs/promises";
-import { type RunningPlatform, runPlatform } from "../tools/running-platform.ts";
-import { type EnrolledDevice, enrollFleet } from "./fleet.ts";
+import { join } from "node:path";
+import type { Platform } from "../tools/faults/platform.ts";
+import type { EnrolledDevice } from "./fleet.ts";
+import { openFleet, unlimited } from "./kept-fleet.ts";
 import { LatencyCounts } from "./latency.ts";
 import { type Load, startLoad } from "./load.ts";
 import type { LoadPhase } from "./load-client.ts";
@@ -22,10 +25,12 @@ const fleets = numbers(option("connections", "100,1000,10000"));
 const perProcess = 5_000;
 
 type Figures = Record<string, number>;
-type Shape = { name: string; phase: LoadPhase };
+type Shape = { name: string; phase: LoadPhase & { is: "count" } };
 
-/** Messages a second of the paced rounds, at most; on a machine that takes less, what the pipelined round showed it to take half of. */
 const paceSeconds = 10;
+/** A load that a fleet of that size makes for hours: [P4]. */
+const [rate, rateConnections] =
+  option("rate", "10000@5000") === "none" ? [0, 0] : numbers(option("rate", "10000@5000").replace("@", ","));
 
 const shapesFor = (connections: number): Shape[] => [
   { name: "oneInFlight", phase: { is: "count", each: Math.ceil((scale * 40_000) / connections), window: 1 } },
@@ -36,15 +41,16 @@ const shapesFor = (connections: number): Shape[] => [
 ];
 
 export async function run(): Promise<BenchResult> {
-  await using platform = await runPlatform(unlimited);
-  const [probing, ...devices] = await enrollFleet(platform, { prefix: "load", devices: Math.max(...fleets) + 1 });
+  await using fleet = await openFleet({ devices: Math.max(...fleets, rateConnections ?? 0) + 1, env: unlimited });
+  const [platform, [probing, ...devices]] = [fleet.platform(), fleet.devices];
   if (probing === undefined) throw new Error("No device was enrolled.");
   const ca = await readFile(platform.ca, "utf8");
-  await using peer = await runMosquitto(ca + (await readFile(platform.issuingCert, "utf8")));
+  await using peer = await runMosquitto(ca + (await readFile(join(platform.dataDir, "pki", "issuing.pem"), "utf8")));
   if (peer === undefined) console.log("mosquitto is not installed: the figures stand without their peer");
   const servers: Servers = { platform, ca, peer, probing };
   const results: Measured[] = [];
   for (const connections of fleets) results.push(await measureFleet(servers, devices.slice(0, connections)));
+  if (rate && rateConnections) results.push(await measureRate(servers, devices.slice(0, rateConnections)));
   const straight = prefixed("straightToStore", await straightToStore(scale * 200_000));
   return {
     bench: "messages",
@@ -53,16 +59,13 @@ export async function run(): Promise<BenchResult> {
   };
 }
 
-type Servers = { platform: RunningPlatform; ca: string; peer: Mosquitto | undefined; probing: EnrolledDevice };
+type Servers = { platform: Platform; ca: string; peer: Mosquitto | undefined; probing: EnrolledDevice };
 type Measured = Pick<BenchResult, "figures" | "aims">;
 
-async function measureFleet({ platform, ca, peer, probing }: Servers, devices: EnrolledDevice[]): Promise<Measured> {
+async function measureFleet(servers: Servers, devices: EnrolledDevice[]): Promise<Measured> {
   const connections = devices.length;
-  const processes = Math.ceil(connections / perProcess);
-  await using ours = await startLoad({ host: "127.0.0.1", port: platform.mqttPort, ca, devices, processes });
-  await using theirs = peer && (await startLoad({ host: "127.0.0.1", port: peer.port, ca: peer.ca, devices, processes }));
+  await using both = await connectBoth(servers, devices);
   const found: Measured = { figures: {}, aims: {} };
-  const both: Both = { platform, ours, peer, theirs, probing };
   for (const shape of shapesFor(connections)) {
     const middle = await inTurn(both, shape.phase);
     Object.assign(found.figures, prefixed(`${connections}.${shape.name}`, middle));
@@ -76,9 +79,40 @@ async function measureFleet({ platform, ca, peer, probing }: Servers, devices: E
   return found;
 }
 
+/** [P4] The same rate for both, whatever they could take at most. */
+async function measureRate(servers: Servers, devices: EnrolledDevice[]): Promise<Measured> {
+  await using both = await connectBoth(servers, devices);
+  await both.ours.run({ is: "pace", perSecond: rate ?? 0, seconds: 3, window: 8 });
+  const paced = await pacedRound(both, rate ?? 0);
+  const name = `${devices.length}.rate`;
+  const [p50, ratio] = [paced["tenfold.ackP50Ms"] ?? Number.NaN, paced.ackP99Ratio];
+  return {
+    figures: prefixed(name, paced),
+    aims: {
+      [`${name}.ackP50Ms`]: atMost(p50, 3),
+      ...(ratio === undefined ? {} : { [`${name}.ackP99Ratio`]: atMost(ratio, 1.1) }),
+    },
+  };
+}
+
+async function connectBoth({ platform, ca, peer, probing }: Servers, devices: EnrolledDevice[]): Promise<Both & AsyncDisposable> {
+  const processes = Math.ceil(devices.length / perProcess);
+  const ours = await startLoad({ host: "127.0.0.1", port: platform.mqttPort, ca, devices, processes });
+  const theirs = peer && (await startLoad({ host: "127.0.0.1", port: peer.port, ca: peer.ca, devices, processes }));
+  return {
+    ...{ platform, ours, peer, theirs, probing },
+    async [Symbol.asyncDispose]() {
+      await ours[Symbol.asyncDispose]();
+      await theirs?.[Symbol.asyncDispose]();
+    },
+  };
+}
+
 /** A-B-A-B: the machine's mood changes within a minute, and both shall have had both. Medians of all rounds. */
-async function inTurn({ platform, ours, peer, theirs }: Both, phase: LoadPhase): Promise<Figures> {
+async function inTurn({ platform, ours, peer, theirs }: Both, phase: LoadPhase & { is: "count" }): Promise<Figures> {
   const results: Figures[] = [];
+  // Code that runs for the first time is not what a fleet meets.
+  await ours.run({ ...phase, each: Math.ceil(phase.each / 3) });
   for (let round = 0; round < rounds; round++) {
     const mine = await measureOurs(platform, ours, phase);
     const other = peer && theirs && (await measurePeer(peer, theirs, phase));
@@ -99,16 +133,7 @@ function aimsOf(name: string, { cpuRatio, rateRatio }: Figures): BenchResult["ai
   return {};
 }
 
-/** So that only the machine limits what a benchmark asks for. */
-export const unlimited = {
-  TENFOLD_LOG_LEVEL: "error",
-  TENFOLD_DEVICE_MESSAGES_PER_SECOND: "1000000",
-  TENFOLD_DEVICE_BURST: "1000000",
-  TENFOLD_HANDSHAKES_PER_SECOND: "100000",
-  TENFOLD_ENROLLMENT_REQUESTS_PER_MINUTE: "10000000",
-};
-
-async function measureOurs(platform: RunningPlatform, load: Load, phase: LoadPhase): Promise<Figures> {
+async function measureOurs(platform: Platform, load: Load, phase: LoadPhase): Promise<Figures> {
   const before = await cpuByPart(platform.pid);
   const report = await load.run(phase);
   await untilStored(platform);
@@ -125,7 +150,7 @@ async function measurePeer(peer: Mosquitto, load: Load, phase: LoadPhase): Promi
 }
 
 type Both = {
-  platform: RunningPlatform;
+  platform: Platform;
   ours: Load;
   peer: Mosquitto | undefined;
   theirs: Load | undefined;
@@ -133,10 +158,15 @@ type Both = {
 };
 
 /** All devices in turn at a fixed rate: how long until PUBACK, beside the peer; and until a query shows what a device beside them publishes. */
-async function pacedRound({ platform, ours, theirs, probing }: Both, perSecond: number): Promise<Figures> {
+async function pacedRound({ platform, ours, peer, theirs, probing }: Both, perSecond: number): Promise<Figures> {
   const phase: LoadPhase = { is: "pace", perSecond, seconds: paceSeconds, window: 8 };
+  const peerBefore = peer ? await cpuOf([peer.pid]) : 0;
   const peers = theirs && (await theirs.run(phase));
+  const peerCpu = peer ? (await cpuOf([peer.pid])) - peerBefore : 0;
+  const before = await cpuByPart(platform.pid);
   const mine = await ours.run(phase);
+  await untilStored(platform);
+  const after = await cpuByPart(platform.pid);
   await using probe = await openProbe(platform, probing);
   const watched = new LatencyCounts();
   const until = performance.now() + paceSeconds * 1_000;
@@ -147,16 +177,23 @@ async function pacedRound({ platform, ours, theirs, probing }: Both, perSecond: 
   await untilStored(platform);
   return {
     perSecond,
-    ...prefixed("tenfold", acks(mine)),
-    ...(peers && { ...prefixed("mosquitto", acks(peers)), ackP99Ratio: mine.ack.percentile(0.99) / peers.ack.percentile(0.99) }),
+    ...prefixed("tenfold", { ...acks(mine), cpuMicros: sumOf(after, before) / mine.acknowledged }),
+    ...(peers && {
+      ...prefixed("mosquitto", { ...acks(peers), cpuMicros: (peerCpu * 1e6) / peers.acknowledged }),
+      ackP99Ratio: mine.ack.percentile(0.99) / peers.ack.percentile(0.99),
+    }),
     visibleSamples: watched.count,
     visibleP50Ms: watched.percentile(0.5),
     visibleP99Ms: watched.percentile(0.99),
   };
 }
 
-const acks = ({ sent, acknowledged, ack }: Awaited<ReturnType<Load["run"]>>): Figures => ({
-  ...{ sent, acknowledged },
+const sumOf = (after: Parts, before: Parts): number =>
+  (after.platform + after.store + after.postgres - before.platform - before.store - before.postgres) * 1e6;
+type Parts = Awaited<ReturnType<typeof cpuByPart>>;
+
+const acks = ({ sent, acknowledged, ack, cpuSeconds, seconds }: Awaited<ReturnType<Load["run"]>>): Figures => ({
+  ...{ sent, acknowledged, clientCpuShare: cpuSeconds / seconds },
   ackP50Ms: ack.percentile(0.5),
   ackP95Ms: ack.percentile(0.95),
   ackP99Ms: ack.percentile(0.99),
@@ -168,6 +205,8 @@ const told = (report: Awaited<ReturnType<Load["run"]>>): Figures => ({
   ackP95Ms: report.ack.percentile(0.95),
   ackP99Ms: report.ack.percentile(0.99),
   clientCpuMicros: (report.cpuSeconds / report.acknowledged) * 1e6,
+  // Of one core: at 1 the load itself would be what is measured.
+  clientCpuShare: report.cpuSeconds / report.seconds,
 });
 
 const ratios = (mine: Figures, other: Figures): Figures => ({
@@ -176,7 +215,7 @@ const ratios = (mine: Figures, other: Figures): Figures => ({
 });
 
 /** Until nothing that is durable waits for the store: what a message costs includes that it can be queried. */
-export async function untilStored({ url }: Pick<RunningPlatform, "url">): Promise<void> {
+export async function untilStored({ url }: Pick<Platform, "url">): Promise<void> {
   for (;;) {
     const text = await (await fetch(new URL("/metrics", url))).text();
     if (/^tenfold_intake_backlog_frames 0$/m.test(text)) return;

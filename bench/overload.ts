@@ -6,10 +6,11 @@
 import { readFile } from "node:fs/promises";
 import { setTimeout as wait } from "node:timers/promises";
 import { api, createClient } from "@tenfold/contracts";
-import { type RunningPlatform, runPlatform } from "../tools/running-platform.ts";
-import { type EnrolledDevice, enrollFleet } from "./fleet.ts";
+import type { Platform } from "../tools/faults/platform.ts";
+import type { EnrolledDevice } from "./fleet.ts";
+import { openFleet, unlimited } from "./kept-fleet.ts";
 import { startLoad } from "./load.ts";
-import { unlimited, untilStored } from "./messages.ts";
+import { untilStored } from "./messages.ts";
 import { option } from "./options.ts";
 import { openProbe } from "./probe.ts";
 import { familyOf, memoryOf } from "./processes.ts";
@@ -23,12 +24,14 @@ const usualWindow = 25;
 const overWindow = 10 * usualWindow;
 
 export async function run(): Promise<BenchResult> {
-  await using platform = await runPlatform(unlimited);
-  const [probing, ...devices] = await enrollFleet(platform, { prefix: "over", devices: connections + 1 });
+  await using fleet = await openFleet({ devices: connections + 1, env: unlimited });
+  const [platform, [probing, ...devices]] = [fleet.platform(), fleet.devices];
   if (probing === undefined) throw new Error("No device was enrolled.");
   const ca = await readFile(platform.ca, "utf8");
   await using load = await startLoad({ host: "127.0.0.1", port: platform.mqttPort, ca, devices });
   await using probe = await openProbe(platform, probing);
+  // A kept fleet has sent before.
+  const storedBefore = await storedOf(platform, devices);
   // Warm, so that growth is the overload's and not the first use's.
   const warm = await load.run({ is: "count", each: Math.ceil(100_000 / connections), window: usualWindow });
   await untilStored(platform);
@@ -41,7 +44,7 @@ export async function run(): Promise<BenchResult> {
   await untilStored(platform);
   const { growth } = await memory.stop();
   const acknowledged = warm.acknowledged + report.acknowledged;
-  const stored = await storedOf(platform, devices);
+  const stored = (await storedOf(platform, devices)) - storedBefore;
   const figures = {
     seconds: report.seconds,
     messagesPerSecond: report.acknowledged / report.seconds,
@@ -102,7 +105,7 @@ async function middleOf(times: number, measure: () => Promise<number>): Promise<
 }
 
 /** Messages of these devices that a query finds. */
-async function storedOf({ url, token }: RunningPlatform, devices: readonly EnrolledDevice[]): Promise<number> {
+async function storedOf({ url, token }: Platform, devices: readonly EnrolledDevice[]): Promise<number> {
   const client = createClient({ baseUrl: url, token });
   let stored = 0;
   for (const { id } of devices) {

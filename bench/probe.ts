@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { setTimeout as wait } from "node:timers/promises";
 import { api, createClient } from "@tenfold/contracts";
 import { connectAsync } from "mqtt";
-import type { RunningPlatform } from "../tools/running-platform.ts";
+import type { Platform } from "../tools/faults/platform.ts";
 import type { EnrolledDevice } from "./fleet.ts";
 
 export type Probe = AsyncDisposable & {
@@ -13,7 +13,10 @@ export type Probe = AsyncDisposable & {
 const askEveryMs = 15;
 
 /** A device of its own beside the load, watched through the API: what an operator would see, and when. */
-export async function openProbe(platform: RunningPlatform, { id, cert, key }: EnrolledDevice): Promise<Probe> {
+export async function openProbe(
+  platform: Pick<Platform, "url" | "token" | "mqttPort" | "ca">,
+  { id, cert, key }: EnrolledDevice,
+): Promise<Probe> {
   const operator = createClient({ baseUrl: platform.url, token: platform.token });
   const client = await connectAsync({
     ...{ host: "127.0.0.1", port: platform.mqttPort, protocol: "mqtts", clientId: id, cert, key },

@@ -5,10 +5,9 @@
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { runPlatform } from "../tools/running-platform.ts";
-import { enrollFleet } from "./fleet.ts";
+import { openFleet, unlimited } from "./kept-fleet.ts";
 import { startLoad } from "./load.ts";
-import { unlimited, untilStored } from "./messages.ts";
+import { untilStored } from "./messages.ts";
 import { option } from "./options.ts";
 import { cpuByPart } from "./processes.ts";
 import { type CpuProfile, sumUp } from "./profile.ts";
@@ -31,11 +30,9 @@ async function measure(dir: string, { connections, window, each }: { connections
   const span = { from: 0, to: 0 };
   const figures: Record<string, number> = {};
   {
-    await using platform = await runPlatform({
-      ...unlimited,
-      NODE_OPTIONS: `--cpu-prof --cpu-prof-interval=500 --cpu-prof-dir=${dir}`,
-    });
-    const devices = await enrollFleet(platform, { prefix: "load", devices: connections });
+    const nodeFlags = ["--cpu-prof", "--cpu-prof-interval=500", `--cpu-prof-dir=${dir}`];
+    await using fleet = await openFleet({ devices: connections, env: unlimited, nodeFlags });
+    const [platform, devices] = [fleet.platform(), [...fleet.devices]];
     await using load = await startLoad({
       host: "127.0.0.1",
       port: platform.mqttPort,

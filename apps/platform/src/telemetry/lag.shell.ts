@@ -15,7 +15,7 @@ export type LagReport = Percentiles & {
 };
 
 export type Lag = {
-  record(seen: readonly Seen[]): void;
+  record(seen: Iterable<Seen>): void;
   /** Of the messages that became visible in [from, to), to the minute. */
   lagBetween(scope: Scope, from: number, to: number): Promise<LagReport>;
   /** Writes down what is only in memory. */

@@ -19,22 +19,24 @@ const hourOf = (at: number): number => Math.floor(at / hours(1)) * hours(1);
 
 /** Which hours the points of a batch touch. `at`: one time for all points of a message, or one each. */
 export function duesOf(batch: Iterable<{ device: string; at: number | readonly number[] }>, now: number): Due[] {
-  const late = new Map<number, Set<string>>();
-  let [known, devices]: [number, Set<string> | undefined] = [Number.NaN, undefined];
+  const touched = new Map<number, Set<string>>();
+  let [known, late]: [number, Set<string> | undefined] = [Number.NaN, undefined];
   const touch = (at: number, device: string) => {
     const hour = hourOf(at);
     if (hour !== known) {
-      devices = late.get(hour) ?? new Set();
-      late.set(hour, devices);
+      const devices = touched.get(hour) ?? new Set();
+      touched.set(hour, devices);
+      // Who touched an hour that still runs is asked by nobody.
+      late = isClosed(hour, now) ? devices : undefined;
       known = hour;
     }
-    devices?.add(device);
+    late?.add(device);
   };
   for (const { device, at } of batch) {
     if (typeof at === "number") touch(at, device);
     else for (const each of at) touch(each, device);
   }
-  return [...late].flatMap(([hour, devices]) =>
+  return [...touched].flatMap(([hour, devices]) =>
     isClosed(hour, now) && devices.size <= mostLateDevices
       ? [...devices].map((device) => ({ hour, device }))
       : [{ hour, device: everyDevice }],

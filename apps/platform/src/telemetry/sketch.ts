@@ -7,8 +7,12 @@ export type Sketch = Record<string, number>;
 const growth = 1.02;
 const perBucket = Math.log(growth);
 
+const bucketFor = (value: number): number => (value <= 1 ? 0 : Math.ceil(Math.log(value) / perBucket));
+/** Nearly all values are whole and small, and a logarithm for each costs more than the rest of counting it. */
+const small = Uint16Array.from({ length: 4_096 }, (_, value) => bucketFor(value));
+
 /** The bucket of a value in milliseconds; everything up to 1 ms, and what clocks make negative, is bucket 0. */
-const bucketOf = (value: number): number => (value <= 1 ? 0 : Math.ceil(Math.log(value) / perBucket));
+const bucketOf = (value: number): number => small[value] ?? bucketFor(value);
 
 /** The value that stands for a bucket: not further than 1 % from any in it. */
 const valueIn = (bucket: number): number => (bucket === 0 ? 0 : (2 * growth ** bucket) / (1 + growth));

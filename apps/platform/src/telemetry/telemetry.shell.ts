@@ -7,7 +7,7 @@ import { createBudget } from "./budget.shell.ts";
 import { createTelemetryDecoder, decodeEvent, decodeLogs } from "./decode.ts";
 import { eventTime } from "./event-time.ts";
 import type { Applying, DeadLetter, Intake, Item, RefusalNote } from "./intake.shell.ts";
-import { type Lag, startLag } from "./lag.shell.ts";
+import { type Lag, type Seen, startLag } from "./lag.shell.ts";
 import { type LatestPoint, rememberLatest } from "./latest.ts";
 import { piecesOf } from "./pieces.ts";
 import { listOf, newestOf, type Points } from "./point.ts";
@@ -110,20 +110,10 @@ export function createTelemetry(deps: TelemetryDeps): Telemetry {
     decode: createTelemetryDecoder(),
     async apply(arrived, applying) {
       const batch = await budget.admit(arrived);
-      const dues = duesOf(
-        batch.map(({ message, value }) => ({ device: message.device, at: value.at })),
-        clock.now(),
-      );
+      const dues = duesOf(touches(batch), clock.now());
       await rollUps.storing(dues, () => storePoints(batch, applying));
       const visibleAt = clock.now();
-      lag.record(
-        batch.map(({ message, value }) => ({
-          fleet: message.scope.fleet,
-          happenedAt: newestOf(value),
-          receivedAt: message.receivedAt,
-          visibleAt,
-        })),
-      );
+      lag.record(sightings(batch, visibleAt));
       for (const { message, value } of batch) latest.note({ fleet: message.scope.fleet, device: message.device }, value);
       announcePoints(batch);
     },
@@ -202,6 +192,15 @@ export function createTelemetry(deps: TelemetryDeps): Telemetry {
     },
     stop: async () => void (await Promise.all([lag.stop(), rollUps.stop()])),
   };
+}
+
+function* touches(batch: readonly Item<Points>[]): Generator<{ device: string; at: Points["at"] }> {
+  for (const { message, value } of batch) yield { device: message.device, at: value.at };
+}
+
+function* sightings(batch: readonly Item<Points>[], visibleAt: number): Generator<Seen> {
+  for (const { message, value } of batch)
+    yield { fleet: message.scope.fleet, happenedAt: newestOf(value), receivedAt: message.receivedAt, visibleAt };
 }
 
 function* devicesOf(batch: readonly Item<unknown>[]): Generator<string> {

@@ -28,8 +28,9 @@ export type Engine = {
 const configFile = fileURLToPath(new URL("chdb-config.xml", import.meta.url));
 const reading =
   "max_threads = 1, max_memory_usage = 600000000, output_format_json_quote_64bit_integers = 0, max_query_size = 16777216, readonly = 1";
+// One thread: a batch is one block, and starting threads for it took half of a small insert's CPU.
 const writing =
-  "async_insert = 0, max_insert_block_size = 1048576, max_query_size = 16777216, output_format_json_quote_64bit_integers = 0";
+  "max_threads = 1, max_insert_threads = 1, async_insert = 0, max_insert_block_size = 1048576, max_query_size = 16777216, output_format_json_quote_64bit_integers = 0";
 
 const longWork = "max_threads = 1, max_memory_usage = 600000000, max_query_size = 16777216, mutations_sync = 1";
 

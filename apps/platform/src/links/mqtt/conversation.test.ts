@@ -37,6 +37,9 @@ function endpointOf(told: string[]): Endpoint {
 
 const admitted: Admission = { is: "admit", device: "pump-1", scope: defaultScope, fingerprint: "aa" };
 
+const connect = Buffer.from("00044d5154540502000a000000", "hex");
+const body = { bytes: connect, from: 0, to: connect.length };
+
 test("[M3] a device that left before its certificate was judged is not listed afterwards", async () => {
   const [told, verdict] = [[] as string[], Promise.withResolvers<Admission>()];
   const endpoint = endpointOf(told);
@@ -72,7 +75,7 @@ test("[M3] where a certificate cannot be judged now, the device is told to try a
   const wire = { send: () => {}, end: (last?: Buffer) => void (last && sent.push(last)), readOn: () => {} };
   const judge = async () => Promise.reject<Admission>(new Error("The database is gone."));
   const conversation = new Conversation({ endpoint: endpointOf(told), wire, judge, remoteAddress: undefined });
-  conversation.take({ is: "frame", first: 0x10, body: Buffer.from("00044d5154540502000a000000", "hex"), minimal: true });
+  conversation.take({ is: "frame", first: 0x10, ...body, minimal: true });
   await new Promise(setImmediate);
   assert.deepEqual([sent[0]?.[0], sent[0]?.[3], told], [0x20, 0x88, ["refused admission_unavailable"]]);
 });
@@ -82,7 +85,7 @@ test("something that fails inside ends this connection with a word in the log, a
   const broken: Endpoint = { ...endpointOf(told), contact: () => assert.fail("a part that fails") };
   const wire = { send: () => {}, end: () => {}, readOn: () => {} };
   const conversation = new Conversation({ endpoint: broken, wire, judge: async () => admitted, remoteAddress: undefined });
-  conversation.take({ is: "frame", first: 0x10, body: Buffer.from("00044d5154540502000a000000", "hex"), minimal: true });
+  conversation.take({ is: "frame", first: 0x10, ...body, minimal: true });
   await new Promise(setImmediate);
   assert.deepEqual([conversation.over, told], [true, ["opened", "link.failed", "closed internal"]]);
 });

@@ -4,8 +4,10 @@ import { BadPacket, malformed, reasons, type Violation } from "./reasons.ts";
 export type Frame = {
   is: "frame";
   first: number;
-  /** A view, valid for as long as it is held. */
-  body: Buffer;
+  /** What follows the remaining length stands here from `from` to before `to`; valid for as long as it is held. A view of its own would cost more than reading it. */
+  bytes: Buffer;
+  from: number;
+  to: number;
   /** Whether the remaining length was written in as few bytes as possible [MQTT-1.5.5-1]. */
   minimal: boolean;
 };
@@ -59,7 +61,9 @@ export class FrameReader {
       return {
         is: "frame",
         first: bytes[start] as number,
-        body: bytes.subarray(body, body + length),
+        bytes,
+        from: body,
+        to: body + length,
         minimal: i === 1 || byte !== 0,
       };
     }

@@ -24,7 +24,7 @@ export function passGate(frame: Frame, version: Version | undefined): Passed {
 function readFirst(frame: Frame): Packet {
   // [MQTT-3.1.0-1]
   if (frame.first !== 0x10) throw protocolError("The first packet is not a CONNECT.");
-  const connect = readConnect(new Fields(frame.body));
+  const connect = readConnect(new Fields(frame.bytes, frame.from, frame.to));
   if (connect.version === 5 && !frame.minimal) throw malformed("A remaining length that is longer than it need be.");
   return connect;
 }
@@ -49,14 +49,14 @@ const fixedFlags: readonly (number | undefined)[] = [
   undefined,
 ];
 
-function readNext({ first, body, minimal }: Frame, version: Version): Packet {
+function readNext({ first, bytes, from, to, minimal }: Frame, version: Version): Packet {
   const [type, flags] = [first >> 4, first & 0x0f];
   if (version === 5 && !minimal) throw malformed("A remaining length that is longer than it need be.");
-  if (type === 3) return readPublish(flags, body, version);
+  const fields = new Fields(bytes, from, to);
+  if (type === 3) return readPublish(flags, fields, version);
   const fixed = fixedFlags[type];
   if (fixed === undefined) throw protocolError(`Packet type ${type} is not one that a client sends here.`);
   if (flags !== fixed) throw malformed(`Packet type ${type} with flags ${flags}.`);
-  const fields = new Fields(body);
   switch (type) {
     case 4:
       return readAcknowledgement("puback", fields, version);
@@ -81,17 +81,20 @@ function readNext({ first, body, minimal }: Frame, version: Version): Packet {
   }
 }
 
-function readPublish(flags: number, body: Buffer, version: Version): Publish {
+function readPublish(flags: number, fields: Fields, version: Version): Publish {
   const qos = (flags >> 1) & 3;
   // [MQTT-3.3.1-4]
   if (qos === 3) throw malformed("A PUBLISH with QoS 3.");
   // [MQTT-3.3.1-2]
   if (qos === 0 && flags & 8) throw malformed("A PUBLISH with QoS 0 that says it is a duplicate.");
-  const fields = new Fields(body);
   const topic = fields.text();
   const packetId = qos === 0 ? 0 : fields.packetId();
-  const pairs: Pairs = new Map();
-  const alias = version === 5 ? numberIn(readProperties(fields, allowedIn.publish, pairs), property.topicAlias, 0) : 0;
+  let alias = 0;
+  let pairs: Pairs | undefined;
+  if (version === 5) {
+    pairs = new Map();
+    alias = numberIn(readProperties(fields, allowedIn.publish, pairs), property.topicAlias, 0);
+  }
   if (topic !== "") checkTopic(topic);
   else if (alias === 0) throw protocolError("A PUBLISH with neither a topic nor an alias.");
   // `qos` was read from two bits and is not 3.
@@ -102,7 +105,7 @@ function readPublish(flags: number, body: Buffer, version: Version): Publish {
     topic,
     packetId,
     alias,
-    pairs: pairs.size === 0 ? undefined : pairs,
+    pairs: pairs?.size ? pairs : undefined,
     payload: fields.rest(),
   };
 }

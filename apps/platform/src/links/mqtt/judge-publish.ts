@@ -67,7 +67,7 @@ function judgeTopic(topic: string, publish: Publish, { device, version, limits, 
   if (found.is === "own") {
     const sequence = publish.pairs && sequenceOf(publish.pairs.get("seq"), publish.pairs.get("boot"));
     if (sequence === "unreadable") return { is: "refuse", violation: uncounted };
-    return { is: "message", to: found, ...(sequence ? { sequence } : {}) };
+    return sequence ? { is: "message", to: found, sequence } : { is: "message", to: found };
   }
   const violation =
     found.is === "foreign" ? foreign : { ...unknown, detail: `No such topic of a device: "${topic.slice(0, 80)}".` };

@@ -1,4 +1,5 @@
 import type { Fields } from "./fields.ts";
+import type { Frame } from "./frames.ts";
 import type { Connect, QoS, Version, Will } from "./packets.ts";
 import { allowedIn, numberIn, type Properties, property, readProperties } from "./properties.ts";
 import { BadPacket, malformed, protocolError, reasons } from "./reasons.ts";
@@ -69,7 +70,8 @@ function readWishes(properties: Properties): Wishes {
 }
 
 /** The version that a CONNECT asks for, however broken the rest of it: decides in which form it can be refused. */
-export function versionAskedFor({ first, body }: { first: number; body: Buffer }): Version | undefined {
+export function versionAskedFor({ first, bytes, from, to }: Frame): Version | undefined {
+  const body = bytes.subarray(from, to);
   if (first !== 0x10 || body.length < 7) return undefined;
   const name = body.toString("latin1", 2, 2 + body.readUInt16BE(0));
   const level = body[2 + name.length];

@@ -2,6 +2,7 @@ import { describeError } from "@tenfold/base";
 import type { UpChannel } from "@tenfold/contracts";
 import type { Endpoint } from "../endpoint.ts";
 import { farewells } from "../farewells.ts";
+import { ticksOf } from "../limits.ts";
 import type { Farewell, Identity, Received, UpMessage } from "../link.ts";
 import type { Sequence } from "../sequence.ts";
 import { type Aliases, judgePublish, type KnownTopics, type Own } from "./judge-publish.ts";
@@ -36,6 +37,8 @@ export class Uplink {
   /** The tick at which storage last answered, or had nothing to answer. */
   #answered: number;
   #drained: (() => void) | undefined;
+  /** The tick at which this device's contact was last told. */
+  #contacted = Number.NEGATIVE_INFINITY;
   /** What was handed over last, as long as it waits for its answer. */
   #latest: Waiting | undefined;
 
@@ -104,9 +107,9 @@ export class Uplink {
   }
 
   #store(publish: Publish, to: Own, sequence?: Sequence): void {
-    const { endpoint, identity } = this.#parts;
+    const { endpoint } = this.#parts;
     this.#begin(publish.payload.length, publish.qos);
-    endpoint.contact(identity);
+    this.#heard();
     const answer = endpoint.receive(this.#message(publish.payload, to, sequence));
     const last = this.#latest;
     if (last?.answer === answer && last.channel === to.channel) {
@@ -115,16 +118,31 @@ export class Uplink {
     }
     const waiting = { answer, channel: to.channel, publishes: [publish] };
     this.#latest = waiting;
-    answer
-      .then(
-        (received) => this.#settle(waiting, received),
-        (error: unknown) => this.#settle(waiting, this.#unanswered(error)),
-      )
-      .catch(this.#parts.broke);
+    answer.then(
+      (received) => this.#settle(waiting, received),
+      (error: unknown) => this.#settle(waiting, this.#unanswered(error)),
+    );
+  }
+
+  /** Asked for every message, so it remembers for itself when asking further would change nothing. */
+  #heard(): void {
+    const { endpoint, identity } = this.#parts;
+    const tick = endpoint.tick();
+    if (tick - this.#contacted < ticksOf(endpoint.limits.contactMs / 4)) return;
+    this.#contacted = tick;
+    endpoint.contact(identity);
+  }
+
+  #settle(waiting: Waiting, received: Received): void {
+    try {
+      this.#settleAll(waiting, received);
+    } catch (error) {
+      this.#parts.broke(error);
+    }
   }
 
   /** Answers for all that became durable together, in the order in which they came [MQTT-4.6.0-2]. */
-  #settle(waiting: Waiting, received: Received): void {
+  #settleAll(waiting: Waiting, received: Received): void {
     if (this.#latest === waiting) this.#latest = undefined;
     const { channel, publishes } = waiting;
     for (const { payload, qos } of publishes) this.#end(payload.length, qos);
@@ -136,18 +154,13 @@ export class Uplink {
 
   #message(payload: Buffer, { channel, id }: Own, sequence?: Sequence): UpMessage {
     const { endpoint, identity, remoteAddress } = this.#parts;
-    return {
-      device: identity.device,
-      scope: identity.scope,
-      channel,
-      ...(id === undefined ? {} : { id }),
-      payload,
-      ...(sequence === undefined ? {} : { sequence }),
-      receivedAt: endpoint.now(),
-      transport: "mqtt",
-      connection: this,
-      ...(remoteAddress === undefined ? {} : { remoteAddress }),
-    };
+    const { device, scope } = identity;
+    const message: UpMessage = { device, scope, channel, payload, receivedAt: endpoint.now(), transport: "mqtt", connection: this };
+    // Not by spreading: one is made for every message that any device sends.
+    if (id !== undefined) message.id = id;
+    if (sequence !== undefined) message.sequence = sequence;
+    if (remoteAddress !== undefined) message.remoteAddress = remoteAddress;
+    return message;
   }
 
   #begin(bytes: number, qos: number): void {
@@ -178,7 +191,8 @@ export class Uplink {
     // Unacknowledged, the device keeps it and sends it again: closing tells a version 3.1.1 device so, and a version 5 one at once.
     if (received.is === "unavailable") close(farewells.unavailable(received.detail));
     else if (received.is === "stored") {
-      const ids = publishes.flatMap(({ qos, packetId }) => (qos === 1 ? packetId : []));
+      const ids: number[] = [];
+      for (const { qos, packetId } of publishes) if (qos === 1) ids.push(packetId);
       if (ids.length > 0) send(writeStored(ids));
     } else for (const { qos, packetId } of publishes) if (qos === 1) send(writeNotStored(peer, packetId, violationOf(received)));
   }
