@@ -18,16 +18,17 @@ import {
   toPem,
 } from "@tenfold/pki";
 import { endsWithUs } from "@tenfold/testkit";
+import { freePorts } from "../tools/faults/platform.ts";
 import { onPath } from "../tools/third-party/packages.ts";
 
 export type Mosquitto = AsyncDisposable & { pid: number; port: number; ca: string };
-
-const port = 28_883;
 
 /** mosquitto with mutual TLS and nothing stored, as the peer of a benchmark; undefined where it is not installed. It trusts `deviceCa`. */
 export async function runMosquitto(deviceCa: string): Promise<Mosquitto | undefined> {
   if (!onPath("mosquitto")) return undefined;
   const dir = await mkdtemp(join(tmpdir(), "tenfold-mosquitto-"));
+  // Another run on this machine may have a mosquitto of its own.
+  const { mqtt: port } = await freePorts();
   const at = (name: string) => join(dir, name);
   const { ca, cert, key } = await serverIdentity();
   await writeFile(at("devices.pem"), deviceCa);
@@ -39,7 +40,7 @@ export async function runMosquitto(deviceCa: string): Promise<Mosquitto | undefi
   );
   const [program = "mosquitto", ...words] = [...endsWithUs("KILL"), "mosquitto", "-c", at("mosquitto.conf")];
   const child = spawn(program, words, { stdio: "ignore" });
-  await untilOpen();
+  await untilOpen(port);
   return {
     pid: child.pid ?? 0,
     port,
@@ -69,7 +70,7 @@ async function serverIdentity(): Promise<{ ca: string; cert: string; key: string
   return { ca: pem(root.certificate.der), cert: pem(certificate.der) + pem(issuing.certificate.der), key: privateKeyPem(key) };
 }
 
-async function untilOpen(): Promise<void> {
+async function untilOpen(port: number): Promise<void> {
   for (const deadline = Date.now() + 5_000; Date.now() < deadline; await wait(50)) {
     const socket = connect(port, "127.0.0.1");
     const open = await Promise.race([once(socket, "connect").then(() => true), once(socket, "error").then(() => false)]).catch(

@@ -1,4 +1,5 @@
 import { type Column, type Texts, textsOf, wholeNumbers } from "../kernel/index.ts";
+import { asFloat, decimalPlaces, digitsOf } from "./decimal.ts";
 import type { Item } from "./intake.shell.ts";
 import { type Points, type Shape, sourceAt, timeAt } from "./point.ts";
 
@@ -8,8 +9,8 @@ export type PointColumns = { rows: number; columns: readonly Column[]; ts: Float
 /** Rows in the order of the messages, and within a message of its points: the same batch gives the same rows, for ever. */
 export function columnsOf(batch: readonly Item<Points>[]): PointColumns {
   const rows = batch.reduce((sum, { value }) => sum + value.values.length, 0);
-  const [ts, value, source] = [new Float64Array(rows), new Float64Array(rows), new Uint8Array(rows)];
-  const [delay, item] = [wholeNumbers(rows), new Uint32Array(rows)];
+  const [ts, source, item] = [new Float64Array(rows), new Uint8Array(rows), new Uint32Array(rows)];
+  const [values, delay] = [valuesOf(rows), wholeNumbers(rows)];
   const [fleet, device, metric, unit, text] = [textsOf(rows), textsOf(rows), textsOf(rows), textsOf(rows), textsOf(rows)];
   const noText = text.placeOf("");
   const placesOf = shapePlaces(metric, unit);
@@ -17,11 +18,11 @@ export function columnsOf(batch: readonly Item<Points>[]): PointColumns {
   for (let nth = 0; nth < batch.length; nth++) {
     // `nth` is below the length.
     const { message, value: points } = batch[nth] as Item<Points>;
-    const { values, shape } = points;
+    const { shape } = points;
     const [inFleet, ofDevice, named] = [fleet.placeOf(message.scope.fleet), device.placeOf(message.device), placesOf(shape)];
     const receivedAt = Math.round(message.receivedAt);
-    for (let place = 0; place < values.length; place++, row++) {
-      const v = values[place] ?? Number.NaN;
+    for (let place = 0; place < points.values.length; place++, row++) {
+      const v = points.values[place] ?? Number.NaN;
       const at = timeAt(points, place);
       item[row] = nth;
       fleet.places[row] = inFleet;
@@ -30,7 +31,7 @@ export function columnsOf(batch: readonly Item<Points>[]): PointColumns {
       unit.places[row] = named.units[place] ?? 0;
       text.places[row] = typeof v === "string" ? text.placeOf(v) : noText;
       ts[row] = at;
-      value[row] = typeof v === "string" ? Number.NaN : v;
+      values.set(row, v);
       source[row] = sourceAt(points, place) === "device" ? 0 : 1;
       delay.set(row, receivedAt - at);
     }
@@ -40,13 +41,31 @@ export function columnsOf(batch: readonly Item<Points>[]): PointColumns {
     metric.column("metric"),
     device.column("device"),
     { name: "ts", type: "ms", values: ts },
-    { name: "value", type: "f64", values: value },
+    ...values.columns,
     text.column("text"),
     unit.column("unit"),
     { name: "time_source", type: "u8", values: source },
     { name: "delay_ms", type: "i64", values: delay.values },
   ];
   return { rows, columns, ts, item };
+}
+
+/** The columns of which the table makes `value`. What one of them does not need is 0, which takes no bytes. */
+function valuesOf(rows: number) {
+  const [float, digits, places] = [new Float64Array(rows), wholeNumbers(rows), new Uint8Array(rows)];
+  const columns: readonly Column[] = [
+    { name: "float", type: "f64", values: float },
+    { name: "digits", type: "i64", values: digits.values },
+    { name: "places", type: "u8", values: places },
+  ];
+  const set = (row: number, v: number | string): void => {
+    const decimals = typeof v === "string" ? asFloat : decimalPlaces(v);
+    places[row] = decimals;
+    if (typeof v === "string") float[row] = Number.NaN;
+    else if (decimals === asFloat) float[row] = v;
+    else digits.set(row, digitsOf(v, decimals));
+  };
+  return { columns, set };
 }
 
 /** Where the names of a shape stand in the columns' lists of texts: looked up once a shape. */

@@ -8,11 +8,12 @@ import { type ColumnStore, durableTable, storeProblems } from "./port.ts";
 /** Where the platform's own tables of the column store are written down. */
 const storeMigrationsFolder = fileURLToPath(new URL("../../../migrations/clickhouse/", import.meta.url));
 
-type Migration = { number: number; name: string; statements: string[]; sha256: string };
+type Migration = { number: number; name: string; statements: string[]; doneWhen: string | undefined; sha256: string };
 
 /**
  * Brings the store to its newest tables: each `NNNN_name.sql` once, in order. The engine has no transactions, so every statement must be
- * one that may run twice (`IF NOT EXISTS`). Resolves to the names applied now.
+ * one that may run twice (`IF NOT EXISTS`); where the last one leaves a table that the first would harm, `--! done when: SELECT … AS n` says how a
+ * migration that ran to its end is known. Resolves to the names applied now.
  */
 export async function migrateStore(
   store: ColumnStore,
@@ -27,14 +28,15 @@ export async function migrateStore(
   );
   const known = new Map(applied.map((row) => [row.number, row]));
   const done: string[] = [];
-  for (const { number, name, statements, sha256 } of await readMigrations(folder)) {
+  for (const { number, name, statements, doneWhen, sha256 } of await readMigrations(folder)) {
     const before = known.get(number);
     if (before && before.sha256 !== sha256)
       throw storeProblems.store_refused(`The store migration ${name} was changed after it ran here.`, {
         fix: "Bring the file back as it was, and put the change into a new migration.",
       });
     if (before) continue;
-    for (const statement of statements) await store.command(statement);
+    const [ended] = doneWhen === undefined ? [] : await store.query<{ n: number }>(doneWhen);
+    if (!ended?.n) for (const statement of statements) await store.command(statement);
     await store.insert({
       table: "tenfold.migration",
       token: `migration-${number}`,
@@ -60,6 +62,7 @@ async function readMigrations(folder: string): Promise<Migration[]> {
         number: Number.parseInt(name, 10),
         name,
         statements: statementsOf(text),
+        doneWhen: /^--! done when: (.+)$/m.exec(text)?.[1],
         sha256: createHash("sha256").update(text).digest("hex"),
       };
     }),
