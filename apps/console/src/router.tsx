@@ -43,6 +43,36 @@ const pages = [
   }),
   createRoute({
     getParentRoute: below,
+    path: "/rollouts/$id/halt-report",
+    component: lazyRouteComponent(() => import("./rollouts/HaltReportPage.tsx"), "HaltReportPage"),
+  }),
+  createRoute({
+    getParentRoute: below,
+    path: "/rollout-plans",
+    component: lazyRouteComponent(() => import("./rollouts/PlansPage.tsx"), "PlansPage"),
+  }),
+  createRoute({
+    getParentRoute: below,
+    path: "/rollout-plans/edit",
+    component: lazyRouteComponent(() => import("./rollouts/EditPlanPage.tsx"), "EditPlanPage"),
+  }),
+  createRoute({
+    getParentRoute: below,
+    path: "/freezes",
+    component: lazyRouteComponent(() => import("./rollouts/FreezesPage.tsx"), "FreezesPage"),
+  }),
+  createRoute({
+    getParentRoute: below,
+    path: "/update-pins",
+    component: lazyRouteComponent(() => import("./rollouts/PinsPage.tsx"), "PinsPage"),
+  }),
+  createRoute({
+    getParentRoute: below,
+    path: "/metadata",
+    component: lazyRouteComponent(() => import("./tuf/MetadataPage.tsx"), "MetadataPage"),
+  }),
+  createRoute({
+    getParentRoute: below,
     path: "/releases",
     component: lazyRouteComponent(() => import("./releases/ReleasesPage.tsx"), "ReleasesPage"),
   }),

@@ -1,20 +1,26 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { type Browser, chromium, type Page } from "playwright-core";
+import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import { acts } from "./acts.browser.ts";
+import { faultsOf, settled } from "./page-faults.browser.ts";
 
 /**
- * Walks through the console of a running platform in a real browser, light and dark: every page has its one h1 and its landmarks,
- * controls have names, nothing is logged as an error, and no request leaves for another host. Throws on the first page that fails,
- * naming all that was wrong with it.
+ * Walks through the console of a running platform in a real browser, light, dark and narrow: every page has its one h1 and its
+ * landmarks, controls have names, nothing is logged as an error, and no request leaves for another host. Throws on the first page that
+ * fails, naming all that was wrong with it.
  */
-export type Walk = {
+export type Visit = {
   /** The console's origin: `http://127.0.0.1:8080`. */
   url: string;
   /** A fresh one-time link, `/signin#…` or `/setup#…`. */
   signInUrl: string;
   /** A folder for the screenshots; made when missing. */
   shots: string;
+  stage: Stage;
 };
+
+/** What there is to be seen. */
+export type Stage = { halted: string; waiting: string; bad: string; fresh: string; device: string };
 
 export type WalkReport = { pages: number; shots: string[]; requests: number };
 
@@ -29,55 +35,106 @@ const chromiumFlags = [
   "--disable-sync",
 ];
 
-const pages = [
+type Stop = { path: string; h1: RegExp; name: string };
+
+const pages: readonly Stop[] = [
   { path: "/", h1: /Overview/, name: "overview" },
   { path: "/kpis", h1: /KPIs/, name: "kpis" },
   { path: "/devices", h1: /Devices/, name: "devices" },
   { path: "/devices?filter=status:onlin", h1: /Devices/, name: "devices-filter-error" },
   { path: "/rollouts", h1: /Rollouts/, name: "rollouts" },
-  { path: "/rollouts/new", h1: /New rollout/, name: "rollout-new" },
+  { path: "/rollout-plans", h1: /Rollout plans/, name: "plans" },
+  { path: "/rollout-plans/edit?name=careful", h1: /Plan careful/, name: "plan-edit" },
+  { path: "/freezes", h1: /Freeze calendar/, name: "freezes" },
+  { path: "/update-pins", h1: /Pins and exclusions/, name: "pins" },
   { path: "/releases", h1: /Releases/, name: "releases" },
+  { path: "/metadata", h1: /Signed metadata/, name: "metadata" },
   { path: "/alerts", h1: /Alerts/, name: "alerts" },
   { path: "/enrollment", h1: /Enrollment/, name: "enrollment" },
   { path: "/audit", h1: /Audit/, name: "audit" },
   { path: "/access", h1: /Access/, name: "access" },
-] as const;
+];
 
 const tabs = ["telemetry", "commands", "updates", "identity", "connect", "logs"] as const;
 
-export async function run({ url, signInUrl, shots }: Walk): Promise<WalkReport> {
-  await mkdir(shots, { recursive: true });
+function pagesOf({ halted, waiting, bad, fresh, device }: Stage): Stop[] {
+  return [
+    { path: `/rollouts/new?release=${fresh}&plan=canary`, h1: /New rollout/, name: "rollout-new" },
+    { path: `/rollouts/${halted}`, h1: /pump 2.0.0/, name: "rollout-halted" },
+    { path: `/rollouts/${halted}/halt-report`, h1: /Halt of pump 2.0.0/, name: "halt-report" },
+    { path: `/rollouts/${waiting}`, h1: /pump 2.1.0/, name: "rollout-waiting" },
+    { path: `/releases/${bad}`, h1: /pump 2.0.0/, name: "release-used" },
+    { path: `/releases/${fresh}`, h1: /pump 2.2.0/, name: "release-fresh" },
+    { path: `/devices/${device}`, h1: /./, name: "device-timeline" },
+    ...tabs.map((tab) => ({ path: `/devices/${device}?tab=${tab}`, h1: /./, name: `device-${tab}` })),
+  ];
+}
+
+export const walk = (visit: Visit): Promise<WalkReport> => inBrowser((browser) => walkThrough(browser, visit));
+
+/** What an operator does, step by step; resolves to the sentences that came true. */
+export const act = (visit: Visit & { secondUrl: string }): Promise<string[]> =>
+  inBrowser(async (browser) => {
+    const [owner, second] = [await signedIn(browser, visit.signInUrl), await signedIn(browser, visit.secondUrl)];
+    const done: string[] = [];
+    for (const [sentence, perform] of acts) {
+      try {
+        await perform({ page: owner.page, second: second.page, url: visit.url, stage: visit.stage });
+      } catch (error) {
+        await owner.page.screenshot({ path: join(visit.shots, "act-failed.png") });
+        throw new Error(`${sentence}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+      }
+      done.push(sentence);
+    }
+    return done;
+  });
+
+async function inBrowser<T>(use: (browser: Browser) => Promise<T>): Promise<T> {
   const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: chromiumFlags, timeout: 30_000 });
   try {
-    return await walk(browser, { url, signInUrl, shots });
+    return await use(browser);
   } finally {
     await browser.close();
   }
 }
 
-async function walk(browser: Browser, { url, signInUrl, shots }: Walk): Promise<WalkReport> {
-  const context = await browser.newContext({ viewport: { width: 1360, height: 900 }, colorScheme: "light" });
-  context.setDefaultTimeout(15_000);
-  const page = await context.newPage();
+const wide = { width: 1360, height: 900 };
+const narrow = { width: 390, height: 844 };
+const looks = [
+  { name: "light", colorScheme: "light", viewport: wide },
+  { name: "dark", colorScheme: "dark", viewport: wide },
+  { name: "narrow", colorScheme: "light", viewport: narrow },
+] as const;
+
+async function walkThrough(browser: Browser, { url, signInUrl, shots, stage }: Visit): Promise<WalkReport> {
+  await mkdir(shots, { recursive: true });
+  const { page, context } = await signedIn(browser, signInUrl);
   const watched = watch(page, url);
   const taken: string[] = [];
-  await signIn(page, signInUrl);
-  const all = [...pages, ...(await pagesOfFirst(page, url))];
-  for (const scheme of ["light", "dark"] as const) {
-    await page.emulateMedia({ colorScheme: scheme });
-    for (const { path, h1, name } of all) {
+  for (const { name: look, colorScheme, viewport } of looks) {
+    await page.emulateMedia({ colorScheme });
+    await page.setViewportSize(viewport);
+    for (const { path, h1, name } of [...pages, ...pagesOf(stage)]) {
       await page.goto(new URL(path, url).href);
       await page.getByRole("heading", { level: 1, name: h1 }).waitFor();
       await settled(page);
       const faults = [...(await faultsOf(page)), ...watched.faults.splice(0)];
-      if (faults.length > 0) throw new Error(`${path} in ${scheme}: ${faults.join("; ")}`);
-      const file = join(shots, `${name}-${scheme}.png`);
-      await page.screenshot({ path: file });
+      const file = join(shots, `${name}-${look}.png`);
+      await page.screenshot({ path: file, fullPage: true });
+      if (faults.length > 0) throw new Error(`${path} in ${look}: ${faults.join("; ")}`);
       taken.push(file);
     }
   }
   await context.close();
   return { pages: taken.length, shots: taken, requests: watched.requests() };
+}
+
+async function signedIn(browser: Browser, link: string): Promise<{ page: Page; context: BrowserContext }> {
+  const context = await browser.newContext({ viewport: wide, colorScheme: "light" });
+  context.setDefaultTimeout(15_000);
+  const page = await context.newPage();
+  await signIn(page, link);
+  return { page, context };
 }
 
 /** Follows the link; the very first one asks for a name. */
@@ -88,61 +145,6 @@ async function signIn(page: Page, signInUrl: string): Promise<void> {
   await open.or(overview).first().waitFor();
   if (await open.isVisible()) await open.click();
   await overview.waitFor();
-}
-
-/** The pages of the first device and of the newest rollout, where there are any. */
-async function pagesOfFirst(page: Page, url: string): Promise<{ path: string; h1: RegExp; name: string }[]> {
-  const found: { path: string; h1: RegExp; name: string }[] = [];
-  const device = await firstLink(page, { url, list: "/devices", below: "/devices/" });
-  if (device !== undefined) {
-    found.push({ path: device, h1: /./, name: "device-timeline" });
-    for (const tab of tabs) found.push({ path: `${device}?tab=${tab}`, h1: /./, name: `device-${tab}` });
-  }
-  const rollout = await firstLink(page, { url, list: "/rollouts", below: "/rollouts/" });
-  if (rollout !== undefined) found.push({ path: rollout, h1: /./, name: "rollout" });
-  return found;
-}
-
-async function firstLink(
-  page: Page,
-  { url, list, below }: { url: string; list: string; below: string },
-): Promise<string | undefined> {
-  await page.goto(new URL(list, url).href);
-  await page.getByRole("heading", { level: 1 }).waitFor();
-  await settled(page);
-  const links = page.getByRole("main").locator(`a[href^="${below}"]:not([href="${below}new"])`);
-  return (await links.count()) === 0 ? undefined : ((await links.first().getAttribute("href")) ?? undefined);
-}
-
-/** Until no skeleton is left on the page. */
-async function settled(page: Page): Promise<void> {
-  await page.waitForFunction(() => document.querySelector('[role="status"][aria-label="Loading"]') === null);
-}
-
-/** What a page lacks for those who work by keyboard or hear it. Runs in the page. */
-async function faultsOf(page: Page): Promise<string[]> {
-  return page.evaluate(() => {
-    const faults: string[] = [];
-    const need = (holds: boolean, fault: string) => {
-      if (!holds) faults.push(fault);
-    };
-    need(document.querySelectorAll("h1").length === 1, `${document.querySelectorAll("h1").length} h1 instead of one`);
-    need(document.querySelectorAll("main").length === 1, "no single main landmark");
-    need(document.querySelector('nav[aria-label="Main"]') !== null, "no navigation landmark");
-    need(document.querySelector('a[href="#main"]') !== null, "no skip link");
-    need(document.title.endsWith("Tenfold"), `the title is "${document.title}"`);
-    need(document.querySelector('nav [aria-current="page"]') !== null, "the navigation does not say where one is");
-    for (const control of document.querySelectorAll("button, a[href], [role=img], input:not([type=hidden])")) {
-      const labels =
-        control instanceof HTMLInputElement ? [...(control.labels ?? [])].map((label) => label.textContent).join("") : "";
-      const name = [control.getAttribute("aria-label"), control.getAttribute("aria-labelledby"), control.textContent, labels]
-        .join("")
-        .trim();
-      need(name !== "", `a control without a name: ${control.outerHTML.slice(0, 120)}`);
-    }
-    need(document.documentElement.scrollWidth <= innerWidth + 1, "the page scrolls sideways");
-    return faults;
-  });
 }
 
 /** Collects what must not happen: errors in the browser's log, failures, requests to other hosts. */

@@ -7,6 +7,7 @@ import { client } from "../queries.ts";
 import { CopyLine } from "./CopyLine.tsx";
 import { Icon, type IconName } from "./icons.tsx";
 import { ProblemNote } from "./ProblemNote.tsx";
+import { type Undo, useOfferUndo } from "./undo.tsx";
 
 type Props<Op extends Operation> = {
   operation: Op;
@@ -20,9 +21,13 @@ type Props<Op extends Operation> = {
   cli?: string;
   allowed: Verdict;
   danger?: true;
+  /** Only a confirmation where the operation takes no reason. */
+  reason?: "none";
+  /** How it is taken back, where the engine allows it: offered for half a minute afterwards. */
+  undo?: Undo;
 };
 
-/** A button that changes something: it asks for a reason first, and when it may not, it says why. */
+/** A button that changes something: it asks for a reason first, or to be confirmed, and when it may not, it says why. */
 export function ActionButton<Op extends Operation>(props: Props<Op>) {
   const { verb, icon, allowed, danger } = props;
   const [open, setOpen] = useState(false);
@@ -57,43 +62,50 @@ function ReasonForm<Op extends Operation>({
   children,
   cli,
   danger,
+  undo,
+  reason: asks,
   close,
 }: Props<Op> & { close: () => void }) {
   const [reason, setReason] = useState("");
   const queries = useQueryClient();
+  const offerUndo = useOfferUndo();
   const change = useMutation({
     mutationFn: () => client.call(operation, callWith(reason.trim())),
     onSuccess: async () => {
       close();
+      if (undo) offerUndo(undo);
       await queries.invalidateQueries();
     },
   });
+  const complete = asks === "none" || reason.trim() !== "";
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    if (reason.trim() !== "") change.mutate();
+    if (complete) change.mutate();
   };
   return (
     <form onSubmit={submit}>
       <p>{children}</p>
-      <Textarea
-        label="Reason"
-        description="Goes into the audit trail and the timeline."
-        required
-        autosize
-        minRows={2}
-        maxLength={500}
-        my="md"
-        data-autofocus
-        value={reason}
-        onChange={(event) => setReason(event.currentTarget.value)}
-      />
+      {asks !== "none" && (
+        <Textarea
+          label="Reason"
+          description="Goes into the audit trail and the timeline."
+          required
+          autosize
+          minRows={2}
+          maxLength={500}
+          my="md"
+          data-autofocus
+          value={reason}
+          onChange={(event) => setReason(event.currentTarget.value)}
+        />
+      )}
       {change.error && <ProblemNote error={change.error} />}
       {cli && <CopyLine line={cli} />}
       <Group justify="flex-end" mt="lg">
         <Button variant="default" onClick={close}>
-          Cancel
+          Close
         </Button>
-        <Button type="submit" disabled={reason.trim() === ""} loading={change.isPending} {...(danger ? { color: "red" } : {})}>
+        <Button type="submit" disabled={!complete} loading={change.isPending} {...(danger ? { color: "red" } : {})}>
           {verb}
         </Button>
       </Group>

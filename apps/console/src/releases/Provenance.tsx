@@ -1,11 +1,16 @@
+import { Button } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { type Attachment, api } from "@tenfold/contracts";
+import { type Attachment, api, type Release } from "@tenfold/contracts";
+import { useMay } from "../access/session.ts";
+import { cli } from "../cli.ts";
 import { bytes, short } from "../format.ts";
+import { ActionButton } from "../parts/ActionButton.tsx";
 import { Answer } from "../parts/Answer.tsx";
+import { CopyLine } from "../parts/CopyLine.tsx";
 import { Empty, Section } from "../parts/Section.tsx";
 import { type Column, Table } from "../parts/Table.tsx";
 import { When } from "../parts/When.tsx";
-import { ask } from "../queries.ts";
+import { ask, client } from "../queries.ts";
 
 const columns: readonly Column<Attachment>[] = [
   { title: "Document", cell: (each) => (each.kind === "sbom" ? "SBOM" : "Provenance") },
@@ -47,8 +52,13 @@ function Vouched({ kind, verifiedBy }: Attachment) {
 }
 
 /** The documents of a release, and whose word they are. */
-export function Provenance({ release }: { release: string }) {
+export function Provenance({ release: { id: release, usedAt } }: { release: Release }) {
   const attachments = useQuery(ask(api.listAttachments, { params: { id: release } }));
+  const shown: readonly Column<Attachment>[] = [
+    ...columns,
+    { title: "Take", cell: (each) => <Download of={each} /> },
+    ...(usedAt === undefined ? [{ title: "Change", cell: (each: Attachment) => <Detach of={each} /> }] : []),
+  ];
   return (
     <Section title="Documents and provenance">
       <Answer of={attachments}>
@@ -56,12 +66,52 @@ export function Provenance({ release }: { release: string }) {
           items.length === 0 ? (
             <Empty title="Nothing is attached.">
               Provenance says from which source and by which builder this image was made; it must name this very artifact.
+              <CopyLine line={cli.attach(release)} label="Copy the command" />
             </Empty>
           ) : (
-            <Table label="Documents" columns={columns} rows={items} keyOf={(each) => each.id} />
+            <Table label="Documents" columns={shown} rows={items} keyOf={(each) => each.id} />
           )
         }
       </Answer>
     </Section>
+  );
+}
+
+/** The document as it was attached, byte for byte. */
+function Download({ of: { id, release, kind } }: { of: Attachment }) {
+  const save = async () => {
+    const { document: text } = await client.call(api.getAttachment, { params: { id: release, attachment: id } });
+    const address = URL.createObjectURL(new Blob([text], { type: "application/json" }));
+    Object.assign(document.createElement("a"), { href: address, download: `${release}-${kind}.json` }).click();
+    URL.revokeObjectURL(address);
+  };
+  return (
+    <Button
+      size="xs"
+      variant="default"
+      onClick={() => void save()}
+      aria-label={`Download this ${kind === "sbom" ? "SBOM" : "provenance"}`}
+    >
+      Download
+    </Button>
+  );
+}
+
+function Detach({ of: { id, release, kind } }: { of: Attachment }) {
+  const allowed = useMay(api.detachAttachment);
+  return (
+    <ActionButton
+      operation={api.detachAttachment}
+      callWith={() => ({ params: { id: release, attachment: id } })}
+      verb="Detach"
+      icon="cross"
+      title={`Detach this ${kind === "sbom" ? "SBOM" : "provenance"}`}
+      cli={cli.detach(release, id)}
+      allowed={allowed}
+      reason="none"
+      danger
+    >
+      Possible as long as no rollout has used the release. The document can be attached again.
+    </ActionButton>
   );
 }

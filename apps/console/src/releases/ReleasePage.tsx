@@ -1,16 +1,20 @@
 import { useQuery } from "@tanstack/react-query";
-import { api, type Release } from "@tenfold/contracts";
+import { api, type Release, type Rollout } from "@tenfold/contracts";
 import { useMay } from "../access/session.ts";
 import { cli } from "../cli.ts";
 import { bytes, count, short } from "../format.ts";
 import { ActionButton } from "../parts/ActionButton.tsx";
 import { Answer } from "../parts/Answer.tsx";
 import { AppLink } from "../parts/AppLink.tsx";
-import { Facts, Section } from "../parts/Section.tsx";
+import { CopyLine } from "../parts/CopyLine.tsx";
+import { Empty, Facts, Section } from "../parts/Section.tsx";
+import { Status } from "../parts/Status.tsx";
 import { useIdInPath } from "../parts/search.ts";
+import { type Column, Table } from "../parts/Table.tsx";
+import { phaseLook } from "../parts/tones.ts";
 import { When } from "../parts/When.tsx";
 import { paths } from "../paths.ts";
-import { ask } from "../queries.ts";
+import { ask, client } from "../queries.ts";
 import { StartLink } from "../rollouts/StartLink.tsx";
 import { Page } from "../shell/Page.tsx";
 import { Components } from "./Components.tsx";
@@ -48,7 +52,8 @@ export function ReleasePage() {
               </Section>
             )}
             <Components release={found.id} />
-            <Provenance release={found.id} />
+            <Provenance release={found} />
+            <RolloutsOf release={found.id} />
           </>
         )}
       </Answer>
@@ -123,6 +128,7 @@ function Actions({ release }: { release: Release }) {
   return (
     <>
       <StartLink release={release.id} word="Roll out" />
+      <Promote release={release} />
       <ActionButton
         operation={api.retireRelease}
         callWith={callWith}
@@ -132,9 +138,67 @@ function Actions({ release }: { release: Release }) {
         cli={cli.changeRelease("retire", release.id)}
         allowed={allowed}
         danger
+        undo={{
+          says: `${title} is retired.`,
+          run: () => client.call(api.reinstateRelease, callWith("taken back at once in the console")),
+        }}
       >
         No rollout may use it any more; one that is under way pauses. Devices that run it keep it. It can be taken back.
       </ActionButton>
     </>
   );
 }
+
+/** The next more careful channel than this one, where there is one. */
+const wider = { dev: "beta", beta: "stable" } as const;
+
+function Promote({ release }: { release: Release }) {
+  const allowed = useMay(api.changeRelease);
+  if (release.channel === "stable") return null;
+  const to = wider[release.channel];
+  const move = (channel: Release["channel"]) => ({ params: { id: release.id }, body: { channel } });
+  return (
+    <ActionButton
+      operation={api.changeRelease}
+      callWith={() => move(to)}
+      verb={`Promote to ${to}`}
+      icon="check"
+      title={`Promote ${release.name} ${release.version} to ${to}`}
+      cli={cli.promote(release.id, to)}
+      allowed={allowed}
+      reason="none"
+      undo={{ says: `It is in the channel ${to}.`, run: () => client.call(api.changeRelease, move(release.channel)) }}
+    >
+      Devices that follow {to} can be offered it from now on. Nothing is offered before a rollout does.
+    </ActionButton>
+  );
+}
+
+/** Where it was rolled out. */
+function RolloutsOf({ release }: { release: string }) {
+  const rollouts = useQuery(ask(api.listRollouts, { query: { limit: 200 } }));
+  return (
+    <Section title="Rollouts">
+      <Answer of={rollouts}>
+        {({ items }) => {
+          const own = items.filter((each) => each.release.id === release);
+          if (own.length === 0)
+            return (
+              <Empty title="No rollout has used it.">
+                <CopyLine line={cli.startRollout(release)} label="Copy the command" />
+              </Empty>
+            );
+          return <Table label="Rollouts of this release" columns={rolloutColumns} rows={own} keyOf={(each) => each.id} />;
+        }}
+      </Answer>
+    </Section>
+  );
+}
+
+const rolloutColumns: readonly Column<Rollout>[] = [
+  { title: "Rollout", cell: (each) => <AppLink to={paths.rollout(each.id)}>{each.id}</AppLink> },
+  { title: "Phase", cell: (each) => <Status look={phaseLook[each.phase]} /> },
+  { title: "Because", cell: (each) => each.because },
+  { title: "Targets", cell: (each) => count(each.targets), numeric: true },
+  { title: "Since", cell: (each) => <When at={each.since} /> },
+];

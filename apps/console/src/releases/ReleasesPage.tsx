@@ -12,6 +12,7 @@ import { paths } from "../paths.ts";
 import { ask } from "../queries.ts";
 import { StartLink } from "../rollouts/StartLink.tsx";
 import { Page } from "../shell/Page.tsx";
+import { ProvenanceKeys } from "./ProvenanceKeys.tsx";
 import { SigningKeys } from "./SigningKeys.tsx";
 
 const columns: readonly Column<Release>[] = [
@@ -72,6 +73,7 @@ export function ReleasesPage() {
         </Answer>
       </Section>
       <SigningKeys />
+      <ProvenanceKeys />
     </Page>
   );
 }

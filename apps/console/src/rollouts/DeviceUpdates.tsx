@@ -9,6 +9,7 @@ import { type Column, Table } from "../parts/Table.tsx";
 import { When } from "../parts/When.tsx";
 import { paths } from "../paths.ts";
 import { ask } from "../queries.ts";
+import { DeviceCrashes } from "./CrashEvidence.tsx";
 import { DeploymentEvidence } from "./DeploymentEvidence.tsx";
 import { deploymentLook } from "./deployment.ts";
 import { WhyNotUpdated } from "./WhyNotUpdated.tsx";
@@ -51,6 +52,7 @@ export function DeviceUpdates({ id }: { id: string }) {
           }
         </Answer>
       </Section>
+      <DeviceCrashes id={id} />
     </>
   );
 }

@@ -1,23 +1,18 @@
-import { Select, TextInput } from "@mantine/core";
+import { Checkbox, Select, Textarea, TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { api } from "@tenfold/contracts";
+import { counted } from "../format.ts";
 import { ask } from "../queries.ts";
 import { checkFilter } from "../registry/filter.ts";
-import type { PlanDraft } from "./plan.ts";
+import { newDraft, type PlanDraft } from "./plan.ts";
+import { type Field, type Group, groups } from "./plan-groups.ts";
+import type { Faults } from "./plan-read.ts";
 import classes from "./rollouts.module.css";
 
-type Props = { draft: PlanDraft; faults: Partial<Record<keyof PlanDraft, string>>; onChange: (change: Partial<PlanDraft>) => void };
+type Props = { draft: PlanDraft; faults: Faults; onChange: (change: Partial<PlanDraft>) => void };
 
-const texts = [
-  { field: "stages", label: "Stages", description: "Cumulative shares of all targets; the first is the canary." },
-  { field: "haltAbove", label: "Halt above", description: "The harmed share of a stage that stops the rollout." },
-  { field: "deadline", label: "Deadline", description: "From the offer to the verified boot, such as 1h." },
-  { field: "soak", label: "Soak", description: "How long a stage must stay healthy, such as 5m." },
-  { field: "atOnce", label: "At once", description: "How many devices update at the same time." },
-] as const;
-
-/** The fields of a plan, filled with the defaults that suit most rollouts. */
-export function PlanFields({ draft, faults, onChange }: Props) {
+/** Which release, and to whom: what a stored plan leaves open. */
+export function TargetFields({ draft, faults, onChange }: Props) {
   const releases = useQuery(ask(api.listReleases, { query: { limit: 200 } }));
   const usable = releases.data?.items.filter((each) => !each.retired) ?? [];
   return (
@@ -27,42 +22,98 @@ export function PlanFields({ draft, faults, onChange }: Props) {
         label="Release"
         required
         placeholder={usable.length === 0 ? "No release yet" : "Choose one"}
-        data={usable.map((each) => ({ value: each.id, label: `${each.name} ${each.version} (${each.models.join(", ")})` }))}
+        data={usable.map((each) => ({
+          value: each.id,
+          label: `${each.name} ${each.version} (${each.models.join(", ") || "any model"})`,
+        }))}
         value={usable.find((each) => each.id === draft.release || each.version === draft.release)?.id ?? null}
         onChange={(value) => onChange({ release: value ?? "" })}
         error={faults.release}
       />
-      <TextInput
-        className={classes.wide ?? ""}
-        label="Devices"
-        description="A filter; empty means every active device that the release fits."
-        placeholder="tag:site=berlin"
-        spellCheck={false}
-        value={draft.filter}
-        onChange={(event) => onChange({ filter: event.currentTarget.value })}
-        error={checkFilter(draft.filter)?.message}
-      />
-      {texts.map(({ field, label, description }) => (
-        <TextInput
-          key={field}
-          label={label}
-          description={description}
-          value={draft[field]}
-          onChange={(event) => onChange({ [field]: event.currentTarget.value })}
-          error={faults[field]}
-        />
-      ))}
-      <Select
-        label="When it halts"
-        description="What becomes of devices that took it."
-        allowDeselect={false}
-        data={[
-          { value: "roll_back", label: "Bring them back" },
-          { value: "stop", label: "Leave them" },
-        ]}
-        value={draft.onHalt}
-        onChange={(value) => onChange({ onHalt: value === "stop" ? "stop" : "roll_back" })}
-      />
+      <FilterField draft={draft} onChange={onChange} />
     </div>
   );
+}
+
+export function FilterField({ draft, onChange }: Pick<Props, "draft" | "onChange">) {
+  return (
+    <TextInput
+      className={classes.wide ?? ""}
+      label="Devices"
+      description="A filter; empty means every active device that the release fits."
+      placeholder="tag:site=berlin"
+      spellCheck={false}
+      value={draft.filter}
+      onChange={(event) => onChange({ filter: event.currentTarget.value })}
+      error={checkFilter(draft.filter)?.message}
+    />
+  );
+}
+
+/** The terms of a plan, in groups that say how far they are from the defaults. */
+export function PlanFields(props: Props) {
+  return groups.map((group, place) => <GroupFields key={group.title} group={group} first={place === 0} {...props} />);
+}
+
+function GroupFields({ group, first, ...props }: Props & { group: Group; first: boolean }) {
+  const { draft, faults } = props;
+  const usual = newDraft("");
+  const changed = group.fields.filter(({ field }) => draft[field] !== usual[field]).length;
+  const faulty = group.fields.some(({ field }) => faults[field] !== undefined);
+  return (
+    <details className={classes.group} open={first || faulty || undefined}>
+      <summary>
+        <b>{group.title}</b>
+        <span>{group.lead}</span>
+        <em>{changed === 0 ? "as usual" : `${counted(changed, "field")} changed`}</em>
+      </summary>
+      <div className={classes.fields}>
+        {group.fields.map((field) => (
+          <OneField key={field.field} field={field} {...props} />
+        ))}
+      </div>
+    </details>
+  );
+}
+
+function OneField({ field: shape, draft, faults, onChange }: Props & { field: Field }) {
+  const common = {
+    ...{ label: shape.label, description: shape.description, error: faults[shape.field] },
+    ...(shape.wide ? { className: classes.wide ?? "" } : {}),
+  };
+  switch (shape.kind) {
+    case "text":
+    case "lines": {
+      const Input = shape.kind === "text" ? TextInput : Textarea;
+      return (
+        <Input
+          {...common}
+          {...(shape.placeholder === undefined ? {} : { placeholder: shape.placeholder })}
+          {...(shape.kind === "lines" ? { autosize: true, minRows: 2 } : {})}
+          spellCheck={false}
+          value={draft[shape.field]}
+          onChange={(event) => onChange({ [shape.field]: event.currentTarget.value })}
+        />
+      );
+    }
+    case "check":
+      return (
+        <Checkbox
+          {...common}
+          mt="lg"
+          checked={draft[shape.field]}
+          onChange={(event) => onChange({ [shape.field]: event.currentTarget.checked })}
+        />
+      );
+    case "choice":
+      return (
+        <Select
+          {...common}
+          allowDeselect={false}
+          data={shape.options}
+          value={draft[shape.field]}
+          onChange={(value) => value !== null && onChange({ [shape.field]: value })}
+        />
+      );
+  }
 }

@@ -1,16 +1,17 @@
 import { useDebouncedValue } from "@mantine/hooks";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
-import { api } from "@tenfold/contracts";
-import { bytes, counted } from "../format.ts";
+import { humanDuration, parseDuration } from "@tenfold/base";
+import { api, type RolloutPreview } from "@tenfold/contracts";
+import { bytes, count, counted, localTimes } from "../format.ts";
 import { Answer } from "../parts/Answer.tsx";
 import { Empty } from "../parts/Section.tsx";
 import { When } from "../parts/When.tsx";
 import { client } from "../queries.ts";
 import { stageName, stageReach } from "./ladder.ts";
-import type { PlanReading } from "./plan.ts";
+import type { PlanReading } from "./plan-read.ts";
 import classes from "./rollouts.module.css";
 
-/** The dry run of a plan: who in which stage, who not and why, and the most devices that a bad release could harm. */
+/** The dry run of a plan: who in which stage, who not and why, how many bytes, how long, and the most that a bad release could harm. */
 export function PlanPreview({ reading }: { reading: PlanReading }) {
   const [settled] = useDebouncedValue(reading.is === "plan" ? JSON.stringify(reading.plan) : undefined, 350);
   const preview = useQuery({
@@ -23,44 +24,92 @@ export function PlanPreview({ reading }: { reading: PlanReading }) {
     placeholderData: keepPreviousData,
   });
   if (reading.is === "incomplete") return <Empty title="The plan is not complete yet.">{Object.values(reading.faults)[0]}</Empty>;
+  return <Answer of={preview}>{(found) => <Preview found={found} />}</Answer>;
+}
+
+const lengthOf = (duration: string): string => humanDuration(parseDuration(duration) ?? 0);
+
+function Preview({ found }: { found: RolloutPreview }) {
+  const { targets, stages, bytes: size, worstCaseExposed, estimate, approvalsNeeded, blocked } = found;
   return (
-    <Answer of={preview}>
-      {({ targets, stages, bytes: size, excluded, worstCaseExposed, strata, estimate, approvalsNeeded, blocked }) => (
-        <div className={classes.preview}>
-          <p>
-            <b>{counted(targets, "device")}</b> would be updated; {bytes(size)} go out in all.
-          </p>
-          <ol aria-label="Stages">
-            {stages.map((stage, index) => (
-              <li key={stage.share}>
-                <span>{stageName({ index, share: stage.share })}</span>
-                <span>
-                  <i style={{ width: `${Math.sqrt(stage.share) * 100}%` }} />
-                </span>
-                <span>{stageReach({ index, ...stage })}</span>
-              </li>
-            ))}
-          </ol>
-          <p className={classes.exposed}>
-            If this release is bad, at most <b>{counted(worstCaseExposed, "device")}</b> meet it before the canary's gate closes.
-          </p>
-          <p>
-            It ends <When at={estimate.endsAt} />, if all goes well. {estimate.assumptions.join(" ")}
-          </p>
-          {approvalsNeeded > 0 && <p>{counted(approvalsNeeded, "approval")} needed before it begins.</p>}
-          {blocked && <p>It would wait: {blocked.because}</p>}
-          {strata.map(({ stratum, devices, canary }) => (
-            <p key={stratum}>
-              {stratum}: {counted(devices, "device")}, {canary} of them in the canary
-            </p>
-          ))}
-          {excluded.map(({ because, devices }) => (
-            <p key={because}>
-              {counted(devices, "device")} left out: {because}
-            </p>
-          ))}
-        </div>
+    <div className={classes.preview}>
+      <dl className={classes.sums}>
+        <Sum name="Devices" value={count(targets)} />
+        <Sum name="Sent in all" value={bytes(size)} />
+        <Sum name="Takes about" value={lengthOf(estimate.takes)} />
+        <Sum name="Worst case exposed" value={counted(worstCaseExposed, "device")} />
+      </dl>
+      <ol aria-label="Stages">
+        {stages.map((stage, index) => (
+          <li key={stage.share}>
+            <span>{stageName({ index, share: stage.share })}</span>
+            <span>
+              <i style={{ width: `${Math.sqrt(stage.share) * 100}%` }} />
+            </span>
+            <span>{stageReach({ index, ...stage })}</span>
+            <small>
+              about {lengthOf(stage.takes)}, its soak included; at most {counted(stage.worstCaseExposed, "device")} have met a bad
+              release when its first failure is found
+            </small>
+          </li>
+        ))}
+      </ol>
+      <p className={classes.exposed}>
+        If this release is bad, at most <b>{counted(worstCaseExposed, "device")}</b> meet it before the canary's gate closes.
+      </p>
+      <p>
+        Begun now it ends <When at={estimate.endsAt} />, if all goes well. {estimate.assumptions.join(" ")}
+      </p>
+      {approvalsNeeded > 0 && <p>{counted(approvalsNeeded, "approval")} of others are needed before it begins.</p>}
+      {blocked && (
+        <p>
+          <b>It would wait:</b> {localTimes(blocked.because)}
+        </p>
       )}
-    </Answer>
+      <Kinds strata={found.strata} />
+      <LeftOut excluded={found.excluded} />
+    </div>
+  );
+}
+
+function Sum({ name, value }: { name: string; value: string }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{value}</dd>
+    </div>
+  );
+}
+
+function Kinds({ strata }: Pick<RolloutPreview, "strata">) {
+  const named = strata.filter(({ stratum }) => stratum !== "");
+  if (named.length === 0) return null;
+  return (
+    <div>
+      <h3>Kinds of device</h3>
+      <ul className={classes.lines}>
+        {named.map(({ stratum, devices, canary }) => (
+          <li key={stratum}>
+            <code>{stratum}</code>: {counted(devices, "device")}, {count(canary)} in the canary
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+function LeftOut({ excluded }: Pick<RolloutPreview, "excluded">) {
+  if (excluded.length === 0) return null;
+  return (
+    <div>
+      <h3>Left out</h3>
+      <ul className={classes.lines}>
+        {excluded.map(({ because, devices }) => (
+          <li key={because}>
+            {counted(devices, "device")}: {because}
+          </li>
+        ))}
+      </ul>
+    </div>
   );
 }

@@ -3,15 +3,19 @@ import { useMay } from "../access/session.ts";
 import { cli } from "../cli.ts";
 import { ActionButton } from "../parts/ActionButton.tsx";
 import type { IconName } from "../parts/icons.tsx";
+import { client } from "../queries.ts";
 import { judgeRolloutChange, type RolloutVerb } from "./changes.ts";
+import { StartLink } from "./StartLink.tsx";
 
 type Change = {
-  verb: RolloutVerb;
+  verb: Exclude<RolloutVerb, "override-freeze">;
   word: string;
   icon: IconName;
   operation: typeof api.pauseRollout;
   effect: string;
   danger?: true;
+  /** The change that takes it back, where the engine allows that. */
+  back?: { operation: typeof api.pauseRollout; says: string };
 };
 
 const changes: readonly Change[] = [
@@ -20,21 +24,24 @@ const changes: readonly Change[] = [
     word: "Pause",
     icon: "pause",
     operation: api.pauseRollout,
-    effect: "No new offers. Devices that already have one go on.",
+    effect: "No new offers. Devices that already have one go on, and the gates still judge.",
+    back: { operation: api.resumeRollout, says: "The rollout is paused." },
   },
   {
     verb: "resume",
     word: "Resume",
     icon: "play",
     operation: api.resumeRollout,
-    effect: "Offers go out again, from the stage where it paused.",
+    effect:
+      "Offers go out again, from the stage where it paused. Where a stage had proved nothing, this is your word that it may go on.",
+    back: { operation: api.pauseRollout, says: "The rollout goes on." },
   },
   {
     verb: "cancel",
     word: "Cancel",
     icon: "cross",
     operation: api.cancelRollout,
-    effect: "Ends it. Devices on their way are told to stop; those that took the release keep it.",
+    effect: "Ends it for good, without a way back. Devices on their way are told to stop; those that took the release keep it.",
   },
   {
     verb: "rollback",
@@ -50,7 +57,7 @@ export function RolloutActions({ rollout }: { rollout: Rollout }) {
   const allowed = useMay(api.pauseRollout);
   return [
     <Approve key="approve" rollout={rollout} />,
-    ...changes.map(({ verb, word, icon, operation, effect, danger }) => (
+    ...changes.map(({ verb, word, icon, operation, effect, danger, back }) => (
       <ActionButton
         key={verb}
         operation={operation}
@@ -61,11 +68,44 @@ export function RolloutActions({ rollout }: { rollout: Rollout }) {
         cli={cli.changeRollout(verb, rollout.id)}
         allowed={judgeRolloutChange(verb, rollout.phase, allowed)}
         {...(danger ? { danger } : {})}
+        {...(back ? { undo: { says: back.says, run: () => takeBack(rollout.id, back.operation) } } : {})}
       >
         {effect}
       </ActionButton>
     )),
+    <Override key="override" rollout={rollout} />,
+    <Again key="again" rollout={rollout} />,
   ];
+}
+
+const takeBack = (id: string, operation: typeof api.pauseRollout) =>
+  client.call(operation, { params: { id }, body: { reason: "taken back at once in the console" } });
+
+/** During a freeze: lets this one rollout go on, in an emergency. */
+function Override({ rollout }: { rollout: Rollout }) {
+  const allowed = useMay(api.overrideFreeze);
+  if (rollout.blocked?.code !== "frozen") return null;
+  return (
+    <ActionButton
+      operation={api.overrideFreeze}
+      callWith={(reason) => ({ params: { id: rollout.id }, body: { reason } })}
+      verb="Go on despite the freeze"
+      icon="warning"
+      title={`Override the freeze: ${rollout.release.name} ${rollout.release.version}`}
+      cli={cli.overrideFreeze(rollout.id)}
+      allowed={judgeRolloutChange("override-freeze", rollout.phase, allowed)}
+      danger
+    >
+      {rollout.blocked.because} This rollout goes on all the same; every other one waits. It cannot be taken back: pause the rollout
+      to stop it.
+    </ActionButton>
+  );
+}
+
+/** Once it has ended: the same plan once more, for devices that did not get the release. */
+function Again({ rollout }: { rollout: Rollout }) {
+  if (!["completed", "cancelled", "halted", "rolled_back"].includes(rollout.phase)) return null;
+  return <StartLink again={rollout.id} word="Try again" />;
 }
 
 /** Approves the plan that is shown, by its hash. */

@@ -12,8 +12,11 @@ import { When } from "../parts/When.tsx";
 import { paths } from "../paths.ts";
 import { ask } from "../queries.ts";
 import { Page } from "../shell/Page.tsx";
+import { Approvals } from "./Approvals.tsx";
+import { CrashEvidence } from "./CrashEvidence.tsx";
 import { reached } from "./ladder.ts";
 import { PlanFacts } from "./PlanFacts.tsx";
+import { Replay } from "./Replay.tsx";
 import { RolloutActions } from "./RolloutActions.tsx";
 import { RolloutReport } from "./RolloutReport.tsx";
 import classes from "./rollouts.module.css";
@@ -49,7 +52,10 @@ export function RolloutPage() {
                 <PlanFacts rollout={found} />
               </Section>
             </div>
+            <Approvals rollout={found} />
             <RolloutReport id={found.id} />
+            <CrashEvidence rollout={found.id} />
+            <Replay id={found.id} />
           </>
         )}
       </Answer>
@@ -64,10 +70,20 @@ function Lead({ rollout }: { rollout: Rollout }) {
       <span>
         {localTimes(rollout.because)} <When at={rollout.since} />
         {rollout.blocked && ` Waits: ${localTimes(rollout.blocked.because)}`}
+        {rollout.freezeOverride && ` Goes on during a freeze: ${rollout.freezeOverride}`}
+        {wasHalted(rollout) && (
+          <>
+            {" "}
+            <AppLink to={paths.haltReport(rollout.id)}>Read the halt report</AppLink>
+          </>
+        )}
       </span>
     </span>
   );
 }
+
+/** There is a report as soon as something halted it, a gate or a person. */
+const wasHalted = ({ phase }: Rollout): boolean => ["halted", "rolling_back", "rolled_back", "cancelled"].includes(phase);
 
 function Figures({ rollout }: { rollout: Rollout }) {
   const exposed = reached(rollout);

@@ -4,6 +4,7 @@ import { cli } from "../cli.ts";
 import { count } from "../format.ts";
 import { Answer } from "../parts/Answer.tsx";
 import { AppLink } from "../parts/AppLink.tsx";
+import { CopyLine } from "../parts/CopyLine.tsx";
 import { Empty, Section } from "../parts/Section.tsx";
 import { Status } from "../parts/Status.tsx";
 import { type Column, Table } from "../parts/Table.tsx";
@@ -50,8 +51,9 @@ export function RolloutsPage() {
             items.length === 0 ? (
               <Empty title="No rollout yet.">
                 <p>
-                  <AppLink to={paths.releases()}>Register a signed release</AppLink>, then start a rollout.
+                  <AppLink to={paths.releases()}>Register a signed release</AppLink>, then start a rollout here, or:
                 </p>
+                <CopyLine line={cli.startRollout("")} label="Copy the command" />
               </Empty>
             ) : (
               <Table label="Rollouts" columns={columns} rows={items} keyOf={(each) => each.id} />

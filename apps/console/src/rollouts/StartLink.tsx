@@ -6,10 +6,11 @@ import { useGo } from "../parts/search.ts";
 import { paths } from "../paths.ts";
 
 /** The way to the form of a new rollout, or the reason why this person has none. */
-export function StartLink({ release, word = "New rollout" }: { release?: string; word?: string }) {
+export function StartLink({ release, again, word = "New rollout" }: { release?: string; again?: string; word?: string }) {
   const allowed = useMay(api.startRollout);
   const go = useGo();
-  const path = paths.newRollout(release === undefined ? {} : { release });
+  const path = paths.newRollout({ ...(release === undefined ? {} : { release }), ...(again === undefined ? {} : { again }) });
+  const plain = release === undefined && again === undefined;
   if (!allowed.allowed) {
     return (
       <Tooltip label={allowed.because}>
@@ -30,7 +31,7 @@ export function StartLink({ release, word = "New rollout" }: { release?: string;
       component="a"
       href={path}
       size="xs"
-      variant={release === undefined ? "filled" : "default"}
+      variant={plain ? "filled" : "default"}
       leftSection={<Icon name="plus" size={14} />}
       onClick={(event) => {
         if (event.metaKey || event.ctrlKey || event.shiftKey) return;

@@ -25,6 +25,9 @@ export function WhyNotUpdated({ id }: { id: string }) {
                 ["What to do", fix ?? "nothing; it goes on by itself, or there is nothing to do"],
               ]}
             />
+            <p style={{ marginTop: 12 }}>
+              <AppLink to={paths.pins({ filter: `id:${id}` })}>Pin this device, or exclude it from updates</AppLink>
+            </p>
             {rollouts.length > 0 && (
               <ul aria-label="Open rollouts">
                 {rollouts.map((one) => (

@@ -2,13 +2,14 @@ import type { RolloutPhase } from "@tenfold/contracts";
 import type { Verdict } from "../access/judge.ts";
 import { words } from "../format.ts";
 
-export type RolloutVerb = "pause" | "resume" | "rollback" | "cancel";
+export type RolloutVerb = "pause" | "resume" | "rollback" | "cancel" | "override-freeze";
 
 const from: Record<RolloutVerb, readonly RolloutPhase[]> = {
   pause: ["running"],
   resume: ["paused"],
   cancel: ["awaiting_approval", "running", "paused"],
   rollback: ["running", "paused", "halted", "completed"],
+  "override-freeze": ["awaiting_approval", "running", "paused"],
 };
 
 /** Whether a rollout in this phase can be changed so, by a person who may. The server decides; this explains an idle button. */

@@ -1,83 +1,104 @@
-import { formatDuration, parseDuration } from "@tenfold/base";
-import { completePlan, type RolloutPlan, rolloutPlan } from "@tenfold/contracts";
+import { parseDuration } from "@tenfold/base";
+import { type PlanTemplate, planTemplate, type RolloutPlan, rolloutPlan } from "@tenfold/contracts";
 import { percent } from "../format.ts";
+import { writeWindow } from "./window-line.ts";
 
-/** The fields of the form, as typed. */
+/** The fields of the form, as typed. An empty text is a rule that the plan does not have. */
 export type PlanDraft = {
   release: string;
   filter: string;
   stages: string;
+  strata: string;
+  perStratum: string;
   haltAbove: string;
-  deadline: string;
   soak: string;
-  atOnce: string;
+  deadline: string;
   onHalt: RolloutPlan["onHalt"];
+  atOnce: string;
+  perMinute: string;
+  jitter: string;
+  weight: string;
+  windows: string;
+  batteryAtLeast: string;
+  mains: boolean;
+  bearers: string;
+  unmetered: boolean;
+  unknown: RolloutPlan["conditions"]["unknown"];
+  requiresDevice: string;
+  requiresRollouts: string;
+  approvals: string;
+  lateJoiners: RolloutPlan["lateJoiners"];
+  giveUpAfter: string;
+  retryOn: string;
+  retryMost: string;
+  retryBackoff: string;
+  guards: string;
+  guardWindow: string;
+  guardSettle: string;
+  guardFalseHalts: string;
+  guardLeast: string;
+  guardMatchBy: string;
 };
 
-export type PlanReading =
-  | { is: "plan"; plan: RolloutPlan }
-  | { is: "incomplete"; faults: Partial<Record<keyof PlanDraft, string>> };
-
-/** The contract's own defaults, as a person would type them. */
-export function draftOf(release: string): PlanDraft {
-  const plan = rolloutPlan.parse({ release: "any" });
+/** A plan as a person would type it: what `readPlan` reads back to the same. */
+export function draftOf(plan: RolloutPlan): PlanDraft {
+  const { conditions, requires, retries, guards } = plan;
   return {
-    release,
-    filter: plan.filter,
-    stages: plan.stages.map((stage) => percent(stage.share).replace(" ", "")).join(", "),
+    ...{ release: plan.release, filter: plan.filter, onHalt: plan.onHalt, lateJoiners: plan.lateJoiners },
+    stages: plan.stages.map(({ share }) => shareOf(share)).join(", "),
+    strata: plan.strata.join(", "),
+    perStratum: String(plan.perStratum),
     haltAbove: percent(plan.haltAbove),
-    deadline: "1h",
-    soak: "5m",
+    soak: lengthWord(plan.soak),
+    deadline: lengthWord(plan.deadline),
     atOnce: String(plan.atOnce),
-    onHalt: plan.onHalt,
+    perMinute: plan.perMinute === undefined ? "" : String(plan.perMinute),
+    jitter: lengthWord(plan.jitter),
+    weight: String(plan.weight),
+    windows: plan.windows.map(writeWindow).join("\n"),
+    batteryAtLeast: conditions.batteryAtLeast === undefined ? "" : percent(conditions.batteryAtLeast),
+    mains: conditions.mains === true,
+    bearers: conditions.bearers?.join(", ") ?? "",
+    unmetered: conditions.unmetered === true,
+    unknown: conditions.unknown,
+    requiresDevice: requires.device,
+    requiresRollouts: requires.rollouts.join(", "),
+    approvals: String(plan.approvals),
+    giveUpAfter: lengthWord(plan.giveUpAfter),
+    retryOn: retries.on.join(", "),
+    retryMost: String(retries.most),
+    retryBackoff: lengthWord(retries.backoff),
+    guards: guards.watch.join(", "),
+    guardWindow: guards.window === undefined ? "" : lengthWord(guards.window),
+    guardSettle: lengthWord(guards.settle),
+    guardFalseHalts: percent(guards.falseHalts),
+    guardLeast: String(guards.least),
+    guardMatchBy: guards.matchBy.join(", "),
   };
 }
 
-/** Reads the form, or says at each field what is missing. */
-export function readPlan(draft: PlanDraft): PlanReading {
-  const stages = draft.stages
-    .split(/[,;→\s]+/)
-    .filter((word) => word !== "" && word !== "%")
-    .map(parseShare);
-  const haltAbove = parseShare(draft.haltAbove);
-  const deadline = parseDuration(draft.deadline.trim());
-  const soak = parseDuration(draft.soak.trim());
-  const atOnce = Number(draft.atOnce);
-  const faults: Partial<Record<keyof PlanDraft, string>> = {};
-  if (draft.release === "") faults.release = "Choose a release.";
-  const stageFault = faultOfStages(stages);
-  if (stageFault) faults.stages = stageFault;
-  if (haltAbove === undefined) faults.haltAbove = "A share such as 5 %.";
-  if (deadline === undefined || deadline === 0) faults.deadline = "A length of time such as 1h or 30m.";
-  if (soak === undefined) faults.soak = "A length of time such as 5m.";
-  if (!Number.isInteger(atOnce) || atOnce < 1 || atOnce > 100_000) faults.atOnce = "A whole number from 1 to 100,000.";
-  if (Object.keys(faults).length > 0 || haltAbove === undefined || deadline === undefined || soak === undefined)
-    return { is: "incomplete", faults };
-  return {
-    is: "plan",
-    plan: completePlan({
-      release: draft.release,
-      filter: draft.filter.trim(),
-      stages: stages.flatMap((share) => (share === undefined ? [] : [{ share }])),
-      haltAbove,
-      deadline: formatDuration(deadline),
-      soak: formatDuration(soak),
-      atOnce,
-      onHalt: draft.onHalt,
-    }),
-  };
+/** The contract's own defaults for a release. */
+export const newDraft = (release: string): PlanDraft => ({ ...draftOf(rolloutPlan.parse({ release: "any" })), release });
+
+const shareOf = (share: number): string => percent(share, 4).replace(" ", "");
+
+/** The shortest way to write a length: `1h`, `90m`, `0s`. */
+export function lengthWord(duration: string): string {
+  const length = parseDuration(duration);
+  if (length === undefined) return duration;
+  for (const [sign, unit] of [
+    ["d", 86_400_000],
+    ["h", 3_600_000],
+    ["m", 60_000],
+  ] as const)
+    if (length > 0 && length % unit === 0) return `${length / unit}${sign}`;
+  return `${length / 1_000}s`;
 }
 
-function faultOfStages(stages: readonly (number | undefined)[]): string | undefined {
-  if (stages.length === 0) return "At least one share, such as 5%, 25%, 100%.";
-  if (stages.some((share) => share === undefined || share === 0)) return "Shares of all targets, above 0 and up to 100 %.";
-  const rising = stages.every((share, place) => place === 0 || (share ?? 0) > (stages[place - 1] ?? 0));
-  return rising ? undefined : "Shares are cumulative: each must be larger than the one before.";
-}
-
-/** Reads `5 %`, `5%` or `5` as 0.05. */
-export function parseShare(text: string): number | undefined {
-  const match = /^(\d+(?:\.\d+)?)\s*%?$/.exec(text.trim());
-  const value = match ? Number(match[1]) / 100 : Number.NaN;
-  return value >= 0 && value <= 1 ? Number(value.toFixed(6)) : undefined;
+/** What is to be stored of a plan under a name: what differs from the defaults, so that the rest follows them. */
+export function templateOf(plan: RolloutPlan): PlanTemplate {
+  const { release: _release, ...terms } = plan;
+  const usual = rolloutPlan.parse({ release: "any" });
+  const differs = ([name, value]: [string, unknown]) => JSON.stringify(value) !== JSON.stringify(usual[name as keyof RolloutPlan]);
+  return planTemplate.parse(Object.fromEntries(Object.entries(terms).filter(differs)));
 }

@@ -6,6 +6,7 @@ import { LiveBadge } from "../live/LiveBadge.tsx";
 import { Answer } from "../parts/Answer.tsx";
 import { AppLink } from "../parts/AppLink.tsx";
 import { Icon } from "../parts/icons.tsx";
+import { UndoOffers } from "../parts/undo.tsx";
 import { paths } from "../paths.ts";
 import { Mark } from "./Mark.tsx";
 import { isHere, places } from "./navigation.ts";
@@ -35,7 +36,9 @@ export function Shell() {
                 <ThemeToggle />
               </footer>
             </aside>
-            <Main />
+            <UndoOffers>
+              <Main />
+            </UndoOffers>
           </div>
         )
       }

@@ -17,7 +17,11 @@ export const places: readonly { title: string; places: readonly Place[] }[] = [
     title: "Updates",
     places: [
       { path: paths.rollouts(), name: "Rollouts", icon: "rollouts" },
+      { path: paths.plans(), name: "Plans", icon: "plans" },
+      { path: paths.freezes(), name: "Freezes", icon: "freezes" },
+      { path: paths.pins(), name: "Pins", icon: "pins" },
       { path: paths.releases(), name: "Releases", icon: "releases" },
+      { path: paths.metadata(), name: "Metadata", icon: "metadata" },
     ],
   },
   {
