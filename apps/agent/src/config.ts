@@ -7,6 +7,7 @@ import { deviceIdPattern } from "@tenfold/contracts";
 import { type DeviceRoots, type DeviceServer, parseDeviceRoots } from "@tenfold/device";
 import { type PublicKey, readPublicKey } from "@tenfold/ota";
 import { kindOfKeyUri, openKeyStore, pathOfFileUri, readKeyUri } from "@tenfold/pki";
+import type { Place } from "./crashes/places.ts";
 
 /** What the agent was told. Files are read; lengths of time are milliseconds. */
 export type AgentConfig = {
@@ -31,6 +32,10 @@ export type AgentConfig = {
   /** A program that judges new firmware: exit 0 within a minute is good. */
   readonly selfTest: string | undefined;
   readonly queueRows: number;
+  /** A command line that runs the image of the slot; `{image}` stands for its path. */
+  readonly payload?: string;
+  /** Where crashes leave files, and how much of each is sent. */
+  readonly crashes?: { readonly places: readonly Place[]; readonly maxBytes: number };
 };
 
 export class ConfigError extends Error {
@@ -59,6 +64,11 @@ const flags = {
   telemetry: text,
   "self-test": text,
   "queue-rows": text,
+  payload: text,
+  cores: text,
+  pstore: text,
+  "boot-logs": text,
+  "crash-max": text,
 } as const;
 type Key = Exclude<keyof typeof flags, "config">;
 
@@ -70,6 +80,8 @@ const defaults: Partial<Record<Key, string>> = {
   heartbeat: "30s",
   telemetry: "10s",
   "queue-rows": "100000",
+  pstore: "/sys/fs/pstore",
+  "crash-max": "16777216",
 };
 
 /** Flags over the file (`--config FILE`, a flat JSON object with the flags' names) over defaults. Throws ConfigError with the fix. */
@@ -101,6 +113,8 @@ export function readConfig(args: string[]): AgentConfig {
     telemetryMs: duration(need("telemetry"), "telemetry"),
     selfTest: settings["self-test"],
     queueRows: whole(need("queue-rows"), "queue-rows"),
+    ...(settings.payload === undefined ? {} : { payload: settings.payload }),
+    crashes: { places: crashPlaces(settings), maxBytes: whole(need("crash-max"), "crash-max") },
   };
 }
 
@@ -125,6 +139,14 @@ function readFile(path: string): Partial<Record<Key, string>> {
   return settings;
 }
 
+function crashPlaces(settings: Partial<Record<Key, string>>): Place[] {
+  const kinds = { cores: "core", pstore: "pstore", "boot-logs": "bootlog" } as const;
+  return (["cores", "pstore", "boot-logs"] as const).flatMap((key) => {
+    const folder = settings[key];
+    return folder === undefined ? [] : [{ kind: kinds[key], folder: resolve(folder) }];
+  });
+}
+
 /** A file is read now; a key in a token or a TPM is asked for when it is needed. */
 function idevidKey(value: string): { key: string } | { keyUri: string } {
   if (kindOfKeyUri(value) === "file") return { key: readText(pathOfFileUri(value), "idevid-key") };
@@ -145,7 +167,9 @@ function checked(key: Key, value: string, read: () => unknown): string {
 
 const isKey = (key: string): key is Key => key !== "config" && Object.hasOwn(flags, key);
 const isPath = (key: Key): boolean =>
-  ["ca", "state", "idevid-cert", "idevid-key", "release-keys", "tuf-roots", "self-test"].includes(key);
+  ["ca", "state", "idevid-cert", "idevid-key", "release-keys", "tuf-roots", "self-test", "cores", "pstore", "boot-logs"].includes(
+    key,
+  );
 
 /** What `tenfold tuf init` writes for devices: `{"image": root, "director": root}`. */
 function readRoots(content: string): DeviceRoots {

@@ -11,27 +11,41 @@ import {
   type Link,
   type Proof,
   type Running,
+  sendCrash,
   senml,
   talkMetadata,
   topics,
 } from "@tenfold/device";
 import { kindOfKeyUri, type TpmAttestor } from "@tenfold/pki";
 import type { AgentConfig } from "./config.ts";
+import type { Witness } from "./crashes/witness.ts";
 import type { Disk } from "./disk.ts";
 import { attestorOf, destroySpent, identityOf, idevidOf, type KeptCredentials, pendingKey, succeed } from "./keys.ts";
+import type { Payload } from "./payload.ts";
 import type { Queue } from "./queue.ts";
-import { clockQuality, measureMachine } from "./signals.ts";
+import { clockQuality, measureMachine, memoryUse, networkBytes } from "./signals.ts";
 import type { Trust } from "./trust.ts";
 
 const selfTestMs = 60_000;
 const approvalPatienceMs = 30_000;
 
+type Parts = {
+  disk: Disk;
+  queue: Queue;
+  running: Running;
+  trust: Trust;
+  witness: Witness;
+  payload: Payload | undefined;
+};
+
 /** The brain's body on a real machine: files for slots, sockets for the network, a queue on disk for what cannot be sent now. */
-export function createDiskBody(
-  config: AgentConfig,
-  { disk, queue, running, trust }: { disk: Disk; queue: Queue; running: Running; trust: Trust },
-): Body {
+export function createDiskBody(config: AgentConfig, { disk, queue, running, trust, witness, payload }: Parts): Body {
   const name = topics(config.device);
+  const traffic = trafficSince(networkBytes());
+  const sendCrashes = () =>
+    witness.work(async (artifact) =>
+      sendCrash({ server: trust.server(config.https), identity: await currentIdentity(config, disk), artifact }),
+    );
   let reconnects = -1;
   return {
     running,
@@ -59,6 +73,7 @@ export function createDiskBody(
       const link = await connectLink({ server: trust.server(config.mqtt), identity, device: config.device, keepaliveS, events });
       reconnects += 1;
       void queue.drain(link);
+      void sendCrashes();
       return link;
     },
     download: async ({ path, from }) =>
@@ -67,8 +82,12 @@ export function createDiskBody(
       const now = Date.now();
       queue.push({ topic: name.telemetry, payload: senml(measureMachine(disk.folder), now) }, now);
       if (link) void queue.drain(link);
+      if (link) void sendCrashes();
     },
-    selfTest: () => selfTest(config.selfTest),
+    selfTest: async () => {
+      const up = (await payload?.health()) ?? { is: "pass" };
+      return up.is === "pass" ? selfTest(config.selfTest) : up;
+    },
     ...(config.keys !== undefined && kindOfKeyUri(config.keys) === "tpm"
       ? { attest: () => attest({ ...config, https: trust.server(config.https) }, disk) }
       : {}),
@@ -78,10 +97,20 @@ export function createDiskBody(
         clock: clockQuality(),
         trust: { roots: trust.roots() },
         net: { bearer: "ip", reconnects: Math.max(0, reconnects) },
+        memory: memoryUse(),
         queue: { depth, oldestAgeS },
-        counters: { queue_dropped: dropped, queue_refused: refused },
+        counters: { queue_dropped: dropped, queue_refused: refused, ...traffic() },
       };
     },
+  };
+}
+
+/** Counters of a heartbeat count from the boot that it names. */
+function trafficSince(boot: { rx: number; tx: number } | undefined): () => Record<string, number> {
+  return () => {
+    const now = networkBytes();
+    if (boot === undefined || now === undefined) return {};
+    return { rx_bytes: Math.max(0, now.rx - boot.rx), tx_bytes: Math.max(0, now.tx - boot.tx) };
   };
 }
 

@@ -42,6 +42,8 @@ export type Disk = {
   loadPendingKey(): Promise<string | undefined>;
   savePendingKey(key: string | undefined): Promise<void>;
   sealOf(slot: Slot): Promise<Seal | undefined>;
+  /** Where a slot's image lies; undefined where the factory put only a version there. */
+  imageOf(slot: Slot): Promise<string | undefined>;
   /** Whether the boot loader may start a slot: the image has the hash that was signed, by a key that is trusted here. */
   startable(slot: Slot): Promise<boolean>;
   /** Lets go of the image that is being written. */
@@ -83,6 +85,10 @@ export async function openDisk(
     savePendingKey: (key) =>
       key === undefined ? rm(at("pending.key"), { force: true }) : writeFileAtomically(at("pending.key"), key, 0o600),
     sealOf,
+    async imageOf(slot) {
+      const path = at(`slots/${slot}.img`);
+      return (await stat(path).catch(() => undefined))?.isFile() ? path : undefined;
+    },
     close: slots.close,
     async startable(slot) {
       const found = await sealOf(slot);

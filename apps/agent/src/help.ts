@@ -21,5 +21,8 @@ Flags (or the same names in a flat JSON object given by --config FILE; flags win
   --heartbeat 30s  --telemetry 10s
   --self-test PROGRAM       judges new firmware: exit 0 within a minute keeps it
   --queue-rows 100000       messages kept on disk while offline; the oldest give way
+  --payload COMMAND         runs the installed image as a program ({image} is its path); one that crashes is no good release
+  --cores DIR --pstore DIR --boot-logs DIR   where crashes leave files (default: /sys/fs/pstore only); sent once each
+  --crash-max 16777216      bytes of a crash file that are sent
 
 It logs one JSON object a line. SIGTERM ends it within 5 s. Exit codes: 0 ended, 1 failed, 2 wrong flags.`;

@@ -1,4 +1,4 @@
-import { readFileSync, statfsSync } from "node:fs";
+import { existsSync, readFileSync, statfsSync } from "node:fs";
 import { cpus, freemem, loadavg, totalmem } from "node:os";
 import type { Sample } from "@tenfold/device";
 
@@ -13,6 +13,38 @@ export function measureMachine(folder: string): Sample[] {
     { metric: "disk_free", value: percent(disk.bavail / Math.max(1, disk.blocks)), unit: "%" },
     ...(temperature === undefined ? [] : [{ metric: "temperature", value: temperature, unit: "Cel" }]),
   ];
+}
+
+/** For heartbeats: what the kernel would not give back at once. */
+export const memoryUse = (): { usedBytes: number; totalBytes: number } => ({
+  usedBytes: Math.max(0, totalmem() - availableMemory()),
+  totalBytes: totalmem(),
+});
+
+/**
+ * Bytes that the machine received and sent since it was switched on: over its network cards, where it has any, so that bridges and tunnels
+ * count nothing twice; else over everything but the loopback. Undefined where the kernel does not say (not Linux).
+ */
+export function networkBytes(): { rx: number; tx: number } | undefined {
+  const table = readOptional("/proc/net/dev");
+  return table === undefined ? undefined : sumOf(interfacesIn(table), (name) => existsSync(`/sys/class/net/${name}/device`));
+}
+
+type Interface = { readonly name: string; readonly rx: number; readonly tx: number };
+
+/** `/proc/net/dev`: two lines of headings, then `name: rx_bytes … tx_bytes …` with eight numbers for each direction (proc(5)). */
+export function interfacesIn(table: string): Interface[] {
+  return table.split("\n").flatMap((line) => {
+    const [, name, numbers] = /^\s*([^:\s]+):\s*(.+)$/.exec(line) ?? [];
+    const [rx, tx] = [0, 8].map((at) => Number(numbers?.split(/\s+/)[at] ?? Number.NaN));
+    return name === undefined || !Number.isFinite(rx) || !Number.isFinite(tx) ? [] : [{ name, rx: rx ?? 0, tx: tx ?? 0 }];
+  });
+}
+
+export function sumOf(interfaces: readonly Interface[], isCard: (name: string) => boolean): { rx: number; tx: number } {
+  const cards = interfaces.filter(({ name }) => isCard(name));
+  const counted = cards.length > 0 ? cards : interfaces.filter(({ name }) => name !== "lo");
+  return { rx: counted.reduce((sum, { rx }) => sum + rx, 0), tx: counted.reduce((sum, { tx }) => sum + tx, 0) };
 }
 
 /** `MemAvailable` counts what the kernel would give back; `freemem` does not. */

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import type { DeviceEvent } from "@tenfold/contracts";
 import {
   type Brain,
   chooseSlot,
@@ -10,10 +11,13 @@ import {
   type Note,
   otherSlot,
   type Running,
+  topics,
 } from "@tenfold/device";
 import type { AgentConfig } from "./config.ts";
+import { openWitness, type Witness } from "./crashes/witness.ts";
 import type { Disk } from "./disk.ts";
 import { createDiskBody } from "./disk-body.ts";
+import { type Payload, startPayload } from "./payload.ts";
 import { openQueue, type Queue } from "./queue.ts";
 import { openTrust } from "./trust.ts";
 
@@ -32,17 +36,37 @@ export async function runAgent(
   }: { disk: Disk; signal: AbortSignal; note: Note; patience?: Partial<typeof defaultPatience> },
 ): Promise<void> {
   const queue = openQueue(join(config.state, "queue.sqlite"), config.queueRows);
+  const witness = await watch(config, queue);
+  const noteAll: Note = (event, fields) => {
+    note(event, fields);
+    witness.note(event, fields);
+  };
   try {
     while (!signal.aborted) {
       const running = await untilAborted(bootLoader(disk), signal);
       if (running === undefined) return;
-      note("agent.started", { slot: running.slot, version: running.version, bootId: running.bootId });
-      await live(config, { disk, queue, running, signal, note, patience });
+      await witness.begin(running);
+      noteAll("agent.started", { slot: running.slot, version: running.version, bootId: running.bootId });
+      await live(config, { disk, queue, running, witness, signal, note: noteAll, patience });
+      await witness.end();
     }
+  } catch (error) {
+    // The marker of this boot stays: the next start takes these lines for what they are.
+    witness.note("agent.failed", { because: error instanceof Error ? error.stack : String(error) });
+    throw error;
   } finally {
     queue.close();
     await disk.close();
   }
+}
+
+const noCrashPlaces = { places: [], maxBytes: 16 * 1_024 * 1_024 };
+
+function watch({ state, device, crashes = noCrashPlaces }: AgentConfig, queue: Queue): Promise<Witness> {
+  const places = [...crashes.places, { kind: "core", folder: join(state, "payload") } as const];
+  const tell = (event: DeviceEvent) => queue.push({ topic: topics(device).events, payload: JSON.stringify(event) }, Date.now());
+  const clock = { now: Date.now, mono: () => performance.now() };
+  return openWitness({ folder: join(state, "crashes"), places, maxBytes: crashes.maxBytes, tell, clock });
 }
 
 /** Counts the start before it happens, and starts nothing whose hash or signature is wrong. */
@@ -67,14 +91,17 @@ type Life = {
   disk: Disk;
   queue: Queue;
   running: Running;
+  witness: Witness;
   signal: AbortSignal;
   note: Note;
   patience: Partial<typeof defaultPatience>;
 };
 
 /** One life of the firmware, from its start to the reboot that it asks for, or to the end of the agent. */
-async function live(config: AgentConfig, { disk, queue, running, signal, note, patience }: Life): Promise<void> {
-  const body = createDiskBody(config, { disk, queue, running, trust: await openTrust(disk.folder, config.https) });
+async function live(config: AgentConfig, { disk, queue, running, witness, signal, note, patience }: Life): Promise<void> {
+  const trust = await openTrust(disk.folder, config.https);
+  const payload = await payloadOf(config, { disk, running, witness, note });
+  const body = createDiskBody(config, { disk, queue, running, trust, witness, payload });
   let stir = () => {};
   const { securityFloor, roots, trustedKeys, device, model, hardwareRevision, heartbeatMs, telemetryMs } = config;
   const told: DeviceConfig = {
@@ -101,8 +128,19 @@ async function live(config: AgentConfig, { disk, queue, running, signal, note, p
       await pause(Math.min(wait, 2 ** 31 - 1), undefined, { signal: AbortSignal.any([signal, stirred.signal]) }).catch(() => {});
     }
   } finally {
+    await payload?.stop();
     await brain.stop();
   }
+}
+
+async function payloadOf(
+  { payload: command, state }: AgentConfig,
+  { disk, running, witness, note }: Pick<Life, "disk" | "running" | "witness" | "note">,
+): Promise<Payload | undefined> {
+  const image = command === undefined ? undefined : await disk.imageOf(running.slot);
+  if (command === undefined || image === undefined) return undefined;
+  const env = { TENFOLD_SLOT: running.slot, TENFOLD_VERSION: running.version, TENFOLD_BOOT_ID: running.bootId };
+  return startPayload({ command, image, folder: join(state, "payload"), env, note, onCrash: witness.crashed });
 }
 
 /** A step may hang on the network for as long as its deadline; an agent that is told to end does not wait for it. */

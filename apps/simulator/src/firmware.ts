@@ -11,17 +11,15 @@ const simFirmware = z
     fallsBack: share,
     weakNetwork: share,
     lies: share,
+    leaks: share,
   })
-  .refine(
-    ({ bricks, crashLoops, fallsBack, weakNetwork, lies }) => bricks + crashLoops + fallsBack + weakNetwork + lies <= 1 + 1e-9,
-    {
-      message: "the shares add up to more than 1",
-    },
-  );
+  .refine(({ version: _, ...shares }) => Object.values(shares).reduce((sum, one) => sum + one, 0) <= 1 + 1e-9, {
+    message: "the shares add up to more than 1",
+  });
 export type FirmwareBehaviour = z.infer<typeof simFirmware>;
 
 /** What becomes of one device that starts one firmware. */
-export type Fate = "runs" | "bricks" | "crashLoops" | "fallsBack" | "weakNetwork" | "lies";
+export type Fate = "runs" | "bricks" | "crashLoops" | "fallsBack" | "weakNetwork" | "lies" | "leaks";
 
 export const longestHead = 1_024;
 
@@ -39,7 +37,7 @@ export function readBehaviour(head: Buffer): FirmwareBehaviour | undefined {
 export function fateOf(behaviour: FirmwareBehaviour | undefined, { seed, device }: { seed: number; device: string }): Fate {
   if (behaviour === undefined) return "runs";
   let drawn = hash32(`${seed}:${device}:${behaviour.version}`) / 2 ** 32;
-  for (const fate of ["bricks", "crashLoops", "fallsBack", "weakNetwork", "lies"] as const) {
+  for (const fate of ["bricks", "crashLoops", "fallsBack", "weakNetwork", "lies", "leaks"] as const) {
     drawn -= behaviour[fate];
     if (drawn < 0) return fate;
   }

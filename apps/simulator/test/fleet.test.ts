@@ -173,3 +173,40 @@ test("over a bad network and with downloads that break off, every device still g
   platform.dropLinks();
   await until("all run 2.0.0", () => running(platform, "2.0.0").length === 5);
 });
+
+test("heartbeats say what the guards compare: memory in use, which grows where firmware leaks, and bytes that only grow within a boot", async () => {
+  await using here = await switchedOn({ devices: 4 });
+  const beats = (version: string) =>
+    here.platform.heard
+      .filter(({ topic }) => topic.endsWith("/heartbeat"))
+      .map(({ payload, device }) => ({ device, ...JSON.parse(payload) }))
+      .filter(({ firmware }) => firmware.version === version);
+  await until("all have spoken", () => new Set(beats("1.0.0").map(({ device }) => device)).size === 4);
+  here.offer({ version: "2.0.0", leaks: 1 }, "dep_leak");
+  await until("all leak for three seconds", () => beats("2.0.0").filter(({ uptimeS }) => uptimeS > 3).length >= 4);
+  const of = (device: string) => beats("2.0.0").filter((beat) => beat.device === device);
+  for (const device of here.ids) {
+    const [first, last] = [of(device)[0], of(device).at(-1)];
+    assert.ok(
+      last.memory.usedBytes - first.memory.usedBytes > 0.5 * 1_048_576,
+      "it leaks a megabyte a second, and varies by two at most",
+    );
+    assert.ok(last.counters.rx_bytes >= first.counters.rx_bytes && last.counters.tx_bytes > first.counters.tx_bytes);
+  }
+});
+
+test("a release that crashes leaves its last words at the platform, once from each device, and told as a crash", async () => {
+  await using here = await switchedOn({ devices: 4 });
+  here.platform.crashStatus = 503;
+  here.offer({ version: "2.0.0", crashLoops: 1 }, "dep_crash");
+  await until("all are back", () => here.events.filter(({ event }) => event === "rolled_back").length === 4);
+  here.platform.crashStatus = 200;
+  await until("all have told", () => here.platform.crashes.length >= 4);
+  await pause(1_000);
+  assert.deepEqual(here.platform.crashes.map(({ device }) => device).toSorted(), here.ids.toSorted());
+  assert.ok(here.platform.crashes.every(({ version, kind }) => version === "2.0.0" && kind === "log"));
+  const told = here.platform.heard.filter(
+    ({ topic, payload }) => topic.endsWith("/events") && JSON.parse(payload).type === "crash",
+  );
+  assert.ok(told.length >= 4);
+});

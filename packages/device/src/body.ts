@@ -73,5 +73,5 @@ export type Body = {
   /** Shows the platform anew that the certificate's key is in its TPM, and what runs here. A body without a TPM has none. */
   attest?(): Promise<AttestationOutcome>;
   /** What else the heartbeat can say. */
-  vitals(): Partial<Pick<Heartbeat, "power" | "net" | "queue" | "counters" | "clock" | "trust">>;
+  vitals(): Partial<Pick<Heartbeat, "power" | "net" | "memory" | "queue" | "counters" | "clock" | "trust">>;
 };

@@ -15,6 +15,8 @@ export const deviceProblems = defineProblems({
   download_failed: 503,
   download_refused: 404,
   metadata_unreachable: 503,
+  /** The platform was not reached, or asks to come later: a crash artifact stays where it is. */
+  crash_not_taken: 503,
   device_memory_unreadable: 500,
   device_trust_unreadable: 500,
 });

@@ -1,5 +1,6 @@
 import type { IncomingMessage, OutgoingHttpHeaders } from "node:http";
 import { type Agent, request } from "node:https";
+import { Readable } from "node:stream";
 import type { TlsKey } from "@tenfold/pki";
 
 /** The platform's device endpoint as a device knows it: where, and which authority may vouch for it. Nothing else is trusted. */
@@ -11,10 +12,11 @@ export type Identity = { readonly cert: string } & TlsKey;
 export type Ask = {
   readonly server: DeviceServer;
   readonly path: string;
-  readonly method?: "GET" | "POST";
+  readonly method?: "GET" | "POST" | "PUT";
   readonly identity?: Identity | undefined;
   readonly headers?: OutgoingHttpHeaders;
-  readonly body?: string;
+  /** A stream's length stands in `headers`. */
+  readonly body?: string | Readable;
   /** Milliseconds of silence after which the request is given up. */
   readonly idleMs: number;
   /** Keeps a connection for several requests in a row; left out, the request has one of its own. */
@@ -45,7 +47,7 @@ export function ask({
     minVersion: "TLSv1.2",
     headers: {
       ...(agent ? {} : { Connection: "close" }),
-      ...(body === undefined ? {} : { "Content-Length": Buffer.byteLength(body) }),
+      ...(typeof body === "string" ? { "Content-Length": Buffer.byteLength(body) } : {}),
       ...headers,
     },
     ...(identity ?? {}),
@@ -54,7 +56,8 @@ export function ask({
   sent.setTimeout(idleMs, () => sent.destroy(new Error(`No answer for ${idleMs / 1_000} s.`)));
   sent.once("response", resolve);
   sent.once("error", reject);
-  sent.end(body);
+  if (body instanceof Readable) body.once("error", (error) => sent.destroy(error)).pipe(sent);
+  else sent.end(body);
   return promise;
 }
 

@@ -7,6 +7,7 @@ export type { Body, Link, LinkEvents, MessageCount, Slots } from "./body.ts";
 export { armTrial, type BootChoice, type BootRecord, bootRecord, chooseSlot, otherSlot, type Slot, trialStarts } from "./boot.ts";
 export { type Brain, type BrainDeps, createBrain, type Rest } from "./brain.ts";
 export { bootKeysOf } from "./check-metadata.ts";
+export { type CrashArtifact, type CrashWish, sendCrash } from "./crash.ts";
 export {
   type CertificateWish,
   type Credentials,

@@ -30,12 +30,13 @@ export type Step =
   | { do: "wait"; untilMono: number };
 
 /**
- * What a device should do next. Pure: the same picture always gives the same step. First an identity, then a link, then the sign
- * of life, then what is owed to the platform, then telemetry, then the update, which can take long.
+ * What a device should do next. Pure: the same picture always gives the same step. First an identity, then a link, then how an update
+ * ended, then the sign of life, then what is owed to the platform, then telemetry, then the update, which can take long.
  */
 export function nextStep(picture: Picture): Step {
   return (
     identityStep(picture) ??
+    endStep(picture) ??
     linkStep(picture) ??
     trustStep(picture) ??
     armStep(picture) ??
@@ -79,10 +80,18 @@ function checkStep(picture: Picture): Step | undefined {
   return trust && session.metadataDueAt <= mono ? { do: "check_metadata", offer: undefined } : undefined;
 }
 
-function reportStep({ memory, session, mono }: Picture): Step | undefined {
+/**
+ * [docs/protocol/updates.md U17] How an update ended, before the sign of life of the boot that it ended in: the platform would conclude
+ * from that heartbeat alone that it fell back, and never hear why.
+ */
+function endStep({ memory, session, mono }: Picture): Step | undefined {
   if (session.link === "down" || session.reporting.at > mono) return undefined;
   const owed = memory.ended.find((one) => !one.told && one.report);
-  if (owed?.report) return { do: "report", deployment: owed.deployment, report: owed.report };
+  return owed?.report && { do: "report", deployment: owed.deployment, report: owed.report };
+}
+
+function reportStep({ memory, session, mono }: Picture): Step | undefined {
+  if (session.link === "down" || session.reporting.at > mono) return undefined;
   const { update } = memory;
   return update && update.told !== update.stage
     ? { do: "report", deployment: update.deployment, report: { state: update.stage } }

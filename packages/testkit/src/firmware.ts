@@ -16,6 +16,8 @@ export type SimFirmware = {
   readonly weakNetwork?: number;
   /** Report the old version although the new one runs. */
   readonly lies?: number;
+  /** Take a megabyte of memory more each second. */
+  readonly leaks?: number;
 };
 
 /** Bytes that the simulator's devices take for firmware: one line of JSON that says how it behaves, then noise to the wanted size. */

@@ -23,6 +23,7 @@ import {
 import mqttPacket, { type IPublishPacket, type Packet } from "mqtt-packet";
 
 export type Heard = { device: string; topic: string; payload: string };
+export type HeardCrash = { device: string; kind: string; bytes: Buffer; boot?: string; version?: string; sha256?: string };
 
 /**
  * The devices' side of a platform, small enough to read: real TLS, real certificates, EST, MQTT 5, artifacts with ranges, and the few
@@ -35,6 +36,9 @@ export type PretendPlatform = AsyncDisposable & {
   readonly ca: string;
   readonly heard: Heard[];
   readonly enrolled: string[];
+  readonly crashes: HeardCrash[];
+  /** What the next crash artifacts are answered with, after they were read. */
+  crashStatus: number;
   readonly artifacts: Map<string, Buffer>;
   /** One-time codes by serial number. */
   readonly codes: Map<string, string>;
@@ -65,10 +69,17 @@ export async function startPretendPlatform({ lifetime = days(30) }: { lifetime?:
   };
   const links = new Map<TLSSocket, string>();
   const sockets = new Set<Socket>();
-  const state = { pending: 0, cutAfter: Number.POSITIVE_INFINITY, pubackReason: 0, next: { is: "none" } as NextDeployment };
+  const state = {
+    pending: 0,
+    cutAfter: Number.POSITIVE_INFINITY,
+    pubackReason: 0,
+    crashStatus: 200,
+    next: { is: "none" } as NextDeployment,
+  };
   const kept = {
     heard: [] as Heard[],
     enrolled: [] as string[],
+    crashes: [] as HeardCrash[],
     artifacts: new Map<string, Buffer>(),
     codes: new Map<string, string>(),
     signingKeys: [] as string[],
@@ -127,9 +138,20 @@ export async function startPretendPlatform({ lifetime = days(30) }: { lifetime?:
     const socket = request.socket as TLSSocket;
     if (url === "/.well-known/est/cacerts") return pkcs7(response, [issuing.certificate.der, root.certificate.der]);
     if (url.startsWith("/.well-known/est/simple")) return enroll(request, response, socket);
+    if (url.startsWith("/v1/crash/")) return takeCrash(request, response, socket);
     const bytes = deviceOf(socket) === undefined ? undefined : kept.artifacts.get(url.replace("/v1/artifacts/", ""));
     if (bytes === undefined) return void response.writeHead(404).end();
     sendArtifact(bytes, { request, response });
+  }
+
+  async function takeCrash(request: IncomingMessage, response: ServerResponse, socket: TLSSocket): Promise<void> {
+    const device = deviceOf(socket);
+    const bytes = Buffer.concat(await Array.fromAsync(request as AsyncIterable<Buffer>));
+    const { "tenfold-boot": boot, "tenfold-firmware": version, "tenfold-sha256": sha256 } = request.headers;
+    const kind = (request.url ?? "").replace("/v1/crash/", "");
+    if (device !== undefined && state.crashStatus === 200)
+      kept.crashes.push({ device, kind, bytes, ...({ boot, version, sha256 } as Partial<HeardCrash>) });
+    response.writeHead(device === undefined ? 401 : state.crashStatus).end();
   }
 
   function sendArtifact(bytes: Buffer, { request, response }: { request: IncomingMessage; response: ServerResponse }): void {

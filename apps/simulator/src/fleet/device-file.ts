@@ -1,6 +1,7 @@
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { BootRecord, Credentials, DeviceTrust, Identity, Memory, Slot, TrustBundle } from "@tenfold/device";
+import type { PretendCrash } from "./pretend-crash.ts";
 import type { PretendImage } from "./pretend-slots.ts";
 
 /** All that a pretend device is, between two runs of the simulator. */
@@ -18,6 +19,10 @@ export type DeviceFile = {
   boot: BootRecord;
   images: Partial<Record<Slot, PretendImage>>;
   boots: number;
+  /** What the last crash left behind, until the platform has it. */
+  crash?: PretendCrash;
+  /** The version whose crash is there or was sent: one of each is enough. */
+  crashed?: string;
 };
 
 const pathOf = (folder: string, id: string): string => join(folder, "devices", `${encodeURIComponent(id)}.json`);

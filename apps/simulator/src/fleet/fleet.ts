@@ -226,7 +226,7 @@ class FleetLife implements Fleet {
     const version = image?.release?.signed.version ?? behaviour?.version ?? "unknown";
     const fate = fateOf(behaviour, { seed: this.options.seed, device: file.id });
     if (fate === "bricks") return this.brick(one, version);
-    if (fate === "crashLoops") return this.crash(one, version);
+    if (fate === "crashLoops") return this.crash(one, { version, build: image?.sha256 });
     this.tally.started(file.id, version);
     const running: Running = {
       slot,
@@ -286,8 +286,14 @@ class FleetLife implements Fleet {
     this.options.onEvent({ event: "bricked", device: file.id, version });
   }
 
-  private crash(one: Inhabitant, version: string): undefined {
-    this.options.onEvent({ event: "crashed", device: one.file.id, version });
+  private crash(one: Inhabitant, { version, build }: { version: string; build: string | undefined }): undefined {
+    const { file } = one;
+    this.options.onEvent({ event: "crashed", device: file.id, version });
+    if (file.crashed !== version) {
+      file.crashed = version;
+      file.crash = { bootId: randomUUID(), version, ...(build === undefined ? {} : { build }) };
+      this.dirty.add(file);
+    }
     this.tally.rebooted();
     this.wheel.schedule(one, this.world.mono() + this.darkMs(one));
   }

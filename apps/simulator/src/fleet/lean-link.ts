@@ -17,6 +17,8 @@ export type LeanLink = Link & {
   /** Gives up what has waited too long, and the link itself once `breakAt` has come. `now` is monotonic. */
   sweep(now: number): void;
   readonly inFlight: number;
+  /** Bytes that came and went so far. */
+  traffic(): { rx: number; tx: number };
 };
 
 type Waiting = { resolve: () => void; reject: (error: Error) => void; until: number; topic: string };
@@ -139,6 +141,7 @@ function createLink(
     get inFlight() {
       return waiting.size;
     },
+    traffic: () => ({ rx: socket.bytesRead, tx: socket.bytesWritten }),
     publish(topic, payload, count) {
       if (state !== "open") return Promise.reject(deviceProblems.link_lost("The link is down."));
       const messageId = nextId;

@@ -8,6 +8,7 @@ import {
   type Running,
   refreshTrust,
   requestCertificate,
+  sendCrash,
   senml,
   talkMetadata,
   topics,
@@ -16,8 +17,9 @@ import type { Fate } from "../firmware.ts";
 import type { DeviceFile } from "./device-file.ts";
 import type { Gate } from "./gate.ts";
 import { type LeanLink, openLeanLink } from "./lean-link.ts";
+import { crashArtifact, crashEvent } from "./pretend-crash.ts";
 import type { PretendSlots } from "./pretend-slots.ts";
-import { batteryLevel, measure } from "./signals.ts";
+import { batteryLevel, measure, memoryUse } from "./signals.ts";
 import type { Tally } from "./tally.ts";
 import { breaksAt, type Weather } from "./weather.ts";
 
@@ -55,6 +57,7 @@ export type Embodied = {
 /** Samples of one device that may wait for their acknowledgement; more are dropped and counted. */
 const samplesInFlight = 8;
 const enrollPatienceMs = 60_000;
+const crashRetryMs = 10_000;
 
 /** The body of one device that does not exist, from one start to the next. Sockets, certificates and bytes are real. */
 export function createPretendBody(world: World, embodied: Embodied): Body {
@@ -67,6 +70,19 @@ export function createPretendBody(world: World, embodied: Embodied): Body {
   let reconnects = -1;
   let greeted = false;
   let samples = 0;
+  let crashAt = 0;
+  const traffic = { rx: 0, tx: 0 };
+  let link: LeanLink | undefined;
+  /** What the links of this boot carried, and its downloads. */
+  const trafficSoFar = () => {
+    const open = link?.traffic() ?? { rx: 0, tx: 0 };
+    return { rx_bytes: traffic.rx + open.rx, tx_bytes: traffic.tx + open.tx };
+  };
+  const settleTraffic = () => {
+    const { rx_bytes: rx, tx_bytes: tx } = trafficSoFar();
+    Object.assign(traffic, { rx, tx });
+    link = undefined;
+  };
 
   return {
     running,
@@ -147,7 +163,7 @@ export function createPretendBody(world: World, embodied: Embodied): Body {
         const breakAt = breaksAt(weather, world.mono(), chance());
         const keepaliveS = Math.max(30, Math.ceil((3 * (file.memory?.settings?.heartbeatMs ?? world.heartbeatMs)) / 1_000));
         const onDown = (because: string) => {
-          world.links.delete(link);
+          world.links.delete(opened);
           tally.disconnected(file.id);
           tally.lost();
           events.onDown(because);
@@ -159,17 +175,19 @@ export function createPretendBody(world: World, embodied: Embodied): Body {
           keepaliveS,
           events: { ...events, onDown },
         };
-        const link: LeanLink = await openLeanLink({
+        settleTraffic();
+        const opened: LeanLink = await openLeanLink({
           ...wish,
           now: world.mono,
           breakAt,
           signal: world.stopping,
           onAck: (took) => tally.acked(took),
         });
-        world.links.add(link);
+        link = opened;
+        world.links.add(opened);
         tally.connected(file.id);
         reconnects += 1;
-        return counted(link, { weather, chance, tally, forget: () => world.links.delete(link), id: file.id });
+        return counted(opened, { weather, chance, tally, forget: () => world.links.delete(opened), id: file.id });
       } finally {
         leave();
       }
@@ -180,13 +198,17 @@ export function createPretendBody(world: World, embodied: Embodied): Body {
       try {
         const identity = file.credentials ?? file.idevid;
         const pieces = await fetchArtifact({ server: https(), identity, path, from, signal: world.stopping });
-        return overBadNetwork(pieces, { breaks: chance() < weather.brokenDownloads, chance, leave });
+        const counting = (bytes: number) => {
+          traffic.rx += bytes;
+        };
+        return overBadNetwork(pieces, { breaks: chance() < weather.brokenDownloads, chance, leave, counting });
       } catch (error) {
         leave();
         throw error;
       }
     },
     async takeSample(link) {
+      if (link !== undefined && file.crash !== undefined && world.mono() >= crashAt) void tellCrash(link);
       if (link === undefined || world.telemetry === "none") return;
       if (!greeted) {
         greeted = true;
@@ -207,9 +229,38 @@ export function createPretendBody(world: World, embodied: Embodied): Body {
       clock: embodied.clockSkewMs === 0 ? "synced" : "suspect",
       trust: { roots: [...(file.trust?.configured === world.ca ? file.trust.roots : world.roots)] },
       power: { source: "battery", level: Number(batteryLevel(file.id, Date.now()).toFixed(3)) },
+      memory: memoryUse(file.id, {
+        upMs: world.mono() - running.bootedAt,
+        leaks: embodied.fate === "leaks" ? "leaks" : "tidy",
+        chance,
+      }),
+      counters: trafficSoFar(),
       net: { bearer: weather.linkLifeMs > 0 ? "cellular" : "ethernet", reconnects: Math.max(0, reconnects) },
     }),
   };
+
+  /** The event first, then the artifact; both come again until the artifact is there. */
+  async function tellCrash(link: Link): Promise<void> {
+    const { crash, credentials } = file;
+    const leave = crash && credentials ? world.downloading.tryEnter() : undefined;
+    if (crash === undefined || credentials === undefined || leave === undefined) return;
+    crashAt = world.mono() + crashRetryMs;
+    try {
+      await link.publish(topics(file.id).events, crashEvent(crash, now()));
+      await sendCrash({
+        server: https(),
+        identity: credentials,
+        artifact: crashArtifact(file.id, crash),
+        signal: world.stopping,
+      });
+      delete file.crash;
+      world.touched(file);
+    } catch (error) {
+      tally.failed(error instanceof Problem ? error.code : "crash_not_taken");
+    } finally {
+      leave();
+    }
+  }
 
   function send(link: Link, topic: string, payload: string): void {
     if (tally.inFlight(file.id) >= samplesInFlight) {
@@ -251,14 +302,15 @@ function counted(link: LeanLink, { weather, chance, tally, forget, id }: Countin
   };
 }
 
-type BadNetwork = { breaks: boolean; chance: () => number; leave: () => void };
+type BadNetwork = { breaks: boolean; chance: () => number; leave: () => void; counting: (bytes: number) => void };
 
 async function* overBadNetwork(
   pieces: AsyncIterable<Uint8Array>,
-  { breaks, chance, leave }: BadNetwork,
+  { breaks, chance, leave, counting }: BadNetwork,
 ): AsyncGenerator<Uint8Array> {
   try {
     for await (const piece of pieces) {
+      counting(piece.byteLength);
       yield piece;
       if (breaks && chance() < 0.3) throw deviceProblems.download_failed("The download broke off in bad weather.");
     }

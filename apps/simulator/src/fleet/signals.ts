@@ -25,4 +25,18 @@ export function batteryLevel(device: string, now: number): number {
   return 1 - 0.8 * ((now / cycle + phase) % 1);
 }
 
+const mebi = 1_048_576;
+const totalMiB = 256;
+
+/** Main memory in use: what the machine's nature needs, a little more and less, and a megabyte a second where the firmware leaks. */
+export function memoryUse(
+  device: string,
+  { upMs, leaks, chance }: { upMs: number; leaks: "leaks" | "tidy"; chance: () => number },
+): { usedBytes: number; totalBytes: number } {
+  const nature = hash32(`${device}:memory`) / 2 ** 32;
+  const leaked = leaks === "leaks" ? upMs / 1_000 : 0;
+  const used = Math.min(totalMiB, 60 + 40 * nature + 2 * chance() + leaked);
+  return { usedBytes: Math.round(used * mebi), totalBytes: totalMiB * mebi };
+}
+
 const rounded = (value: number, digits: number): number => Number(value.toFixed(digits));
