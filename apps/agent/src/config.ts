@@ -4,9 +4,10 @@ import { dirname, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { describeError, parseDuration } from "@tenfold/base";
 import { deviceIdPattern } from "@tenfold/contracts";
-import { type DeviceRoots, type DeviceServer, parseDeviceRoots } from "@tenfold/device";
+import { type DeviceRoots, type DeviceServer, parseDeviceRoots, type Slot } from "@tenfold/device";
 import { type PublicKey, readPublicKey } from "@tenfold/ota";
 import { kindOfKeyUri, openKeyStore, pathOfFileUri, readKeyUri } from "@tenfold/pki";
+import { z } from "zod";
 import type { Place } from "./crashes/places.ts";
 
 /** What the agent was told. Files are read; lengths of time are milliseconds. */
@@ -32,11 +33,28 @@ export type AgentConfig = {
   /** A program that judges new firmware: exit 0 within a minute is good. */
   readonly selfTest: string | undefined;
   readonly queueRows: number;
+  /** Bytes a second that a download may take. */
+  readonly downloadLimit?: number;
+  /** What installs: file slots of the agent's own unless told otherwise. */
+  readonly installer?: InstallerName;
+  /** A boot loader outside of this process: its environment's two copies, and the slot that it started. */
+  readonly boot?: { readonly env: readonly [string, string]; readonly slot: Slot };
+  /** The boot loader's log. */
+  readonly bootLog?: string;
+  /** The D-Bus on which RAUC is; the system's unless told otherwise. */
+  readonly bus?: string;
+  /** The command that restarts the machine; without it the agent ends. */
+  readonly reboot?: string;
+  /** How long new firmware may take to prove itself. */
+  readonly trialMs?: number;
   /** A command line that runs the image of the slot; `{image}` stands for its path. */
   readonly payload?: string;
   /** Where crashes leave files, and how much of each is sent. */
   readonly crashes?: { readonly places: readonly Place[]; readonly maxBytes: number };
 };
+
+const installerName = z.enum(["files", "rauc"]);
+export type InstallerName = z.infer<typeof installerName>;
 
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
@@ -65,6 +83,14 @@ const flags = {
   "self-test": text,
   "queue-rows": text,
   payload: text,
+  "download-limit": text,
+  installer: text,
+  bus: text,
+  "boot-env": text,
+  "boot-slot": text,
+  "boot-log": text,
+  reboot: text,
+  trial: text,
   cores: text,
   pstore: text,
   "boot-logs": text,
@@ -113,7 +139,7 @@ export function readConfig(args: string[]): AgentConfig {
     telemetryMs: duration(need("telemetry"), "telemetry"),
     selfTest: settings["self-test"],
     queueRows: whole(need("queue-rows"), "queue-rows"),
-    ...(settings.payload === undefined ? {} : { payload: settings.payload }),
+    ...firmwareSettings(settings),
     crashes: { places: crashPlaces(settings), maxBytes: whole(need("crash-max"), "crash-max") },
   };
 }
@@ -137,6 +163,40 @@ function readFile(path: string): Partial<Record<Key, string>> {
     settings[key] = isPath(key) && kindOfKeyUri(value) === "file" ? resolve(dirname(path), pathOfFileUri(value)) : value;
   }
   return settings;
+}
+
+/** What was said about installing and running firmware. */
+function firmwareSettings(settings: Partial<Record<Key, string>>): Partial<AgentConfig> {
+  const { installer, bus, reboot, payload, trial, "boot-env": env, "boot-log": log, "download-limit": limit } = settings;
+  return {
+    ...(limit === undefined ? {} : { downloadLimit: downloadLimit(limit) }),
+    ...(installer === undefined ? {} : { installer: installerOf(installer) }),
+    ...(bus === undefined ? {} : { bus }),
+    ...(log === undefined ? {} : { bootLog: resolve(log) }),
+    ...(env === undefined ? {} : { boot: bootOf(env, settings["boot-slot"]) }),
+    ...(reboot === undefined ? {} : { reboot }),
+    ...(trial === undefined ? {} : { trialMs: duration(trial, "trial") }),
+    ...(payload === undefined ? {} : { payload }),
+  };
+}
+
+/** Less would leave the connection silent for longer than the platform's side waits. */
+const leastPerS = 16_384;
+
+function downloadLimit(value: string): number {
+  const limit = whole(value, "download-limit");
+  return limit >= leastPerS ? limit : fail(`--download-limit must be at least ${leastPerS} bytes a second, not ${value}.`);
+}
+
+const installerOf = (value: string): InstallerName =>
+  installerName.safeParse(value).data ?? fail(`--installer must be one of ${installerName.options.join(", ")}, not ${value}.`);
+
+function bootOf(env: string, slot: string | undefined): NonNullable<AgentConfig["boot"]> {
+  const [first, second, ...more] = env.split(",").map((path) => resolve(path));
+  if (first === undefined || second === undefined || more.length > 0)
+    fail("--boot-env names the two copies of the boot loader's environment: FILE,FILE.");
+  if (slot !== "a" && slot !== "b") fail("--boot-slot is missing: the slot that the boot loader started, a or b.");
+  return { env: [first, second], slot };
 }
 
 function crashPlaces(settings: Partial<Record<Key, string>>): Place[] {

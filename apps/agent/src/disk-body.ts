@@ -20,7 +20,9 @@ import { kindOfKeyUri, type TpmAttestor } from "@tenfold/pki";
 import type { AgentConfig } from "./config.ts";
 import type { Witness } from "./crashes/witness.ts";
 import type { Disk } from "./disk.ts";
+import type { Installer } from "./installers/index.ts";
 import { attestorOf, destroySpent, identityOf, idevidOf, type KeptCredentials, pendingKey, succeed } from "./keys.ts";
+import { limited } from "./limit.ts";
 import type { Payload } from "./payload.ts";
 import type { Queue } from "./queue.ts";
 import { clockQuality, measureMachine, memoryUse, networkBytes } from "./signals.ts";
@@ -31,6 +33,7 @@ const approvalPatienceMs = 30_000;
 
 type Parts = {
   disk: Disk;
+  installer: Installer;
   queue: Queue;
   running: Running;
   trust: Trust;
@@ -39,7 +42,7 @@ type Parts = {
 };
 
 /** The brain's body on a real machine: files for slots, sockets for the network, a queue on disk for what cannot be sent now. */
-export function createDiskBody(config: AgentConfig, { disk, queue, running, trust, witness, payload }: Parts): Body {
+export function createDiskBody(config: AgentConfig, { disk, installer, queue, running, trust, witness, payload }: Parts): Body {
   const name = topics(config.device);
   const traffic = trafficSince(networkBytes());
   const sendCrashes = () =>
@@ -52,9 +55,9 @@ export function createDiskBody(config: AgentConfig, { disk, queue, running, trus
     clock: { now: Date.now, mono: () => performance.now() },
     loadMemory: disk.loadMemory,
     saveMemory: disk.saveMemory,
-    loadBoot: disk.loadBoot,
-    saveBoot: disk.saveBoot,
-    slots: disk.slots,
+    loadBoot: installer.loadBoot,
+    saveBoot: installer.saveBoot,
+    slots: installer.slots,
     metadata: {
       load: disk.loadMetadata,
       save: disk.saveMetadata,
@@ -76,8 +79,11 @@ export function createDiskBody(config: AgentConfig, { disk, queue, running, trus
       void sendCrashes();
       return link;
     },
-    download: async ({ path, from }) =>
-      fetchArtifact({ server: trust.server(config.https), identity: await currentIdentity(config, disk), path, from }),
+    async download({ path, from }) {
+      const identity = await currentIdentity(config, disk);
+      const bytes = await fetchArtifact({ server: trust.server(config.https), identity, path, from });
+      return config.downloadLimit === undefined ? bytes : limited(bytes, config.downloadLimit);
+    },
     async takeSample(link: Link | undefined) {
       const now = Date.now();
       queue.push({ topic: name.telemetry, payload: senml(measureMachine(disk.folder), now) }, now);

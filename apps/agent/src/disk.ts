@@ -20,7 +20,10 @@ import { z } from "zod";
 import type { KeptCredentials } from "./keys.ts";
 
 /** What stands beside an image: the release that was signed, or that the factory put nothing but a version there. */
-const seal = z.union([z.strictObject({ release: signedRelease }), z.strictObject({ factory: z.string() })]);
+const seal = z.union([
+  z.strictObject({ release: signedRelease, installation: z.string().optional() }),
+  z.strictObject({ factory: z.string() }),
+]);
 export type Seal = z.infer<typeof seal>;
 
 /**
@@ -42,6 +45,8 @@ export type Disk = {
   loadPendingKey(): Promise<string | undefined>;
   savePendingKey(key: string | undefined): Promise<void>;
   sealOf(slot: Slot): Promise<Seal | undefined>;
+  /** For slots that another program writes: what lies there now, or that nobody knows. Durable. */
+  noteSeal(slot: Slot, seal: Seal | undefined): Promise<void>;
   /** Where a slot's image lies; undefined where the factory put only a version there. */
   imageOf(slot: Slot): Promise<string | undefined>;
   /** Whether the boot loader may start a slot: the image has the hash that was signed, by a key that is trusted here. */
@@ -59,7 +64,8 @@ export async function openDisk(
   await mkdir(at("slots"), { recursive: true, mode: 0o700 });
   // Last of the three, so that a first start that is cut off begins again.
   if ((await readOptionalFile(at("boot.json"))) === undefined) {
-    await write(at("slots/a.json"), { factory: firmwareVersion });
+    // A device that was made with a signed image keeps it.
+    if ((await readOptionalFile(at("slots/a.json"))) === undefined) await write(at("slots/a.json"), { factory: firmwareVersion });
     await write(at("boot.json"), { good: "a" } satisfies BootRecord);
   }
   const slots = fileSlots(at("slots"));
@@ -85,6 +91,11 @@ export async function openDisk(
     savePendingKey: (key) =>
       key === undefined ? rm(at("pending.key"), { force: true }) : writeFileAtomically(at("pending.key"), key, 0o600),
     sealOf,
+    async noteSeal(slot, one) {
+      if (one) return write(at(`slots/${slot}.json`), one);
+      await rm(at(`slots/${slot}.json`), { force: true });
+      await syncFolder(at("slots"));
+    },
     async imageOf(slot) {
       const path = at(`slots/${slot}.img`);
       return (await stat(path).catch(() => undefined))?.isFile() ? path : undefined;
@@ -154,7 +165,7 @@ function fileSlots(folder: string): Slots & { close(): Promise<void> } {
       for await (const chunk of createReadStream(image(slot))) hash.update(chunk);
       return { sha256: hash.digest("hex"), size: await sizeOf(slot) };
     },
-    async seal(slot, release) {
+    async install(slot, release) {
       await (await opened(slot)).sync();
       await close();
       await syncFolder(folder);

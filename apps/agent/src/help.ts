@@ -21,6 +21,10 @@ Flags (or the same names in a flat JSON object given by --config FILE; flags win
   --heartbeat 30s  --telemetry 10s
   --self-test PROGRAM       judges new firmware: exit 0 within a minute keeps it
   --queue-rows 100000       messages kept on disk while offline; the oldest give way
+  --download-limit BYTES    a second, at least 16384
+  --trial 5m                how long new firmware may take to prove itself
+  --boot-env FILE,FILE --boot-slot a|b [--boot-log FILE] [--reboot COMMAND]
+                            a boot loader of its own starts the slots (docs/operate/agent.md)
   --payload COMMAND         runs the installed image as a program ({image} is its path); one that crashes is no good release
   --cores DIR --pstore DIR --boot-logs DIR   where crashes leave files (default: /sys/fs/pstore only); sent once each
   --crash-max 16777216      bytes of a crash file that are sent

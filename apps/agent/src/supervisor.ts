@@ -1,30 +1,21 @@
-import { randomUUID } from "node:crypto";
+import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import { promisify } from "node:util";
 import type { DeviceEvent } from "@tenfold/contracts";
-import {
-  type Brain,
-  chooseSlot,
-  createBrain,
-  type DeviceConfig,
-  defaultPatience,
-  type Note,
-  otherSlot,
-  type Running,
-  topics,
-} from "@tenfold/device";
+import { type Brain, createBrain, type DeviceConfig, defaultPatience, type Note, type Running, topics } from "@tenfold/device";
 import type { AgentConfig } from "./config.ts";
 import { openWitness, type Witness } from "./crashes/witness.ts";
 import type { Disk } from "./disk.ts";
 import { createDiskBody } from "./disk-body.ts";
+import { type Installer, openInstaller } from "./installers/index.ts";
 import { type Payload, startPayload } from "./payload.ts";
 import { openQueue, type Queue } from "./queue.ts";
 import { openTrust } from "./trust.ts";
 
 /**
- * The machine around the brain: start a slot, let the brain work until it asks for a reboot, start again. Ends when `signal` does. Here a
- * reboot is a new start of the slot inside this process: the boot loader's decision and its order of writes are real, the hardware
- * reset is not (docs/operate/agent.md).
+ * The machine around the brain: learn what was started, let the brain work until it asks for a reboot, start again. Ends when `signal` does,
+ * and at a reboot where that is the machine's (docs/operate/agent.md).
  */
 export async function runAgent(
   config: AgentConfig,
@@ -37,18 +28,22 @@ export async function runAgent(
 ): Promise<void> {
   const queue = openQueue(join(config.state, "queue.sqlite"), config.queueRows);
   const witness = await watch(config, queue);
+  const installer = await openInstaller(config, disk);
   const noteAll: Note = (event, fields) => {
     note(event, fields);
     witness.note(event, fields);
   };
   try {
     while (!signal.aborted) {
-      const running = await untilAborted(bootLoader(disk), signal);
-      if (running === undefined) return;
+      const started = await untilAborted(installer.start(), signal);
+      if (started === undefined) return;
+      const { running, bootLog } = started;
       await witness.begin(running);
+      if (bootLog) await witness.bootLog(bootLog);
       noteAll("agent.started", { slot: running.slot, version: running.version, bootId: running.bootId });
-      await live(config, { disk, queue, running, witness, signal, note: noteAll, patience });
+      await live(config, { disk, installer, queue, running, witness, signal, note: noteAll, patience });
       await witness.end();
+      if (installer.reboots === "machine" && !signal.aborted) return await restartMachine(config, signal);
     }
   } catch (error) {
     // The marker of this boot stays: the next start takes these lines for what they are.
@@ -56,10 +51,21 @@ export async function runAgent(
     throw error;
   } finally {
     queue.close();
-    await disk.close();
+    await installer.close();
   }
 }
 
+/** Without a command the agent ends, and whatever started it starts the machine anew. */
+async function restartMachine({ reboot }: AgentConfig, signal: AbortSignal): Promise<void> {
+  if (reboot === undefined) return;
+  const [program = "", ...args] = reboot.split(/\s+/);
+  await promisify(execFile)(program, args, { timeout: rebootMs });
+  // It answers before the machine goes down; whoever ends the agent then is part of that.
+  await pause(rebootMs, undefined, { signal }).catch(() => {});
+  if (!signal.aborted) throw new Error(`"${reboot}" did not restart the machine within ${rebootMs / 1_000} s.`);
+}
+
+const rebootMs = 120_000;
 const noCrashPlaces = { places: [], maxBytes: 16 * 1_024 * 1_024 };
 
 function watch({ state, device, crashes = noCrashPlaces }: AgentConfig, queue: Queue): Promise<Witness> {
@@ -69,26 +75,9 @@ function watch({ state, device, crashes = noCrashPlaces }: AgentConfig, queue: Q
   return openWitness({ folder: join(state, "crashes"), places, maxBytes: crashes.maxBytes, tell, clock });
 }
 
-/** Counts the start before it happens, and starts nothing whose hash or signature is wrong. */
-export async function bootLoader(disk: Disk): Promise<Running> {
-  const before = await disk.loadBoot();
-  const startable = {
-    [before.good]: await disk.startable(before.good),
-    [otherSlot(before.good)]: await disk.startable(otherSlot(before.good)),
-  };
-  const { record, slot } = chooseSlot(before, (candidate) => startable[candidate] === true);
-  if (JSON.stringify(record) !== JSON.stringify(before)) await disk.saveBoot(record);
-  const seal = slot && (await disk.sealOf(slot));
-  if (slot === undefined || seal === undefined)
-    throw new Error(`Neither slot in ${disk.folder} can be started: both images are damaged.`);
-  const bootedAt = performance.now();
-  if ("factory" in seal) return { slot, version: seal.factory, bootId: randomUUID(), bootedAt };
-  const { version, artifact } = seal.release.signed;
-  return { slot, version, hash: artifact.sha256, bootId: randomUUID(), bootedAt };
-}
-
 type Life = {
   disk: Disk;
+  installer: Installer;
   queue: Queue;
   running: Running;
   witness: Witness;
@@ -98,15 +87,19 @@ type Life = {
 };
 
 /** One life of the firmware, from its start to the reboot that it asks for, or to the end of the agent. */
-async function live(config: AgentConfig, { disk, queue, running, witness, signal, note, patience }: Life): Promise<void> {
+async function live(
+  config: AgentConfig,
+  { disk, installer, queue, running, witness, signal, note, patience }: Life,
+): Promise<void> {
   const trust = await openTrust(disk.folder, config.https);
   const payload = await payloadOf(config, { disk, running, witness, note });
-  const body = createDiskBody(config, { disk, queue, running, trust, witness, payload });
+  const body = createDiskBody(config, { disk, installer, queue, running, trust, witness, payload });
   let stir = () => {};
   const { securityFloor, roots, trustedKeys, device, model, hardwareRevision, heartbeatMs, telemetryMs } = config;
   const told: DeviceConfig = {
     ...defaultPatience,
     ...patience,
+    ...(config.trialMs === undefined ? {} : { trialPatienceMs: config.trialMs }),
     device,
     model,
     heartbeatMs,

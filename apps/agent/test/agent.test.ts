@@ -11,8 +11,9 @@ import { artifactPath, generateSigningKey, readPrivateKey, readPublicKey, signRe
 import { type PretendPlatform, startPretendPlatform } from "@tenfold/testkit";
 import type { AgentConfig } from "../src/config.ts";
 import { type Disk, openDisk } from "../src/disk.ts";
+import { bootLoader } from "../src/installers/in-process.ts";
 import { openQueue } from "../src/queue.ts";
-import { bootLoader, runAgent } from "../src/supervisor.ts";
+import { runAgent } from "../src/supervisor.ts";
 
 const keys = generateSigningKey();
 const image = Buffer.alloc(300_000, "firmware of a gateway, second edition\n");
@@ -289,7 +290,7 @@ function withCut(disk: Disk, at: number): { disk: Disk; dark: Promise<void> } {
     keep: cut(slots.keep),
     append: cut(slots.append),
     flush: cut(slots.flush),
-    seal: cut(slots.seal),
+    install: cut(slots.install),
   };
   return { dark: dark.promise, disk: { ...disk, saveMemory: cut(disk.saveMemory), saveBoot: cut(disk.saveBoot), slots: cutSlots } };
 }

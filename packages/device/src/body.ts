@@ -34,8 +34,12 @@ export type Slots = {
   append(slot: Slot, chunk: Uint8Array): Promise<void>;
   flush(slot: Slot): Promise<void>;
   digest(slot: Slot): Promise<{ sha256: string; size: number }>;
-  /** Puts the signed release beside the image: only now can the boot loader start it. Durable when it resolves. */
-  seal(slot: Slot, release: SignedRelease): Promise<void>;
+  /**
+   * Makes what was received startable, with the signed release beside it: before, no boot loader can start it. Durable when it resolves, and
+   * may be asked for again. What takes long calls `onProgress` (0 to 1) at least each second. Rejects with `install_incompatible`,
+   * `install_untrusted` or `install_failed` where an installer of the machine's own refuses it.
+   */
+  install(slot: Slot, release: SignedRelease, onProgress: (share: number) => void): Promise<void>;
 };
 
 /**

@@ -84,7 +84,7 @@ function pretendWorld(wishes: readonly Wish[], { cuts, dropsLink, repeats, seed 
       append: async () => {},
       flush: async () => {},
       digest: async () => ({ sha256: "", size: 0 }),
-      seal: async () => {},
+      install: async () => {},
     },
     enroll: async () => ({ notBefore: 1_799_999_000_000, notAfter: 1_900_000_000_000 }),
     async connect(events) {

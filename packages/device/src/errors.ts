@@ -17,6 +17,11 @@ export const deviceProblems = defineProblems({
   metadata_unreachable: 503,
   /** The platform was not reached, or asks to come later: a crash artifact stays where it is. */
   crash_not_taken: 503,
+  /** The machine's installer says that the image was made for other hardware. */
+  install_incompatible: 422,
+  /** The machine's installer does not trust the image: no signature by a key that it knows, or bytes that do not fit it. */
+  install_untrusted: 422,
+  install_failed: 500,
   device_memory_unreadable: 500,
   device_trust_unreadable: 500,
 });

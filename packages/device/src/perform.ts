@@ -4,6 +4,7 @@ import { verifyRelease } from "@tenfold/ota";
 import { abandonTrial, armTrial, confirmTrial } from "./boot.ts";
 import { bootKeysOf, checkMetadata } from "./check-metadata.ts";
 import { type Act as CommandAct, endCommand, judgeCommand, reportedOf, startCommand, toldCommand } from "./commands.ts";
+import { deviceProblems } from "./errors.ts";
 import { provenOffset, toGeneration, trustInterval } from "./identity.ts";
 import { endDeployment, type RememberedCommand, toStage, type Update } from "./memory.ts";
 import { heartbeatOf, topics } from "./messages.ts";
@@ -20,8 +21,12 @@ const untoldMs = 60_000;
 
 type Act = Exclude<Step, { do: "wait" } | { do: "reboot" }>;
 
+/** Steps of an update, which are noted as they begin: whoever reads the log sees where a device stood when its power failed. */
+const told = new Set<Act["do"]>(["verify", "begin_install", "install", "arm", "self_test", "abandon", "give_up"]);
+
 /** Does one step. What fails and may be tried again is noted in the session; what ends an update is recorded in the memory. */
 export function perform(mind: Mind, step: Act): Promise<void> {
+  if (told.has(step.do)) mind.note("update.step", { step: step.do });
   switch (step.do) {
     case "enroll":
       return enroll(mind, "first");
@@ -344,11 +349,39 @@ async function verify(mind: Mind, update: Update): Promise<void> {
 
 async function install(mind: Mind, update: Update): Promise<void> {
   try {
-    await mind.body.slots.seal(update.slot, update.release);
+    await mind.body.slots.install(update.slot, update.release, whileInstalling(mind, update));
   } catch (error) {
-    return fail(mind, update, { reason: isNoSpace(error) ? "install_no_space" : "install_write_failed", error });
+    return fail(mind, update, { reason: installReason(error), error });
   }
   await mind.remember(toStage(mind.memory, "rebooting", mind.body.clock.now()));
+}
+
+/** The sign of life does not wait for a long installation, and who watches sees it move. */
+function whileInstalling(mind: Mind, { deployment }: Update): (share: number) => void {
+  const { session, body, config } = mind;
+  let told = 0;
+  return (share) => {
+    if (mind.link === undefined) return;
+    if (body.clock.mono() >= session.heartbeatDueAt) void heartbeat(mind);
+    if (share < told + 0.1 || share >= 1) return;
+    told = share;
+    const report: DeploymentReport = { state: "installing", progress: share };
+    mind.link.publish(topics(config.device).deployment(deployment), JSON.stringify(report)).catch(() => {});
+  };
+}
+
+function installReason(error: unknown): DeploymentReason {
+  if (isNoSpace(error)) return "install_no_space";
+  switch (error instanceof Problem ? error.code : undefined) {
+    case deviceProblems.install_incompatible.code:
+      return "install_incompatible";
+    case deviceProblems.install_untrusted.code:
+      return "verify_signature_invalid";
+    case deviceProblems.install_failed.code:
+      return "install_other";
+    default:
+      return "install_write_failed";
+  }
 }
 
 async function selfTest(mind: Mind): Promise<void> {

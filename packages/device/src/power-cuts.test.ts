@@ -120,7 +120,7 @@ function pretendWorld(firmware: Firmware, { cuts, dropsLink, seed }: Weather) {
         append: (one, chunk) => effect(() => put(disk.slots[one], { volatile: Buffer.concat([disk.slots[one].volatile, chunk]) })),
         flush: (one) => effect(() => put(disk.slots[one], { durable: disk.slots[one].volatile })),
         digest: async (one) => ({ sha256: sha256(disk.slots[one].volatile), size: disk.slots[one].volatile.length }),
-        seal: (one, seal) => effect(() => put(disk.slots[one], { seal })),
+        install: (one, seal) => effect(() => put(disk.slots[one], { seal })),
       },
       enroll: () => effect(() => ({ notBefore: 1_800_000_000_000 - 1_000, notAfter: 1_800_000_000_000 + 90 * 86_400_000 })),
       async connect(events) {

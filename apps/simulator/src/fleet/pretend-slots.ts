@@ -49,7 +49,7 @@ export function createPretendSlots(
     },
     flush: async () => {},
     digest: async (slot) => digest(slot),
-    async seal(slot, release) {
+    async install(slot, release) {
       const open = writing[slot];
       const head = open ? open.head.toString("latin1") : (finished[slot]?.head ?? "");
       finished[slot] = { ...digest(slot), head, release };

@@ -62,6 +62,8 @@ export const deploymentReason = z.enum([
   "verify_other",
   "install_no_space",
   "install_write_failed",
+  /** The device's own installer (RAUC, SWUpdate) says that the image was made for other hardware. */
+  "install_incompatible",
   "install_other",
   "boot_loop",
   "boot_fell_back",

@@ -1,0 +1,75 @@
+import { deviceProblems, type Slot } from "@tenfold/device";
+import type { AgentConfig } from "../config.ts";
+import type { Disk } from "../disk.ts";
+import { envBoot } from "./env-boot.ts";
+import { inProcess } from "./in-process.ts";
+import { machineBoot } from "./machine-boot.ts";
+import type { Installer } from "./port.ts";
+import { installationOf, installBundle, openRauc, raucBoot, raucSlot, readBack } from "./rauc.ts";
+import { stagedSlots } from "./staging.ts";
+import { openUBootEnv } from "./u-boot-env.ts";
+
+export type { Installer } from "./port.ts";
+
+/** The installer that the configuration names. */
+export async function openInstaller(config: AgentConfig, disk: Disk): Promise<Installer> {
+  switch (config.installer ?? "files") {
+    case "files":
+      return config.boot === undefined ? inProcess(disk) : fileSlots(disk, { ...config.boot, log: config.bootLog });
+    case "rauc":
+      return rauc(config, disk);
+  }
+}
+
+function fileSlots(disk: Disk, boot: NonNullable<AgentConfig["boot"]> & { log: string | undefined }): Installer {
+  return machineBoot({
+    folder: disk.folder,
+    slots: { ...disk.slots, close: disk.close },
+    control: envBoot(openUBootEnv(boot.env), boot.slot),
+    record: { load: disk.loadBoot, save: disk.saveBoot },
+    describe: (slot) => describeSeal(disk, slot),
+    bootLog: boot.log,
+  });
+}
+
+function rauc({ bus: address, bootLog }: AgentConfig, disk: Disk): Installer {
+  const bus = openRauc(address);
+  return machineBoot({
+    folder: disk.folder,
+    slots: stagedSlots({
+      folder: disk.folder,
+      extension: "raucb",
+      install: (file, onProgress) => installBundle(bus, file, onProgress),
+      uninstalled: (slot) => disk.noteSeal(slot, undefined),
+      async installed(slot, release) {
+        const found = await raucSlot(bus, slot);
+        await readBack(found);
+        await disk.noteSeal(slot, { release, installation: installationOf(found) });
+      },
+    }),
+    control: raucBoot(bus),
+    record: { load: disk.loadBoot, save: disk.saveBoot },
+    async describe(slot) {
+      const found = await raucSlot(bus, slot);
+      const seal = await disk.sealOf(slot);
+      const ours = seal && "release" in seal && seal.installation === installationOf(found) ? seal.release.signed : undefined;
+      if (ours) return { version: ours.version, hash: ours.artifact.sha256 };
+      // Somebody else installed what runs here: RAUC knows at least its version.
+      const { "bundle.version": version } = found.say;
+      if (typeof version === "string") return { version };
+      return seal && "factory" in seal ? { version: seal.factory } : { version: "unknown" };
+    },
+    bootLog,
+  });
+}
+
+async function describeSeal(disk: Disk, slot: Slot): Promise<{ version: string; hash?: string }> {
+  const seal = await disk.sealOf(slot);
+  if (seal === undefined)
+    throw deviceProblems.device_memory_unreadable(
+      `Slot ${slot} runs, and ${disk.folder}/slots/${slot}.json does not say what it is.`,
+    );
+  if ("factory" in seal) return { version: seal.factory };
+  const { version, artifact } = seal.release.signed;
+  return { version, hash: artifact.sha256 };
+}
