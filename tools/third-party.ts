@@ -23,6 +23,11 @@ const suites: Suite[] = [
   },
   { name: "swupdate", commands: ["openssl", "curl", "cpio", "swupdate"], load: () => import("./third-party/swupdate.ts") },
   { name: "rauc", commands: ["openssl", "curl", "rauc", "mksquashfs", "dbus-daemon"], load: () => import("./third-party/rauc.ts") },
+  {
+    name: "installers",
+    commands: ["openssl", "rauc", "mksquashfs", "dbus-daemon", "busctl", "swupdate", "cpio", "fw_setenv"],
+    load: () => import("./third-party/installers.ts"),
+  },
   { name: "tuf", commands: [], load: () => import("./third-party/tuf.ts") },
   { name: "replay", commands: [], load: () => import("./third-party/replay.ts") },
   { name: "cluster", commands: ["nats-server", "ip"], load: () => import("./third-party/cluster.ts") },

@@ -3,7 +3,11 @@ import { once } from "node:events";
 import { createWriteStream } from "node:fs";
 import { readFile } from "node:fs/promises";
 
-export type Daemon = AsyncDisposable & { log(): Promise<string> };
+export type Daemon = AsyncDisposable & {
+  log(): Promise<string>;
+  /** Ends it and all that it started at once, as a power cut does. */
+  cutPower(): Promise<void>;
+};
 
 type Started = { command: string; args: string[]; env?: Record<string, string>; logFile: string; after?: () => Promise<void> };
 
@@ -15,6 +19,12 @@ export function startDaemon({ command, args, env = {}, logFile, after }: Started
   child.stderr.pipe(file, { end: false });
   return {
     log: () => readFile(logFile, "utf8"),
+    async cutPower() {
+      if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
+      const gone = once(child, "exit");
+      process.kill(-child.pid, "SIGKILL");
+      await gone;
+    },
     async [Symbol.asyncDispose]() {
       await endGroup(child);
       await after?.();

@@ -11,6 +11,8 @@ const packageOf: Record<string, string> = {
   chromium: "chromium",
   mksquashfs: "squashfs-tools",
   "dbus-daemon": "dbus-daemon",
+  busctl: "systemd",
+  fw_setenv: "libubootenv-tool",
   "softhsm2-util": "softhsm2 libengine-pkcs11-openssl",
   "pkcs11-tool": "opensc",
   "p11-kit": "p11-kit p11-kit-modules",

@@ -41,6 +41,8 @@ export type AgentConfig = {
   readonly boot?: { readonly env: readonly [string, string]; readonly slot: Slot };
   /** The boot loader's log. */
   readonly bootLog?: string;
+  /** SWUpdate as it is called here, and the selection that writes a slot. */
+  readonly swupdate?: { readonly command: string; readonly select: string };
   /** The D-Bus on which RAUC is; the system's unless told otherwise. */
   readonly bus?: string;
   /** The command that restarts the machine; without it the agent ends. */
@@ -53,7 +55,7 @@ export type AgentConfig = {
   readonly crashes?: { readonly places: readonly Place[]; readonly maxBytes: number };
 };
 
-const installerName = z.enum(["files", "rauc"]);
+const installerName = z.enum(["files", "rauc", "swupdate"]);
 export type InstallerName = z.infer<typeof installerName>;
 
 export class ConfigError extends Error {
@@ -85,6 +87,8 @@ const flags = {
   payload: text,
   "download-limit": text,
   installer: text,
+  swupdate: text,
+  "swupdate-select": text,
   bus: text,
   "boot-env": text,
   "boot-slot": text,
@@ -167,10 +171,11 @@ function readFile(path: string): Partial<Record<Key, string>> {
 
 /** What was said about installing and running firmware. */
 function firmwareSettings(settings: Partial<Record<Key, string>>): Partial<AgentConfig> {
-  const { installer, bus, reboot, payload, trial, "boot-env": env, "boot-log": log, "download-limit": limit } = settings;
+  const { installer, swupdate, bus, reboot, payload, trial, "boot-env": env, "boot-log": log, "download-limit": limit } = settings;
   return {
     ...(limit === undefined ? {} : { downloadLimit: downloadLimit(limit) }),
     ...(installer === undefined ? {} : { installer: installerOf(installer) }),
+    ...(swupdate === undefined ? {} : { swupdate: { command: swupdate, select: settings["swupdate-select"] ?? "stable,{slot}" } }),
     ...(bus === undefined ? {} : { bus }),
     ...(log === undefined ? {} : { bootLog: resolve(log) }),
     ...(env === undefined ? {} : { boot: bootOf(env, settings["boot-slot"]) }),

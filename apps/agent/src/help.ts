@@ -23,6 +23,9 @@ Flags (or the same names in a flat JSON object given by --config FILE; flags win
   --queue-rows 100000       messages kept on disk while offline; the oldest give way
   --download-limit BYTES    a second, at least 16384
   --trial 5m                how long new firmware may take to prove itself
+  --installer files|rauc|swupdate   what writes and switches the slots (default files)
+  --bus unix:path=…         the D-Bus of RAUC (default: the system's)
+  --swupdate COMMAND --swupdate-select stable,{slot}   SWUpdate with the board's settings
   --boot-env FILE,FILE --boot-slot a|b [--boot-log FILE] [--reboot COMMAND]
                             a boot loader of its own starts the slots (docs/operate/agent.md)
   --payload COMMAND         runs the installed image as a program ({image} is its path); one that crashes is no good release

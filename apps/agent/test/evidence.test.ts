@@ -67,7 +67,7 @@ test("a release whose program crashes is left again, and its last words are pinn
       );
     }, 120_000);
 
-    const crashes = async () => ((await ask(platform, "/devices/box-1/crashes")) as { items: Crash[] }).items;
+    const crashes = async () => ((await ask(platform, "/crashes?device=box-1")) as { items: Crash[] }).items;
     await eventually(async () => assert.equal((await crashes()).length, 1), 60_000);
     const [crash] = await crashes();
     assert.match(crash?.title ?? "", /TypeError: the pressure sensor answered nothing/);

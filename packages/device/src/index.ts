@@ -4,7 +4,18 @@ export { type ArtifactWish, fetchArtifact } from "./artifact.ts";
 export { type AttestWish, attestKey } from "./attest.ts";
 export { fullJitter } from "./backoff.ts";
 export type { Body, Link, LinkEvents, MessageCount, Slots } from "./body.ts";
-export { armTrial, type BootChoice, type BootRecord, bootRecord, chooseSlot, otherSlot, type Slot, trialStarts } from "./boot.ts";
+export {
+  abandonTrial,
+  armTrial,
+  type BootChoice,
+  type BootRecord,
+  bootRecord,
+  chooseSlot,
+  confirmTrial,
+  otherSlot,
+  type Slot,
+  trialStarts,
+} from "./boot.ts";
 export { type Brain, type BrainDeps, createBrain, type Rest } from "./brain.ts";
 export { bootKeysOf } from "./check-metadata.ts";
 export { type CrashArtifact, type CrashWish, sendCrash } from "./crash.ts";

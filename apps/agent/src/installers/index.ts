@@ -7,6 +7,7 @@ import { machineBoot } from "./machine-boot.ts";
 import type { Installer } from "./port.ts";
 import { installationOf, installBundle, openRauc, raucBoot, raucSlot, readBack } from "./rauc.ts";
 import { stagedSlots } from "./staging.ts";
+import { runSwupdate } from "./swupdate.ts";
 import { openUBootEnv } from "./u-boot-env.ts";
 
 export type { Installer } from "./port.ts";
@@ -18,6 +19,8 @@ export async function openInstaller(config: AgentConfig, disk: Disk): Promise<In
       return config.boot === undefined ? inProcess(disk) : fileSlots(disk, { ...config.boot, log: config.bootLog });
     case "rauc":
       return rauc(config, disk);
+    case "swupdate":
+      return swupdate(config, disk);
   }
 }
 
@@ -39,7 +42,7 @@ function rauc({ bus: address, bootLog }: AgentConfig, disk: Disk): Installer {
     slots: stagedSlots({
       folder: disk.folder,
       extension: "raucb",
-      install: (file, onProgress) => installBundle(bus, file, onProgress),
+      install: (file, { onProgress }) => installBundle(bus, file, onProgress),
       uninstalled: (slot) => disk.noteSeal(slot, undefined),
       async installed(slot, release) {
         const found = await raucSlot(bus, slot);
@@ -62,6 +65,29 @@ function rauc({ bus: address, bootLog }: AgentConfig, disk: Disk): Installer {
     bootLog,
   });
 }
+
+/** SWUpdate only writes; the slots are switched in the boot loader's environment. */
+function swupdate({ boot, bootLog, swupdate: settings = swupdateDefaults }: AgentConfig, disk: Disk): Installer {
+  if (boot === undefined)
+    throw deviceProblems.install_failed("SWUpdate switches no slots: --boot-env and --boot-slot are needed with it.");
+  const { folder } = disk;
+  return machineBoot({
+    folder,
+    slots: stagedSlots({
+      folder,
+      extension: "swu",
+      install: (file, { slot, onProgress }) => runSwupdate(settings, { slot, file, onProgress }),
+      uninstalled: (slot) => disk.noteSeal(slot, undefined),
+      installed: (slot, release) => disk.noteSeal(slot, { release }),
+    }),
+    control: envBoot(openUBootEnv(boot.env), boot.slot),
+    record: { load: disk.loadBoot, save: disk.saveBoot },
+    describe: (slot) => describeSeal(disk, slot),
+    bootLog,
+  });
+}
+
+const swupdateDefaults = { command: "swupdate -f /etc/swupdate.cfg", select: "stable,{slot}" };
 
 async function describeSeal(disk: Disk, slot: Slot): Promise<{ version: string; hash?: string }> {
   const seal = await disk.sealOf(slot);

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { deviceProblems, type Slot, type Slots } from "@tenfold/device";
 
 /** Installs the file that was received. Rejects as `Slots.install`. */
-export type Install = (file: string, onProgress: (share: number) => void) => Promise<void>;
+export type Install = (file: string, how: { slot: Slot; onProgress: (share: number) => void }) => Promise<void>;
 
 export type Staging = {
   readonly folder: string;
@@ -57,7 +57,7 @@ export function stagedSlots({ folder, extension, install, installed, uninstalled
       if ((await sizeOf()) !== release.signed.artifact.size) throw deviceProblems.install_failed(`${path} is not there any more.`);
       // From here on the slot is being written by somebody else: what it held counts no more.
       await uninstalled(slot);
-      await install(path, onProgress);
+      await install(path, { slot, onProgress });
       await installed(slot, release);
       await rm(path, { force: true });
     },
