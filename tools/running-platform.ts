@@ -47,7 +47,12 @@ export async function runPlatform(env: Record<string, string> = {}): Promise<Run
   const file = createWriteStream(logFile);
   child.stdout.pipe(file, { end: false });
   child.stderr.pipe(file, { end: false });
-  const found = await ready({ dataDir, exited: () => child.exitCode !== null, log: () => readFile(logFile, "utf8") });
+  const found = await ready({ dataDir, exited: () => child.exitCode !== null, log: () => readFile(logFile, "utf8") }).catch(
+    (error: unknown) => {
+      child.kill("SIGTERM");
+      throw error;
+    },
+  );
   const token = (await readFile(join(dataDir, "admin-token"), "utf8")).trim();
   return {
     dir,
@@ -85,7 +90,8 @@ type Waiting = { dataDir: string; exited: () => boolean; log: () => Promise<stri
 async function ready({ dataDir, exited, log }: Waiting): Promise<{ url: string; deviceUrl: string; mqttUrl: string }> {
   for (const deadline = Date.now() + 180_000; Date.now() < deadline && !exited(); await wait(50)) {
     const text = await readFile(join(dataDir, "server.json"), "utf8").catch(() => undefined);
-    if (text === undefined) continue;
+    // A file that is just being written is not there yet.
+    if (text === undefined || !text.trimEnd().endsWith("}")) continue;
     const found = JSON.parse(text) as { url: string; deviceUrl: string; mqttUrl: string };
     const answer = await fetch(new URL("/readyz", found.url)).catch(() => undefined);
     if (answer?.ok) return found;

@@ -42,8 +42,8 @@ export function raucBoot(bus: Bus): BootControl {
     async markGood(slot) {
       const name = await nameOf(slot);
       await bus.call("Mark", "ss", "good", name);
-      // After a fall back the slot that was left still stands first.
-      const [primary] = await bus.call("GetPrimary");
+      // After a fall back the slot that was left may still stand first; on a new device none does, which RAUC calls an error.
+      const [primary] = await bus.call("GetPrimary").catch(() => [undefined]);
       if (primary !== name) await bus.call("Mark", "ss", "active", name);
     },
     markBad: async (slot) => void (await bus.call("Mark", "ss", "bad", await nameOf(slot))),
