@@ -171,6 +171,8 @@ function readFile(path: string): Partial<Record<Key, string>> {
 
 /** What was said about installing and running firmware. */
 function firmwareSettings(settings: Partial<Record<Key, string>>): Partial<AgentConfig> {
+  if (settings.installer === "swupdate" && settings["boot-env"] === undefined)
+    fail("SWUpdate switches no slots: --installer swupdate needs --boot-env FILE,FILE and --boot-slot.");
   const { installer, swupdate, bus, reboot, payload, trial, "boot-env": env, "boot-log": log, "download-limit": limit } = settings;
   return {
     ...(limit === undefined ? {} : { downloadLimit: downloadLimit(limit) }),

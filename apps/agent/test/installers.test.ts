@@ -10,7 +10,7 @@ import { canonical } from "../src/boot-loader/verify.ts";
 import { afterStart } from "../src/installers/after-start.ts";
 import { machineBoot, refusedIn } from "../src/installers/machine-boot.ts";
 import type { BootControl } from "../src/installers/port.ts";
-import { refusalOf } from "../src/installers/swupdate.ts";
+import { refusalOf, sentenceOf } from "../src/installers/swupdate.ts";
 import { openUBootEnv } from "../src/installers/u-boot-env.ts";
 import { limited } from "../src/limit.ts";
 
@@ -182,6 +182,8 @@ test("SWUpdate's sentences, as version 2022.12 says them, are told apart", () =>
   );
   assert.equal(refusalOf(["Authentication of all signatures failed", "Compatible SW not found"]), "install_untrusted");
   assert.equal(refusalOf(["HASH mismatch : 00 <--> 01"]), "install_untrusted");
+  assert.equal(sentenceOf("[ERROR] : SWUPDATE failed [0] ERROR : HASH mismatch : 00"), "HASH mismatch : 00");
+  assert.equal(sentenceOf("[ERROR] : SWUPDATE failed [1] Image invalid or corrupted."), "Image invalid or corrupted.");
   assert.equal(refusalOf(["cannot write: No space left on device"]), "no_space");
   assert.equal(refusalOf(["Selection stable,b is not allowed, rejected !"]), "install_failed");
 });

@@ -6,7 +6,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import type { DeploymentReport, Heartbeat, SignedRelease } from "@tenfold/contracts";
 import { artifactPath, generateSigningKey, readPrivateKey, signRelease } from "@tenfold/ota";
@@ -145,107 +145,112 @@ const moments: [string, (line: Line) => boolean][] = [
   ["the new firmware is kept", ({ event }) => event === "firmware.confirmed"],
 ];
 
-for (const [moment, isIt] of moments) {
-  test(`power that fails when ${moment} leads to the new firmware all the same, and to no other end`, {
-    timeout: 120_000,
-  }, async () => {
-    await using machine = await makeMachine();
-    const hash = offer(machine, "the second edition\n");
-    machine.switchOn();
-    await until(moment, () => machine.lines.some(isIt));
-    await machine.cutPower();
-    machine.platform.heard.length = moment === "the new firmware is kept" ? 0 : machine.platform.heard.length;
-    machine.switchOn();
-    await until("2.0.0 is confirmed", () => confirmed(machine, "2.0.0"));
-    assert.deepEqual(ends(machine), []);
-    assert.ok(heartbeats(machine).every(({ firmware }) => firmware.version === "1.0.0" || firmware.hash === hash));
-    const started = (await machine.bootLog()).filter(({ event }) => event === "start").map(({ version }) => version);
-    assert.ok(started.every((version) => version === "1.0.0" || version === "2.0.0"));
-  });
-}
+// Three machines at a time: each waits more than it works.
+describe("a machine whose power may fail", { concurrency: 3 }, () => {
+  for (const [moment, isIt] of moments) {
+    test(`power that fails when ${moment} leads to the new firmware all the same, and to no other end`, {
+      timeout: 120_000,
+    }, async () => {
+      await using machine = await makeMachine();
+      const hash = offer(machine, "the second edition\n");
+      machine.switchOn();
+      await until(moment, () => machine.lines.some(isIt));
+      await machine.cutPower();
+      machine.platform.heard.length = moment === "the new firmware is kept" ? 0 : machine.platform.heard.length;
+      machine.switchOn();
+      await until("2.0.0 is confirmed", () => confirmed(machine, "2.0.0"));
+      assert.deepEqual(ends(machine), []);
+      assert.ok(heartbeats(machine).every(({ firmware }) => firmware.version === "1.0.0" || firmware.hash === hash));
+      const started = (await machine.bootLog()).filter(({ event }) => event === "start").map(({ version }) => version);
+      assert.ok(started.every((version) => version === "1.0.0" || version === "2.0.0"));
+    });
+  }
 
-for (const [moment, isIt] of [
-  ["it tests itself", step("self_test")],
-  ["it gives itself up", step("abandon")],
-  ["it has given itself up", ({ event }: Line) => event === "firmware.abandoned"],
-] as [string, (line: Line) => boolean][]) {
-  test(`firmware that fails its test ends on the old one, for that reason, when the power fails while ${moment}`, {
+  for (const [moment, isIt] of [
+    ["it tests itself", step("self_test")],
+    ["it gives itself up", step("abandon")],
+    ["it has given itself up", ({ event }: Line) => event === "firmware.abandoned"],
+  ] as [string, (line: Line) => boolean][]) {
+    test(`firmware that fails its test ends on the old one, for that reason, when the power fails while ${moment}`, {
+      timeout: 120_000,
+    }, async () => {
+      await using machine = await makeMachine();
+      offer(machine, "this edition fails its test\n");
+      machine.switchOn();
+      await until(
+        moment,
+        () =>
+          machine.lines.some(isIt) ||
+          (moment === "it gives itself up" && machine.lines.some(({ event }) => event === "firmware.abandoned")),
+      );
+      await machine.cutPower();
+      machine.switchOn();
+      await until("the end is told", () => ends(machine).length > 0);
+      assert.deepEqual(ends(machine), ["rolled_back:validate_self_test_failed"]);
+      await until("the old one is confirmed", () => heartbeats(machine).at(-1)?.firmware.version === "1.0.0");
+    });
+  }
+
+  test("a system that dies at each start is started three times, by the boot loader's own count; then the old one tells why, with the boot log", {
     timeout: 120_000,
   }, async () => {
     await using machine = await makeMachine();
-    offer(machine, "this edition fails its test\n");
-    machine.switchOn();
-    await until(
-      moment,
-      () =>
-        machine.lines.some(isIt) ||
-        (moment === "it gives itself up" && machine.lines.some(({ event }) => event === "firmware.abandoned")),
-    );
-    await machine.cutPower();
+    offer(machine, "this edition crashes at start\n");
     machine.switchOn();
     await until("the end is told", () => ends(machine).length > 0);
-    assert.deepEqual(ends(machine), ["rolled_back:validate_self_test_failed"]);
-    await until("the old one is confirmed", () => heartbeats(machine).at(-1)?.firmware.version === "1.0.0");
+    assert.deepEqual(ends(machine), ["rolled_back:boot_loop"]);
+    const starts = (await machine.bootLog()).filter(({ event }) => event === "start").map(({ slot }) => slot);
+    assert.deepEqual(starts, ["a", "b", "b", "b", "a"]);
+    await until("the boot log is sent", () => machine.platform.crashes.some(({ kind }) => kind === "bootlog"));
   });
-}
 
-test("a system that dies at each start is started three times, by the boot loader's own count; then the old one tells why, with the boot log", {
-  timeout: 120_000,
-}, async () => {
-  await using machine = await makeMachine();
-  offer(machine, "this edition crashes at start\n");
-  machine.switchOn();
-  await until("the end is told", () => ends(machine).length > 0);
-  assert.deepEqual(ends(machine), ["rolled_back:boot_loop"]);
-  const starts = (await machine.bootLog()).filter(({ event }) => event === "start").map(({ slot }) => slot);
-  assert.deepEqual(starts, ["a", "b", "b", "b", "a"]);
-  await until("the boot log is sent", () => machine.platform.crashes.some(({ kind }) => kind === "bootlog"));
-});
-
-test("the boot loader starts no image without a signature by its own keys, whatever the agent believes", {
-  timeout: 120_000,
-}, async () => {
-  await using machine = await makeMachine();
-  offer(machine, "signed by a newcomer\n", newcomer.privateKeyPem);
-  machine.switchOn();
-  await until("the end is told", () => ends(machine).length > 0);
-  assert.deepEqual(ends(machine), ["rolled_back:boot_fell_back"]);
-  const log = await machine.bootLog();
-  assert.ok(log.some(({ event, slot }) => event === "refused" && slot === "b"));
-  assert.ok(!log.some(({ event, slot }) => event === "start" && slot === "b"));
-});
-
-test("an image that rots between its installation and its start is not started", { timeout: 120_000 }, async () => {
-  await using machine = await makeMachine();
-  offer(machine, "the second edition\n");
-  machine.switchOn();
-  await until("it reboots", () => machine.lines.some(({ event }) => event === "reboot"));
-  await machine.cutPower();
-  const image = await readFile(machine.at("state/slots/b.img"));
-  image[100] = (image[100] ?? 0) ^ 1;
-  await writeFile(machine.at("state/slots/b.img"), image);
-  const before = (await machine.bootLog()).length;
-  machine.switchOn();
-  await until("the end is told", () => ends(machine).length > 0);
-  const log = (await machine.bootLog()).slice(before);
-  assert.ok(!log.some(({ event, slot }) => event === "start" && slot === "b"));
-  assert.deepEqual(ends(machine), ["rolled_back:boot_fell_back"]);
-});
-
-test("a boot loader whose environment was torn in the middle of a write goes by the other copy", { timeout: 120_000 }, async () => {
-  await using machine = await makeMachine();
-  offer(machine, "the second edition\n");
-  machine.switchOn();
-  await until("2.0.0 is confirmed", () => confirmed(machine, "2.0.0"));
-  await machine.cutPower();
-  for (const copy of ["env.1", "env.2"]) {
-    const whole = await readFile(machine.at(copy));
-    await writeFile(machine.at(copy), Buffer.concat([whole.subarray(0, 10), Buffer.alloc(whole.length - 10, 0xff)]));
-    machine.platform.heard.length = 0;
+  test("the boot loader starts no image without a signature by its own keys, whatever the agent believes", {
+    timeout: 120_000,
+  }, async () => {
+    await using machine = await makeMachine();
+    offer(machine, "signed by a newcomer\n", newcomer.privateKeyPem);
     machine.switchOn();
-    await until("it speaks", () => heartbeats(machine).length > 0);
-    assert.equal(heartbeats(machine)[0]?.firmware.version, "2.0.0");
+    await until("the end is told", () => ends(machine).length > 0);
+    assert.deepEqual(ends(machine), ["rolled_back:boot_fell_back"]);
+    const log = await machine.bootLog();
+    assert.ok(log.some(({ event, slot }) => event === "refused" && slot === "b"));
+    assert.ok(!log.some(({ event, slot }) => event === "start" && slot === "b"));
+  });
+
+  test("an image that rots between its installation and its start is not started", { timeout: 120_000 }, async () => {
+    await using machine = await makeMachine();
+    offer(machine, "the second edition\n");
+    machine.switchOn();
+    await until("it reboots", () => machine.lines.some(({ event }) => event === "reboot"));
     await machine.cutPower();
-    await writeFile(machine.at(copy), whole);
-  }
+    const image = await readFile(machine.at("state/slots/b.img"));
+    image[100] = (image[100] ?? 0) ^ 1;
+    await writeFile(machine.at("state/slots/b.img"), image);
+    const before = (await machine.bootLog()).length;
+    machine.switchOn();
+    await until("the end is told", () => ends(machine).length > 0);
+    const log = (await machine.bootLog()).slice(before);
+    assert.ok(!log.some(({ event, slot }) => event === "start" && slot === "b"));
+    assert.deepEqual(ends(machine), ["rolled_back:boot_fell_back"]);
+  });
+
+  test("a boot loader whose environment was torn in the middle of a write goes by the other copy", {
+    timeout: 120_000,
+  }, async () => {
+    await using machine = await makeMachine();
+    offer(machine, "the second edition\n");
+    machine.switchOn();
+    await until("2.0.0 is confirmed", () => confirmed(machine, "2.0.0"));
+    await machine.cutPower();
+    for (const copy of ["env.1", "env.2"]) {
+      const whole = await readFile(machine.at(copy));
+      await writeFile(machine.at(copy), Buffer.concat([whole.subarray(0, 10), Buffer.alloc(whole.length - 10, 0xff)]));
+      machine.platform.heard.length = 0;
+      machine.switchOn();
+      await until("it speaks", () => heartbeats(machine).length > 0);
+      assert.equal(heartbeats(machine)[0]?.firmware.version, "2.0.0");
+      await machine.cutPower();
+      await writeFile(machine.at(copy), whole);
+    }
+  });
 });

@@ -348,26 +348,35 @@ async function verify(mind: Mind, update: Update): Promise<void> {
 }
 
 async function install(mind: Mind, update: Update): Promise<void> {
+  const watch = whileInstalling(mind, update);
   try {
-    await mind.body.slots.install(update.slot, update.release, whileInstalling(mind, update));
+    await mind.body.slots.install(update.slot, update.release, watch.onProgress);
   } catch (error) {
+    await watch.settled();
     return fail(mind, update, { reason: installReason(error), error });
   }
+  // A heartbeat may be saving its number: one after the other.
+  await watch.settled();
   await mind.remember(toStage(mind.memory, "rebooting", mind.body.clock.now()));
 }
 
 /** The sign of life does not wait for a long installation, and who watches sees it move. */
-function whileInstalling(mind: Mind, { deployment }: Update): (share: number) => void {
+function whileInstalling(mind: Mind, { deployment }: Update) {
   const { session, body, config } = mind;
   let told = 0;
-  return (share) => {
+  let beating: Promise<void> | undefined;
+  const onProgress = (share: number): void => {
     if (mind.link === undefined) return;
-    if (body.clock.mono() >= session.heartbeatDueAt) void heartbeat(mind);
+    if (body.clock.mono() >= session.heartbeatDueAt)
+      beating ??= heartbeat(mind).finally(() => {
+        beating = undefined;
+      });
     if (share < told + 0.1 || share >= 1) return;
     told = share;
     const report: DeploymentReport = { state: "installing", progress: share };
     mind.link.publish(topics(config.device).deployment(deployment), JSON.stringify(report)).catch(() => {});
   };
+  return { onProgress, settled: async () => beating };
 }
 
 function installReason(error: unknown): DeploymentReason {

@@ -26,6 +26,8 @@ export function openBus({ address, service, object, interface: face }: BusPlace)
       timeout: callMs + 5_000,
       maxBuffer: 4 * 1_024 * 1_024,
       env: { PATH: "/usr/local/bin:/usr/bin:/bin" },
+    }).catch((cause: unknown) => {
+      throw new Error(saidBy(cause) ?? `busctl could not be run for ${service}.`, { cause });
     });
     // A method without a result prints nothing.
     return stdout.trim() === "" ? [] : answer.parse(JSON.parse(stdout)).data;
@@ -37,4 +39,11 @@ export function openBus({ address, service, object, interface: face }: BusPlace)
     },
     property: (name) => ask("get-property", name),
   };
+}
+
+/** What busctl wrote before it ended, without its own words. */
+function saidBy(cause: unknown): string | undefined {
+  const { stderr } = cause as { stderr?: unknown };
+  const said = typeof stderr === "string" ? stderr.trim().replace(/^(Call failed|Failed to get property [^:]*): /, "") : "";
+  return said === "" ? undefined : said.slice(0, 500);
 }

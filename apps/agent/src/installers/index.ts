@@ -68,8 +68,8 @@ function rauc({ bus: address, bootLog }: AgentConfig, disk: Disk): Installer {
 
 /** SWUpdate only writes; the slots are switched in the boot loader's environment. */
 function swupdate({ boot, bootLog, swupdate: settings = swupdateDefaults }: AgentConfig, disk: Disk): Installer {
-  if (boot === undefined)
-    throw deviceProblems.install_failed("SWUpdate switches no slots: --boot-env and --boot-slot are needed with it.");
+  // The configuration was refused otherwise.
+  if (boot === undefined) throw new Error("SWUpdate switches no slots: --boot-env and --boot-slot are needed with it.");
   const { folder } = disk;
   return machineBoot({
     folder,

@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
-import { describeError } from "@tenfold/base";
 import { deviceProblems, type Slot } from "@tenfold/device";
 import { z } from "zod";
 import { type Bus, openBus } from "./busctl.ts";
@@ -67,18 +66,19 @@ export function installationOf({ say }: RaucSlot): string | undefined {
 /** Installs a bundle. What RAUC would refuse is asked first, so that the refusal has a reason and not only a sentence. */
 export async function installBundle(bus: Bus, file: string, onProgress: (share: number) => void): Promise<void> {
   const ours = await bus.property("Compatible").catch((cause: unknown) => {
-    throw deviceProblems.install_failed(`RAUC does not answer: ${describeError(cause)}`, { cause });
+    throw deviceProblems.install_failed("RAUC does not answer.", { cause });
   });
-  const [compatible] = await bus.call("Info", "s", file).catch((cause: unknown) => {
-    throw deviceProblems.install_untrusted(`RAUC does not believe the bundle: ${describeError(cause)}`, { cause });
-  });
-  if (compatible !== ours)
-    throw deviceProblems.install_incompatible(`The bundle is made for "${String(compatible)}"; this is "${String(ours)}".`);
+  // It checks the signature before it looks inside, and says no more than no.
+  const read = await bus.call("Info", "s", file).catch(() => undefined);
+  if (read !== undefined && read[0] !== ours)
+    throw deviceProblems.install_incompatible(`The bundle is made for "${String(read[0])}"; this is "${String(ours)}".`);
   await untilIdle(bus, () => {});
   await bus.call("InstallBundle", "sa{sv}", file, "0");
   await untilIdle(bus, onProgress);
   const error = await bus.property("LastError");
-  if (error !== "") throw deviceProblems.install_failed(`RAUC could not install the bundle: ${String(error)}`);
+  if (error === "") return;
+  if (read === undefined) throw deviceProblems.install_untrusted(`RAUC does not trust the bundle: ${String(error)}`);
+  throw deviceProblems.install_failed(`RAUC could not install the bundle: ${String(error)}`);
 }
 
 /** Asks instead of listening for `Completed`: an agent that was started anew meanwhile finds out all the same. */

@@ -26,6 +26,9 @@ export function refusalOf(errors: readonly string[]): "install_incompatible" | "
   return "install_failed";
 }
 
+/** `[ERROR] : SWUPDATE failed [0] ERROR : HASH mismatch : …` without what stands before every one of them. */
+export const sentenceOf = (line: string): string => line.replace(/^.*\[\d+\]\s*(?:ERROR\s*:\s*)?/, "").slice(0, 300);
+
 /** Installs an image into a slot. Rejects as `Slots.install`. */
 export async function runSwupdate(
   { command, select }: Swupdate,
@@ -40,7 +43,7 @@ export async function runSwupdate(
   const errors: string[] = [];
   for (const stream of [child.stdout, child.stderr])
     createInterface({ input: stream }).on("line", (line) => {
-      if (errorLine.test(line) && errors.length < 20) errors.push(line.replace(/^.*?ERROR\s*:?\s*/, "").slice(0, 300));
+      if (errorLine.test(line) && errors.length < 20) errors.push(sentenceOf(line));
     });
   // It says nothing of how far it is.
   const alive = setInterval(() => onProgress(0), 500);

@@ -145,15 +145,15 @@ export async function signaturesOf(
     last: Date;
     example: string;
   };
+  // A signature is made of the frames, so they are one group; aggregates of arrays refuse empty ones, which a crash without a trace has.
   const { rows } = await sql<Group>`
-    select signature, min(title) as title, (array_agg(frames order by id))[1:1] as frames, version, build, count(*)::int as crashes, count(distinct device)::int as devices,
+    select signature, min(title) as title, frames, version, build, count(*)::int as crashes, count(distinct device)::int as devices,
       min(received_at) as first, max(received_at) as last, min(id) as example
-    from crashes.crash where fleet = ${scope.fleet} and ${matching(filter)} group by signature, version, build order by devices desc, crashes desc, signature limit ${filter.limit}`.execute(
+    from crashes.crash where fleet = ${scope.fleet} and ${matching(filter)} group by signature, frames, version, build order by devices desc, crashes desc, signature limit ${filter.limit}`.execute(
     on,
   );
-  return rows.map(({ first, last, version, build, frames, ...row }) => ({
+  return rows.map(({ first, last, version, build, ...row }) => ({
     ...row,
-    frames: (frames as unknown as string[][]).flat(),
     firstAt: first.toISOString(),
     lastAt: last.toISOString(),
     ...(version === null ? {} : { version }),
