@@ -14,6 +14,7 @@ import { hardwareTargets } from "./fuzz/hardware.ts";
 import { metadataTargets } from "./fuzz/metadata.ts";
 import { mqttTargets } from "./fuzz/mqtt.ts";
 import { payloadTargets } from "./fuzz/payloads.ts";
+import { pipelineTargets } from "./fuzz/pipelines.ts";
 import { keepSeed, keptSeeds } from "./fuzz/seeds.ts";
 import type { OpenTarget, Target } from "./fuzz/target.ts";
 import { textTargets } from "./fuzz/texts.ts";
@@ -24,6 +25,7 @@ const all: Target[] = [
   ...textTargets,
   ...certificateTargets,
   ...metadataTargets,
+  ...pipelineTargets,
   ...hardwareTargets,
   ...mqttTargets,
   estTarget,

@@ -27,8 +27,8 @@ export async function setUpReleases(platform: RunningPlatform): Promise<{ folder
 
 export async function setStage(platform: RunningPlatform, folder: string): Promise<Stage> {
   const { tenfold } = platform;
-  const list = JSON.parse(await tenfold("device", "list", "--json")) as { id: string }[];
-  for (const { id } of list.slice(0, 2)) await tenfold("device", "tag", id, "site=lab");
+  const { items } = JSON.parse(await tenfold("api", "GET", "/api/v1/devices")) as { items: { id: string }[] };
+  for (const { id } of items.slice(0, 2)) await tenfold("device", "tag", id, "site=lab");
   const bad = await publish(platform, { folder, version: "2.0.0", more: ["--bricks", "0.5"], notes: "Bad on purpose." });
   const good = await publish(platform, { folder, version: "2.1.0", more: [], notes: "Mends 2.0.0." });
   const fresh = await publish(platform, { folder, version: "2.2.0", more: [], notes: "Not used yet.", channel: "beta" });

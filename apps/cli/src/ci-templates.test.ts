@@ -76,8 +76,9 @@ test("the action uses the inputs that it declares, all of them, and never pastes
   for (const { run, shell, env } of action.runs.steps) {
     assert.equal(shell, "bash");
     assert.ok(!run.includes("${{"), "[docs.github.com, script injections] a script takes its inputs from the environment");
-    for (const name of run.match(/(?<=\$\{?)(CLI|FILE|RELEASE|ROLLOUT|STAGES|FILTER|ENVELOPE|SBOM|PROVENANCE|NOTES|CHANNEL)\b/g) ??
-      [])
+    for (const name of run.match(
+      /(?<=\$\{?)(CLI|FILE|RELEASE|ROLLOUT|PLAN|TIMEOUT|FILTER|ENVELOPE|SBOM|PROVENANCE|NOTES|CHANNEL)\b/g,
+    ) ?? [])
       assert.ok(name in env, `${name} is not in the step's environment`);
   }
   const ids = action.runs.steps.flatMap(({ id }) => id ?? []);

@@ -1,11 +1,12 @@
 import { defineProblems, describeError, Problem } from "@tenfold/base";
 
 /** What the shell is told (docs/cli.md). */
-export const exitCodes = { ok: 0, failed: 1, usage: 2, notFound: 3, refused: 4, halted: 5 } as const;
+export const exitCodes = { ok: 0, failed: 1, usage: 2, notFound: 3, refused: 4, halted: 5, goesOn: 6 } as const;
 
 export const cliProblems = defineProblems({
   usage: 400,
   rollout_halted: 409,
+  rollout_goes_on: 409,
   not_confirmed: 409,
   program_failed: 500,
   command_not_done: 500,
@@ -20,6 +21,7 @@ const refusedStatuses = new Set([401, 403, 409, 412]);
 export function exitCodeOf(error: unknown): number {
   if (!(error instanceof Problem)) return exitCodes.failed;
   if (error.code === "rollout_halted") return exitCodes.halted;
+  if (error.code === "rollout_goes_on") return exitCodes.goesOn;
   if (usageCodes.has(error.code)) return exitCodes.usage;
   if (error.status === 404) return exitCodes.notFound;
   return refusedStatuses.has(error.status) ? exitCodes.refused : exitCodes.failed;

@@ -12,7 +12,7 @@ const visit = async (page: Page, { url }: Scene, path: string): Promise<void> =>
   await settled(page);
 };
 
-const press = (page: Page, name: string | RegExp) => page.getByRole("button", { name }).first().click();
+const press = (page: Page, name: string | RegExp) => page.getByRole("button", { name, exact: true }).first().click();
 
 /** Confirms what a dialog asks, with a reason where it wants one. */
 async function confirm(page: Page, verb: string, reason?: string): Promise<void> {
@@ -37,6 +37,19 @@ function need(holds: boolean, otherwise: string): void {
 
 export const acts: readonly Act[] = [
   [
+    "a release is promoted to another channel, back by undo, and again",
+    async (scene) => {
+      const { page, stage } = scene;
+      await visit(page, scene, `/releases/${stage.fresh}`);
+      await press(page, "Promote to stable");
+      await confirm(page, "Promote to stable");
+      await undo(page, /It is in the channel stable/);
+      await press(page, "Promote to stable");
+      await confirm(page, "Promote to stable");
+      await see(page, /In the channel stable/);
+    },
+  ],
+  [
     "a stored plan fills the form, a fault is said at its field, and the dry run says who, how many bytes, how long and the worst case",
     async (scene) => {
       const { page, stage } = scene;
@@ -47,6 +60,10 @@ export const acts: readonly Act[] = [
       await page.getByLabel("Deadline").fill("soon");
       await see(page, "A length of time such as 1h or 30m.");
       await page.getByLabel("Deadline").fill("2m");
+      // Another rollout of the same weight waits for an approval and has all devices.
+      await see(page, /is part of another rollout of the same weight/);
+      await page.getByText("Pace", { exact: true }).click();
+      await page.getByLabel("Weight").fill("130");
       for (const name of ["Devices", "Sent in all", "Takes about", "Worst case exposed"])
         await page.getByRole("term").filter({ hasText: name }).first().waitFor();
       await see(page, /2 approvals of others are needed/);
@@ -57,12 +74,14 @@ export const acts: readonly Act[] = [
     async (scene) => {
       const { page, stage } = scene;
       await visit(page, scene, `/rollouts/new?release=${stage.fresh}`);
-      await page.getByLabel("Devices").first().fill("tag:site=lab");
+      await page.getByLabel("Devices").first().fill("tag:site=nowhere");
       await page.getByLabel("Soak").fill("10m");
-      await page.getByText("Left out").or(page.getByText("would be")).or(page.getByText("Begun now it ends")).first().waitFor();
+      await see(page, "No device would get it.");
       await press(page, "Start the rollout");
       await see(page, /No device would get pump 2.2.0/);
       await page.getByLabel("Devices").first().fill("");
+      await page.getByText("Pace", { exact: true }).click();
+      await page.getByLabel("Weight").fill("120");
       await press(page, "Start the rollout");
       await page.getByRole("heading", { level: 1, name: "pump 2.2.0" }).waitFor();
       await press(page, "Pause");
@@ -90,7 +109,7 @@ export const acts: readonly Act[] = [
         .getByRole("dialog")
         .getByRole("textbox", { name: /Reason/ })
         .fill("I trust myself");
-      await page.getByRole("dialog").getByRole("button", { name: "Approve" }).click();
+      await page.getByRole("dialog").getByRole("button", { name: "Approve", exact: true }).click();
       await see(page, /cannot approve it/);
       await second.goto(page.url());
       await press(second, "Approve");
@@ -103,7 +122,7 @@ export const acts: readonly Act[] = [
     async (scene) => {
       const { page } = scene;
       await visit(page, scene, "/freezes");
-      await page.getByLabel("To", { exact: false }).first().fill("2099-01-01T00:00");
+      await page.getByRole("main").getByLabel(/^To/).fill("2099-01-01T00:00");
       await page.getByLabel("Reason").fill("everybody is away");
       await press(page, "Freeze");
       await page.getByRole("table", { name: "Freezes" }).getByText("everybody is away").waitFor();
@@ -131,7 +150,10 @@ export const acts: readonly Act[] = [
       await visit(page, scene, `/devices/${stage.device}?tab=updates`);
       await page.getByRole("heading", { name: "Why not updated?" }).waitFor();
       await page.getByRole("link", { name: /Pin this device/ }).click();
-      need((await page.getByLabel("Devices").inputValue()) === `id:${stage.device}`, "the filter was not filled in");
+      need(
+        (await page.getByRole("textbox", { name: "Devices" }).inputValue()) === `id:${stage.device}`,
+        "the filter was not filled in",
+      );
       await page.getByLabel("Reason").fill("looked at by hand");
       await press(page, "Pin");
       const row = page.getByRole("row", { name: new RegExp(`id:${stage.device}.*looked at by hand`) });
@@ -145,7 +167,7 @@ export const acts: readonly Act[] = [
     async (scene) => {
       const { page } = scene;
       await visit(page, scene, "/rollout-plans/edit?name=canary");
-      await page.getByLabel("Name", { exact: false }).first().fill("night");
+      await page.getByRole("main").getByLabel(/^Name/).fill("night");
       await page.getByLabel("What it is for").fill("While nobody pumps");
       await press(page, "Store the plan");
       const row = page.getByRole("row", { name: /night/ });
@@ -214,7 +236,7 @@ export const acts: readonly Act[] = [
     },
   ],
   [
-    "a release is promoted and back by undo, shows what is in it, and its SBOM is detached while no rollout has used it",
+    "a release shows what is in it and where it was rolled out; it is retired, and back by undo; its SBOM stays once a rollout used it",
     async (scene) => {
       const { page, stage } = scene;
       await visit(page, scene, `/releases/${stage.bad}`);

@@ -131,7 +131,7 @@ async function walkThrough(browser: Browser, { url, signInUrl, shots, stage }: V
 
 async function signedIn(browser: Browser, link: string): Promise<{ page: Page; context: BrowserContext }> {
   const context = await browser.newContext({ viewport: wide, colorScheme: "light" });
-  context.setDefaultTimeout(15_000);
+  context.setDefaultTimeout(45_000);
   const page = await context.newPage();
   await signIn(page, link);
   return { page, context };

@@ -1,4 +1,4 @@
-import { rm, writeFile } from "node:fs/promises";
+import { rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { defineProblems } from "@tenfold/base";
 import { type Role, roles } from "./roles.ts";
@@ -26,7 +26,9 @@ export async function listening<Bound>(what: { setting: string; port: number }, 
 /** Tells programs on this machine where the server listens. Gone again when it stops. */
 export async function announceEndpoints(dataDir: string, endpoints: Endpoints): Promise<() => Promise<void>> {
   const path = join(dataDir, "server.json");
-  await writeFile(path, `${JSON.stringify({ ...endpoints, pid: process.pid }, null, 2)}\n`);
+  // Whole or not at all: whoever waits for it reads it the moment it appears.
+  await writeFile(`${path}.new`, `${JSON.stringify({ ...endpoints, pid: process.pid }, null, 2)}\n`);
+  await rename(`${path}.new`, path);
   return () => rm(path, { force: true });
 }
 

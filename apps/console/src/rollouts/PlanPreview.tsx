@@ -31,6 +31,13 @@ const lengthOf = (duration: string): string => humanDuration(parseDuration(durat
 
 function Preview({ found }: { found: RolloutPreview }) {
   const { targets, stages, bytes: size, worstCaseExposed, estimate, approvalsNeeded, blocked } = found;
+  if (targets === 0)
+    return (
+      <div className={classes.preview}>
+        <Empty title="No device would get it." />
+        <LeftOut excluded={found.excluded} />
+      </div>
+    );
   return (
     <div className={classes.preview}>
       <dl className={classes.sums}>
@@ -48,8 +55,8 @@ function Preview({ found }: { found: RolloutPreview }) {
             </span>
             <span>{stageReach({ index, ...stage })}</span>
             <small>
-              about {lengthOf(stage.takes)}, its soak included; at most {counted(stage.worstCaseExposed, "device")} have met a bad
-              release when its first failure is found
+              about {lengthOf(stage.takes)} with its soak; at worst {counted(stage.worstCaseExposed, "device")} exposed at its first
+              failure
             </small>
           </li>
         ))}

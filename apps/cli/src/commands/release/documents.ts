@@ -22,6 +22,12 @@ export async function attachDocuments(client: ApiClient, release: string, flags:
 }
 
 export function releaseDocuments(release: Command): void {
+  attaching(release);
+  looking(release);
+  vouching(release);
+}
+
+function attaching(release: Command): void {
   addVerb(release, {
     usage: "attach <release>",
     summary: "Attaches an SBOM or provenance to a release; the same document twice is one",
@@ -33,6 +39,37 @@ export function releaseDocuments(release: Command): void {
       session.out.list(done, (one) => ({ kind: one.kind, format: one.format, says: saysLine(one), vouched: vouchedLine(one) }));
     },
   });
+  addVerb(release, {
+    usage: "documents <release>",
+    summary: "What is attached to a release, with the ids that detach takes",
+    async run(session, given) {
+      const { items } = await (await session.client()).call(api.listAttachments, { params: { id: word(given, 0) } });
+      session.out.list(items, (one) => ({
+        ...{ id: one.id, kind: one.kind, format: one.format, says: saysLine(one), vouched: vouchedLine(one) },
+        ...{ bytes: one.size, by: one.by, attached: ago(one.createdAt) },
+      }));
+    },
+  });
+  addVerb(release, {
+    usage: "detach <release> <attachment>",
+    summary: "Takes an SBOM or provenance away, as long as no rollout has used the release",
+    example: "release detach 2.0.0 att_01J…",
+    async run(session, given) {
+      const client = await session.client();
+      const params = { id: word(given, 0), attachment: word(given, 1) };
+      const found = await client.call(api.getAttachment, { params });
+      if (session.options.dryRun)
+        return session.out.one({ dryRun: true, ...params }, () => [
+          `Would detach the ${found.kind} ${found.id} (${saysLine(found)}).`,
+        ]);
+      await session.confirm(`Detach the ${found.kind} ${found.id} (${saysLine(found)}) from ${found.release}?`);
+      const gone = await client.call(api.detachAttachment, { params });
+      session.out.one(gone, () => [`Detached. The same document can be attached again: tenfold release attach ${params.id}`]);
+    },
+  });
+}
+
+function looking(release: Command): void {
   addVerb(release, {
     usage: "sbom [release]",
     summary: "What is in a release; or, with --find, which releases contain a component",
@@ -85,6 +122,35 @@ export function releaseDocuments(release: Command): void {
           attached: ago(one.createdAt),
         }),
       );
+    },
+  });
+}
+
+function vouching(release: Command): void {
+  addVerb(release, {
+    usage: "builders",
+    summary: "Public keys that may vouch for provenance",
+    async run(session) {
+      const { items } = await (await session.client()).call(api.listProvenanceKeys, {});
+      session.out.list(items, ({ keyid, name, createdAt, revokedAt }) => ({
+        ...{ keyid, name, registered: ago(createdAt), revoked: revokedAt ? ago(revokedAt) : "" },
+      }));
+    },
+  });
+  addVerb(release, {
+    usage: "unvouch <keyid>",
+    summary: "Revokes a builder's key: it vouches for nothing any more, also not for what it vouched for before",
+    flags: [["--reason <text>", "why, for the audit trail", "revoked on the command line"]],
+    async run(session, given) {
+      const client = await session.client();
+      const id = word(given, 0);
+      const { items } = await client.call(api.listProvenanceKeys, {});
+      const name = items.find(({ keyid }) => keyid === id)?.name ?? id;
+      if (session.options.dryRun) return session.out.one({ dryRun: true, keyid: id }, () => [`Would revoke the key of ${name}.`]);
+      await session.confirm(`Revoke the key of ${name} for good? What it vouched for is shown as vouched for by nobody.`);
+      const body = { reason: text(given.flags, "reason") ?? "" };
+      const key = await client.call(api.revokeProvenanceKey, { params: { id }, body });
+      session.out.one(key, () => [`${key.name} vouches for nothing any more. A revoked key never comes back: make a new one.`]);
     },
   });
   addVerb(release, {

@@ -171,4 +171,32 @@ export function releaseCommands(program: Command): void {
       session.out.one(key, () => facts({ "key id": key.keyid, name: key.name }));
     },
   });
+  addVerb(release, {
+    usage: "signers",
+    summary: "Public keys whose signatures make a release",
+    async run(session) {
+      const { items } = await (await session.client()).call(api.listSigningKeys, {});
+      session.out.list(items, ({ keyid, name, createdAt, revokedAt }) => ({
+        ...{ keyid, name, registered: ago(createdAt), revoked: revokedAt ? ago(revokedAt) : "" },
+      }));
+    },
+  });
+  addVerb(release, {
+    usage: "distrust <keyid>",
+    summary: "Revokes a signing key: its signatures make no release any more, and rollouts of what it alone signed pause",
+    flags: [reasonFlag("revoked")],
+    async run(session, given) {
+      const client = await session.client();
+      const id = word(given, 0);
+      const { items } = await client.call(api.listSigningKeys, {});
+      const name = items.find(({ keyid }) => keyid === id)?.name ?? id;
+      if (session.options.dryRun)
+        return session.out.one({ dryRun: true, keyid: id }, () => [`Would revoke the signing key ${name}.`]);
+      await session.confirm(`Revoke the signing key ${name} for good? Releases that it alone signed can no longer be rolled out.`);
+      const key = await client.call(api.revokeSigningKey, { params: { id }, body: { reason: text(given.flags, "reason") ?? "" } });
+      session.out.one(key, () => [
+        `${key.name} makes no release any more. Devices forget it when their roots are rotated: tenfold tuf rotate`,
+      ]);
+    },
+  });
 }
