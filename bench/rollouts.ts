@@ -1,7 +1,7 @@
 /**
  * Rollouts: what it costs to make one over 100,000 devices and to look at it when nothing or 500 things changed; the whole controller simulated
  * on a virtual clock, and the bugs that are planted in it to see whether the simulation finds them; and what strata are worth.
- * `TENFOLD_SIM_RUNS` sets how many runs are simulated (10,000).
+ * `--parts=scale,strata,simulation,hunt,way-back` runs some of it; `--runs=2500 --from=5000` simulates some of the seeds (10,000 from 0).
  */
 import { seededRandom } from "@tenfold/base";
 import { haltAtLogE, logEvidence } from "../apps/platform/src/rollouts/gate.ts";
@@ -9,38 +9,58 @@ import { placeDevices } from "../apps/platform/src/rollouts/membership.ts";
 import { emptyTally } from "../apps/platform/src/rollouts/rollout.ts";
 import { mutants } from "../apps/platform/src/rollouts/simulation/mutants.ts";
 import { hunt } from "../apps/platform/src/rollouts/simulation/mutate.shell.ts";
+import { measureWayBack } from "../apps/platform/src/rollouts/simulation/way-back.ts";
 import { simulate } from "../apps/platform/src/rollouts/simulation/world.ts";
 import { judgeStrata } from "../apps/platform/src/rollouts/strata.ts";
-import { addDevices, devicesInFlight, hashOf, lookNow, pretendFleet, scope } from "../apps/platform/src/rollouts/testing.ts";
+import { addDevices, devicesInFlight, hashOf, lookNow, pretendFleet, scope, who } from "../apps/platform/src/rollouts/testing.ts";
+import { rollBackRollout } from "../apps/platform/src/rollouts/writes.shell.ts";
+import { option } from "./options.ts";
 import { atLeast, atMost, type BenchResult } from "./result.ts";
 
 const sizes = [1_000, 10_000, 100_000];
 const changes = 500;
 
+const parts = {
+  scale: async () => Object.assign({}, ...(await measureSizes())),
+  strata: async () => measureStrata(),
+  simulation: simulateMany,
+  "way-back": measureWaysBack,
+  hunt: huntAll,
+} satisfies Record<string, () => Promise<Record<string, number>>>;
+type Part = keyof typeof parts;
+
 export async function run(): Promise<BenchResult> {
+  const wanted = option("parts", Object.keys(parts).join(",")).split(",");
   const figures: Record<string, number> = {};
-  for (const size of sizes) Object.assign(figures, await measureSize(size));
-  Object.assign(figures, measureStrata(), await simulateMany(), await huntAll());
-  const ratio = (what: string) =>
-    (figures[`${what}, 100,000 devices, ms`] ?? 0) / Math.max(0.001, figures[`${what}, 1,000 devices, ms`] ?? 0);
-  const aims = {
-    "created over 100,000 devices, s": atMost((figures["creation, 100,000 devices, ms"] ?? Number.NaN) / 1_000, 10),
-    "why, 100,000 devices, ms": atMost(figures["why is this device not updated, 100,000 devices, ms"] ?? Number.NaN, 100),
+  for (const name of Object.keys(parts) as Part[]) if (wanted.includes(name)) Object.assign(figures, await parts[name]());
+  return { bench: "rollouts", figures, aims: aimsOf(figures) };
+}
+
+/** Of the parts that ran. */
+function aimsOf(figures: Record<string, number>): BenchResult["aims"] {
+  const of = (name: string) => figures[name] ?? Number.NaN;
+  const ratio = (what: string) => of(`${what}, 100,000 devices, ms`) / Math.max(0.001, of(`${what}, 1,000 devices, ms`));
+  const all = {
+    "created over 100,000 devices, s": atMost(of("creation, 100,000 devices, ms") / 1_000, 10),
+    "halted over 100,000 devices, s": atMost(of("halt, 100,000 devices, ms") / 1_000, 10),
+    "why, 100,000 devices, ms": atMost(of("why is this device not updated, 100,000 devices, ms"), 100),
     "idle look, 100,000 against 1,000": atMost(ratio("look with 0 changes"), 3),
     "look with 500 changes, 100,000 against 1,000": atMost(ratio("look with 500 changes"), 3),
-    "broken promises": atMost(figures["simulated runs that broke a promise"] ?? Number.NaN, 0),
-    "planted bugs not found": atMost(
-      figures["planted bugs"] === undefined ? Number.NaN : figures["planted bugs"] - (figures["planted bugs found"] ?? 0),
-      0,
-    ),
+    "broken promises": atMost(of("simulated runs that broke a promise"), 0),
+    "planted bugs not found": atMost(of("planted bugs") - of("planted bugs found"), 0),
+    "reachable devices back within two polls, share": atLeast(of("reachable exposed devices back within two polls, share"), 0.99),
     "exposed without strata, against with": atLeast(
-      figures["exposed until the halt, without strata"] === undefined
-        ? 0
-        : figures["exposed until the halt, without strata"] / (figures["exposed until the halt, with strata"] ?? 1),
+      of("exposed until the halt, without strata") / of("exposed until the halt, with strata"),
       10,
     ),
   };
-  return { bench: "rollouts", figures, aims };
+  return Object.fromEntries(Object.entries(all).filter(([, { value }]) => !Number.isNaN(value)));
+}
+
+async function measureSizes(): Promise<Record<string, number>[]> {
+  const measured: Record<string, number>[] = [];
+  for (const size of sizes) measured.push(await measureSize(size));
+  return measured;
 }
 
 const timed = async (work: () => Promise<unknown>): Promise<number> => {
@@ -85,24 +105,27 @@ async function measureSize(size: number): Promise<Record<string, number>> {
     );
     busy.push(await timed(() => rollouts.reconcile()));
   }
+  // The worst moment: nearly the whole fleet still waits.
+  const halt = await timed(() => rollBackRollout(fleet.deps, who, { id, reason: "measured" }));
   const name = `${size.toLocaleString("en")} devices, ms`;
   const found = {
     [`creation, ${name}`]: creation,
     [`look with 0 changes, ${name}`]: median(idle),
     [`look with 500 changes, ${name}`]: median(busy),
     [`why is this device not updated, ${name}`]: median(why),
+    [`halt, ${name}`]: halt,
   };
   console.log(
-    `  ${size} devices: made in ${Math.round(creation)} ms; a look with 0 changes ${median(idle).toFixed(1)} ms, with ${changes} changes ${median(busy).toFixed(0)} ms; why ${median(why).toFixed(1)} ms`,
+    `  ${size} devices: made in ${Math.round(creation)} ms; a look with 0 changes ${median(idle).toFixed(1)} ms, with ${changes} changes ${median(busy).toFixed(0)} ms; why ${median(why).toFixed(1)} ms; halted in ${Math.round(halt)} ms`,
   );
   return found;
 }
 
 async function simulateMany(): Promise<Record<string, number>> {
-  const runs = Number(process.env.TENFOLD_SIM_RUNS ?? 10_000);
+  const [runs, from] = [Number(option("runs", "10000")), Number(option("from", "0"))];
   const began = performance.now();
   let [broken, crashes, rows] = [0, 0, 0];
-  for (let i = 0; i < runs; i++) {
+  for (let i = from; i < from + runs; i++) {
     const outcome = await simulate(`bench-${i}`);
     crashes += outcome.crashes;
     rows += outcome.offers;
@@ -123,11 +146,32 @@ async function simulateMany(): Promise<Record<string, number>> {
   };
 }
 
+async function measureWaysBack(): Promise<Record<string, number>> {
+  const runs = 100;
+  let [exposed, reachable, back, halted] = [0, 0, 0, 0];
+  for (let i = 0; i < runs; i++) {
+    const one = await measureWayBack(`way-back-${i}`);
+    if (one.broken.length > 0) console.log(`  seed way-back-${i}: ${one.broken[0]}`);
+    if (one.halted === "yes") halted += 1;
+    exposed += one.exposed;
+    reachable += one.reachable;
+    back += one.backInTime;
+  }
+  console.log(
+    `  ${halted} of ${runs} rollouts of a release that is bad for 10 to 40 % were halted: ${exposed} devices exposed, ${reachable} of them reachable, ${back} of those back within two polls`,
+  );
+  return {
+    "halted rollouts looked at": halted,
+    "reachable exposed devices": reachable,
+    "reachable exposed devices back within two polls, share": back / Math.max(1, reachable),
+  };
+}
+
 async function huntAll(): Promise<Record<string, number>> {
   let found = 0;
   let seconds = 0;
   for (const mutant of mutants) {
-    const one = await hunt(mutant, 200);
+    const one = await hunt(mutant, 400);
     seconds += one.ms / 1_000;
     if (one.found === "yes") found += 1;
     console.log(

@@ -310,6 +310,20 @@ test("a canary of devices that are all offline proves nothing: the rollout pause
   );
 });
 
+test("where passing over a device makes the harmed too large a share of the rest, nothing is offered in the same look", () => {
+  const world = worldOf([fate("boots")], {});
+  const rollout = { ...world.rollout, stage: 0, haltAbove: 0.1 };
+  const row = { ...emptyTally(), devices: 10, queued: 2, succeeded: 7, harmed: 1, index: 0, state: "running" as const };
+  const line = [
+    { deployment: "a", device: "a", online: true, pointless: { reason: "superseded" as const, detail: "" } },
+    { deployment: "b", device: "b", online: true },
+  ];
+  const picture: Picture = { stages: [row], restores: emptyTally(), overdue: [], waiting: line, unrestored: [] };
+  const steps = (haltAbove: number) => planRollout({ ...rollout, haltAbove }, picture, 0).map((step) => step.do);
+  assert.deepEqual(steps(0.1), ["skip"]);
+  assert.deepEqual(steps(0.2), ["skip", "offer"]);
+});
+
 test("a release that was retired meanwhile is offered to nobody more", () => {
   const world = worldOf([fate("boots")], {});
   const picture = { ...pictureOf(world, 0), releaseUnusable: "Release pump 2.0.0 is retired." };

@@ -1,42 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { systemActor } from "../access/index.ts";
-import { createHttp, silentLog } from "../kernel/index.ts";
-import { pretendFleet, scope } from "./testing.ts";
+import { scope, servedFleet } from "./testing.ts";
 
-async function served(devices: number) {
-  const fleet = await pretendFleet({ devices, effects: (version) => (version === "2.0.0" ? "no_download" : "good") });
-  const app = await createHttp({
-    log: silentLog,
-    version: "test",
-    answers: "validate",
-    authenticate: async ({ headers }) => ({
-      actor: systemActor,
-      role: headers.authorization === "viewer" ? "viewer" : "operator",
-      scope,
-    }),
-  });
-  fleet.rollouts.routes(app);
-  await fleet.release("1.0.0");
-  await fleet.tick();
-  return {
-    fleet,
-    async call(
-      method: "GET" | "POST",
-      url: string,
-      { body, headers = {} }: { body?: unknown; headers?: Record<string, string> } = {},
-    ) {
-      const json =
-        body === undefined ? {} : { payload: JSON.stringify(body), headers: { ...headers, "content-type": "application/json" } };
-      const response = await app.inject({ method, url: `/api/v1${url}`, headers, ...json });
-      return { status: response.statusCode, body: response.json() };
-    },
-    async [Symbol.asyncDispose]() {
-      await app.close();
-      await fleet[Symbol.asyncDispose]();
-    },
-  };
-}
+const served = (devices: number) => servedFleet({ devices, effects: (version) => (version === "2.0.0" ? "no_download" : "good") });
 
 test("an operator previews, starts, watches and explains a rollout that halts", async () => {
   await using w = await served(20);

@@ -5,12 +5,19 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { defaultScope, hash32, seededRandom } from "@tenfold/base";
-import { type DeploymentReport, type Heartbeat, type NextDeployment, nextDeployment, rolloutPlan } from "@tenfold/contracts";
+import {
+  type DeploymentReport,
+  type Heartbeat,
+  type NextDeployment,
+  nextDeployment,
+  type Role,
+  rolloutPlan,
+} from "@tenfold/contracts";
 import { generateSigningKey, readPrivateKey, signRelease } from "@tenfold/ota";
 import { sql } from "kysely";
 import type { z } from "zod";
 import { createAccess, systemActor } from "../access/index.ts";
-import { createBus, type Database, openBlobs, silentLog } from "../kernel/index.ts";
+import { createBus, createHttp, type Database, openBlobs, silentLog } from "../kernel/index.ts";
 import { testDatabase } from "../kernel/testing.ts";
 import { createRegistry } from "../registry/index.ts";
 import { createReleases } from "../releases/index.ts";
@@ -110,26 +117,21 @@ export async function pretendFleet({
   const changing = { db, audit, clock };
 
   await createSigningKey(changing, who, { name: "test", publicKeyPem: signer.publicKeyPem });
-  for (let i = 0; i < count; i++)
-    devices.set(`d${i}`, {
-      id: `d${i}`,
-      boot: 1,
-      bootedAt: epoch - 86_400_000,
-      firmware: { version: "1.0.0", hash: hashOf("1.0.0") },
-      alive: true,
-      reachable: true,
-      done: new Set(),
+  /** Registers devices that run version 1.0.0. */
+  async function add(ids: readonly string[], tags: Record<string, string> = {}): Promise<void> {
+    await db.transaction().execute(async (tx) => {
+      for (const id of ids) {
+        const placed = site ? { site: site(id), ...tags } : tags;
+        await registry.register(tx, scope, { id, lifecycle: "active", model: "pump", trustLevel: 1, tags: placed });
+      }
     });
-  await db.transaction().execute(async (tx) => {
-    for (const id of devices.keys())
-      await registry.register(tx, scope, {
-        id,
-        lifecycle: "active",
-        model: "pump",
-        trustLevel: 1,
-        ...(site ? { tags: { site: site(id) } } : {}),
+    for (const id of ids)
+      devices.set(id, {
+        ...{ id, boot: 1, bootedAt: epoch - 86_400_000, firmware: { version: "1.0.0", hash: hashOf("1.0.0") } },
+        ...{ alive: true, reachable: true, done: new Set<string>() },
       });
-  });
+  }
+  await add(Array.from({ length: count }, (_, i) => `d${i}`));
 
   const inReach = ({ id, reachable }: PretendDevice) => reachable && !(dark?.(site?.(id) ?? "", clock.time) ?? false);
 
@@ -228,6 +230,7 @@ export async function pretendFleet({
     link,
     tick,
     hear,
+    add,
     async release(version: string) {
       const bytes = Buffer.from(`firmware ${version}`);
       const { sha256, size } = await blobs.put(Readable.from([bytes]), { maxBytes: 1_000 });
@@ -269,6 +272,40 @@ export async function pretendFleet({
       await rollouts.stop();
       await database[Symbol.asyncDispose]();
       await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The routes of a fleet. Who asks is who the `authorization` header names: `viewer`, `operator`, or `name:role`. */
+export async function servedFleet(options: FleetOptions) {
+  const fleet = await pretendFleet(options);
+  const app = await createHttp({
+    log: silentLog,
+    version: "test",
+    answers: "validate",
+    authenticate: async ({ headers: { authorization = "ann:admin" } }) => {
+      const [id = "", role = id] = authorization.split(":");
+      return { actor: { ...systemActor, kind: "person", id, name: id }, role: role as Role, scope };
+    },
+  });
+  fleet.rollouts.routes(app);
+  await fleet.release("1.0.0");
+  await fleet.tick();
+  return {
+    fleet,
+    async call(
+      method: "GET" | "POST" | "PUT" | "DELETE",
+      url: string,
+      { body, headers = {} }: { body?: unknown; headers?: Record<string, string> } = {},
+    ) {
+      const json =
+        body === undefined ? {} : { payload: JSON.stringify(body), headers: { ...headers, "content-type": "application/json" } };
+      const response = await app.inject({ method, url: `/api/v1${url}`, headers, ...json });
+      return { status: response.statusCode, body: response.json() };
+    },
+    async [Symbol.asyncDispose]() {
+      await app.close();
+      await fleet[Symbol.asyncDispose]();
     },
   };
 }

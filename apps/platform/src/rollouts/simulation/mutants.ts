@@ -83,8 +83,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "a heartbeat from an older boot says what runs",
     file: "proof.ts",
-    find: "!proof.boots.includes(bootId)",
-    put: "proof.boots.length >= 0",
+    find: "if (proof === undefined || !isOlder(picture, proof)) return picture;",
+    put: "if (proof === undefined || !isOlder(picture, proof) || proof) return picture;",
   },
   {
     name: "finds a way back pointless while another is on its way",

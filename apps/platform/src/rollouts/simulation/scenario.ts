@@ -14,6 +14,8 @@ export type Scenario = {
   tampers: "at_tick_20" | "never";
   crashes: number;
   loss: number;
+  /** Devices hear only what they ask for, every so many ticks; pushed to and asking by chance where left out. */
+  pollsEvery?: number;
 };
 
 type Random = () => number;

@@ -3,22 +3,20 @@
  * with devices that fail in every way we know, a network that loses, doubles, delays and mixes, servers that die at any write and any send,
  * and two of them at once. One seed decides everything. Faults end after the first half; then everything must come to rest.
  */
-import { createHash } from "node:crypto";
-import { minutes, Problem, defaultScope as scope, seconds, seededRandom } from "@tenfold/base";
+import { hash32, minutes, Problem, defaultScope as scope, seconds, seededRandom } from "@tenfold/base";
 import { type DeploymentReport, nextDeployment } from "@tenfold/contracts";
-import { evaluate, type FilterSubject, parseFilter } from "@tenfold/query";
-import { planHashOf } from "../approvals.ts";
 import type { Book } from "../book.shell.ts";
-import type { DevicePicture, RolloutsDeps } from "../deps.ts";
+import type { RolloutsDeps } from "../deps.ts";
 import { emptyGuardBook } from "../guards/book.shell.ts";
 import { observeHeartbeats, observeReports } from "../observe.shell.ts";
 import { reconcileDue } from "../reconcile.ts";
 import { documentsFor } from "../tell.shell.ts";
-import { approveRollout, cancelRollout, pauseRollout, resumeRollout, rollBackRollout, startRollout } from "../writes.shell.ts";
-import { type Beat, beatOf, type Device, type Image, live, take } from "./device.ts";
+import { type Beat, beatOf, type Device, live, take } from "./device.ts";
 import { createJudge } from "./judge.ts";
 import { memoryBook } from "./memory-book.ts";
 import { emptyDisk } from "./memory-disk.ts";
+import { operate } from "./operators.ts";
+import { epoch, type Heard, heardAfter, imageOf, registryOf, releasesOf } from "./pretend.ts";
 import { type Scenario, scenarioOf } from "./scenario.ts";
 
 /** A server died here. */
@@ -26,18 +24,12 @@ class Crash extends Error {}
 
 export type Outcome = { seed: string; broken: string[]; crashes: number; ticks: number; phases: string[]; offers: number };
 
-const epoch = Date.UTC(2026, 5, 1, 11, 0);
 const tickMs = seconds(30);
 const faultsEnd = 60;
 const mostTicks = 2_000;
 
-const hashOf = (version: string): string => createHash("sha256").update(`image ${version}`).digest("hex");
-const imageOf = (version: string): Image => ({ version, hash: hashOf(version) });
 const clockFace = (minute: number): string => new Date(epoch + minutes(minute)).toISOString().slice(11, 16);
 
-/** As the registry keeps it: the newest heartbeat, and boots that were followed by another, of which what they say comes late. */
-type Heard = { at: number; beatAt: number; firmware: Beat["firmware"]; seq: number; boot: string; past: readonly string[] };
-const leaseMs = seconds(100);
 type Message =
   | { kind: "report"; device: string; deployment: string; report: DeploymentReport; at: number }
   | { kind: "beat"; device: string; heartbeat: Beat; at: number };
@@ -45,10 +37,18 @@ type Message =
 /** One run. The same seed gives the same run, to the last step. */
 export async function simulate(seed: string): Promise<Outcome> {
   const random = seededRandom(seed);
-  const scenario = scenarioOf(random, clockFace);
+  return play(seed, { random, scenario: scenarioOf(random, clockFace) });
+}
+
+/** A run of a given scenario. `look` is called after every tick. */
+export async function play(
+  seed: string,
+  { random, scenario, look = () => {} }: { random: () => number; scenario: Scenario; look?: (run: Run) => void },
+): Promise<Outcome> {
   const run = createRun(random, scenario);
   for (run.tick = 0; run.tick < mostTicks; run.tick++) {
     await oneTick(run);
+    look(run);
     if (run.tick > faultsEnd && run.isAtRest()) break;
   }
   run.judge.inspectEnd(run.disk, (id) => {
@@ -59,7 +59,7 @@ export async function simulate(seed: string): Promise<Outcome> {
   return { seed, broken: run.judge.broken, crashes: run.crashes, ticks: run.tick, phases, offers: run.disk.rows.size };
 }
 
-type Run = ReturnType<typeof createRun>;
+export type Run = ReturnType<typeof createRun>;
 
 function createRun(random: () => number, scenario: Scenario) {
   const disk = emptyDisk();
@@ -151,7 +151,7 @@ function createRun(random: () => number, scenario: Scenario) {
       const next = nextDeployment.parse(JSON.parse(payload));
       run.judge.inspectSend(disk, id, next);
       const device = devices.get(id);
-      if (!device?.alive || lost(run)) return false;
+      if (scenario.pollsEvery !== undefined || !device?.alive || lost(run)) return false;
       take(device, next, modeFor(run, device, next.is === "offer" ? next.release.signed.version : ""));
       point();
       return true;
@@ -193,78 +193,12 @@ const lost = (run: Pick<Run, "faulty" | "random" | "scenario">): boolean => run.
 const modeFor = ({ scenario }: Pick<Run, "scenario">, { id }: Device, version: string) =>
   version === "1" ? ("good" as const) : scenario.modeOf(version, id);
 
-function registryOf(run: {
-  scenario: Scenario;
-  heard: Map<string, Heard>;
-  joinedAt: Map<string, number>;
-  now: number;
-}): RolloutsDeps["registry"] {
-  type Picture = Awaited<ReturnType<RolloutsDeps["registry"]["pictures"]>>[number];
-  const pictureOf = (id: string): Picture | undefined => {
-    const device = run.scenario.devices.find((one) => one.id === id);
-    if (device === undefined || !run.joinedAt.has(id)) return undefined;
-    const known = run.heard.get(id);
-    const online = known !== undefined && run.now - known.at < leaseMs;
-    const picture: DevicePicture = {
-      ...{ id, lifecycle: "active", model: device.model, tags: device.tags, connectivity: { is: online ? "online" : "offline" } },
-      power: { source: "battery", level: device.battery },
-      ...(known ? { firmware: known.firmware, bootId: known.boot, pastBoots: [...known.past], seq: known.seq } : {}),
-    };
-    // The engine reads no more of it than this.
-    return picture as Picture;
-  };
-  const subjectOf = ({ id, model, tags, firmware }: Picture): FilterSubject => ({
-    ...{ id, fleet: "main", lifecycle: "active", status: "online", groups: [], tags },
-    ...(model === undefined ? {} : { model }),
-    ...(firmware ? { firmwareVersion: firmware.version } : {}),
-  });
-  return {
-    pictures: async (_scope, ids) => ids.flatMap((id) => pictureOf(id) ?? []),
-    async select(_scope, text, { among, changedSince = 0 } = {}) {
-      const filter = parseFilter(text);
-      const ids = run.scenario.devices.map(({ id }) => id).filter((id) => among?.includes(id) ?? true);
-      return ids
-        .filter((id) => (run.joinedAt.get(id) ?? 0) >= changedSince)
-        .flatMap((id) => pictureOf(id) ?? [])
-        .filter((picture) => evaluate(filter, subjectOf(picture), run.now));
-    },
-  };
-}
-
-function releasesOf(): RolloutsDeps["releases"] {
-  type Release = NonNullable<Awaited<ReturnType<RolloutsDeps["releases"]["get"]>>>;
-  const release = (version: string): Release => {
-    const statement = {
-      type: "tenfold.release.v1" as const,
-      name: "fw",
-      version,
-      models: [],
-      artifact: { sha256: hashOf(version), size: 10 },
-      signedAt: new Date(epoch).toISOString(),
-    };
-    return {
-      ...{ id: `rel_${version}`, name: "fw", version, models: [], signedBy: [], notes: "", channel: "stable", createdAt: epoch },
-      artifact: { sha256: hashOf(version), size: 10, createdAt: epoch },
-      envelope: { signed: statement, signatures: [{ keyid: "0".repeat(64), sig: "0" }] },
-    };
-  };
-  const known = new Map(
-    ["1", "2", "3"].flatMap((version) => [[version, release(version)] as const, [`rel_${version}`, release(version)] as const]),
-  );
-  return {
-    get: async (_on, _scope, named) => known.get(named),
-    usability: async () => ({ is: "usable" }),
-    markUsed: async () => undefined,
-    running: async (_on, _scope, firmware) => firmware.map(({ version }) => known.get(version)),
-  };
-}
-
 async function oneTick(run: Run): Promise<void> {
   // Once the faults are over and nobody is at work, a day passes quickly.
   const idle = !run.faulty() && run.wire.length === 0 && [...run.devices.values()].every(({ work }) => work === undefined);
   run.now += idle && run.tick % 4 === 0 ? minutes(11) : tickMs;
   arrive(run);
-  await operate(run);
+  await operate(run, (work) => survive(run, work));
   speak(run);
   await deliver(run);
   await ask(run);
@@ -356,18 +290,10 @@ async function deliver(run: Run): Promise<void> {
   if (took.every((one) => one === "done")) run.journal = [];
 }
 
-function heardAfter(known: Heard | undefined, { bootId, firmware, seq }: Beat, at: number): Heard {
-  const heard = { at, beatAt: at, firmware, seq, boot: bootId };
-  if (known === undefined) return { ...heard, past: [] };
-  if (known.past.includes(bootId) && at <= known.beatAt + leaseMs) return { ...known, at };
-  const { past, boot } = known;
-  return { ...heard, past: bootId === boot ? past : [...past.filter((id) => id !== bootId), boot] };
-}
-
 /** Devices ask what there is for them, too. */
 async function ask(run: Run): Promise<void> {
   for (const device of run.devices.values()) {
-    if (!device.alive || run.random() > 0.1 || lost(run)) continue;
+    if (!device.alive || !itsTurn(run, device.id) || lost(run)) continue;
     await survive(run, async () => {
       const next = (await documentsFor(run.deps, scope, [device.id])).get(device.id);
       if (next) take(device, next, modeFor(run, device, next.is === "offer" ? next.release.signed.version : ""));
@@ -375,46 +301,7 @@ async function ask(run: Run): Promise<void> {
   }
 }
 
-const actor = (id: string) => ({ scope, actor: { kind: "person" as const, id, name: id } });
-
-// biome-ignore lint/complexity/noExcessiveCognitiveComplexity: what operators do stands in one place.
-async function operate(run: Run): Promise<void> {
-  const { deps, disk, random, scenario, tick } = run;
-  // Somebody pins a device that the rollout has already chosen.
-  if (tick === 2) disk.pins = scenario.pins;
-  for (const [i, { atTick, plan }] of scenario.plans.entries()) {
-    if (tick < atTick || disk.rollouts.has(`rol_${i}`)) continue;
-    if (i > 0 && !disk.rollouts.has("rol_0")) continue;
-    await survive(run, () => startRollout(deps, actor("ann"), { plan, id: `rol_${i}`, idempotencyKey: `key-${i}` }));
-  }
-  for (const { id, phase, plan, release } of [...disk.rollouts.values()]) {
-    if (phase === "awaiting_approval" && (random() < 0.2 || !run.faulty()))
-      await approve(run, { id, planHash: planHashOf(plan, release.sha256) });
-    if (scenario.tampers === "at_tick_20" && tick === 20 && id === "rol_0") tamper(run, id);
-    if (phase === "paused" && (random() < 0.15 || !run.faulty())) {
-      if (!run.faulty()) await approve(run, { id, planHash: planHashOf(plan, release.sha256) });
-      await survive(run, () => resumeRollout(deps, actor("ben"), { id, reason: "on" }));
-    }
-    if (!run.faulty() || random() >= 0.01) continue;
-    const turn = { id, reason: "because" };
-    const moves = [pauseRollout, pauseRollout, rollBackRollout, cancelRollout];
-    await survive(run, () => (moves[Math.floor(random() * moves.length)] ?? pauseRollout)(deps, actor("ben"), turn));
-  }
-}
-
-/** The author tries too, and with another's name nobody may approve what they did not see. */
-async function approve(run: Run, { id, planHash }: { id: string; planHash: string }): Promise<void> {
-  const { deps, disk, random } = run;
-  const who = ["ann", "ben", "cyd"][Math.floor(random() * 3)] ?? "ben";
-  const seen = random() < 0.2 ? "f".repeat(64) : planHash;
-  const text = JSON.stringify(disk.rollouts.get(id)?.plan);
-  const before = disk.approvals.length;
-  await survive(run, () => approveRollout(deps, actor(who), { id, planHash: seen }));
-  if (disk.approvals.length > before && who !== "ann" && seen === planHash) run.approvedTexts.set(`${id}/${who}`, text);
-}
-
-/** Somebody with the database in hand makes the plan bolder than what was approved. */
-function tamper({ disk }: Run, id: string): void {
-  const rollout = disk.rollouts.get(id);
-  if (rollout) disk.rollouts.set(id, { ...rollout, plan: { ...rollout.plan, atOnce: rollout.plan.atOnce + 3 } });
+/** Now and then; or to the tick, where devices are only told what they ask for. */
+function itsTurn({ scenario: { pollsEvery }, tick, random }: Run, device: string): boolean {
+  return pollsEvery === undefined ? random() <= 0.1 : (tick + hash32(device)) % pollsEvery === 0;
 }
