@@ -49,6 +49,8 @@ export function darknessAround(strata: readonly string[], { untouched, settled }
     for (const [of, which] of [
       [untouched, "have not been offered the release"],
       [settled, "had run the release well for a whole stage"],
+      // Where there are too few of either, as at a site of a small fleet, together they may be enough.
+      [[...untouched, ...settled], "have not been offered the release or had run it well for a whole stage"],
     ] as const) {
       const around = of.filter((one) => one.strata.includes(stratum) && (one.silentSince ?? since) >= since);
       if (around.length < fewest) continue;

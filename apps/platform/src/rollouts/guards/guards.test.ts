@@ -178,6 +178,16 @@ test("where nobody is left who was not offered the release, those that ran it we
   assert.equal(darknessAround(strata, others([], []), 50), undefined);
 });
 
+test("where too few are left of those not offered it and of those that ran it well, they are looked at together", () => {
+  const at = (silent: boolean) => ({ strata: ["site=a", "all"], ...(silent ? { silentSince: 10 } : {}) });
+  const elsewhere = Array.from({ length: 60 }, () => ({ strata: ["site=b", "all"] }));
+  const around = (untouched: boolean[], settled: boolean[]) =>
+    darknessAround(["site=a", "all"], { untouched: [...untouched.map(at), ...elsewhere], settled: settled.map(at) }, 5);
+  assert.match(around([true, true], [true]) ?? "", /^3 of 3 devices of site=a/);
+  assert.equal(around([true, true], [false]), undefined);
+  assert.equal(around([true], [true]), undefined);
+});
+
 test("silence says nothing while those whom the release never reached are silent too, and everything when only updated devices are", () => {
   const strata = ["model:pump site:berlin", "model:pump"];
   assert.match(darknessAround(strata, others(bystanders(9, 10)), 50) ?? "", /9 of 10 devices of model:pump site:berlin/);
