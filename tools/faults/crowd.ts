@@ -53,10 +53,11 @@ const kinds = {
   },
   /** A whole handshake without a certificate, and then no CONNECT. */
   noCertificate: (socket: Socket) => void connect({ socket, rejectUnauthorized: false }).on("error", () => {}),
-  /** Reads nothing, so that what it is sent fills its window; its handshake therefore never ends. */
+  /** Reads nothing for longer than it may live, so that its handshake never ends. Only then can it see that it was closed. */
   zeroWindow(socket: Socket) {
     socket.pause();
     socket.write(hello);
+    setTimeout(() => socket.resume(), unreadMs);
   },
   /** Gone as soon as it is there. */
   flash: (socket: Socket) => void socket.resetAndDestroy(),
@@ -66,6 +67,8 @@ export type CrowdKind = keyof typeof kinds;
 
 const hello = await firstFlight();
 const chunk = Buffer.alloc(4_096, 22);
+/** Longer than a handshake and the wait for its turn. */
+const unreadMs = 10_000;
 
 /** What a client of TLS says first. */
 async function firstFlight(): Promise<Buffer> {

@@ -2,6 +2,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { api } from "@tenfold/contracts";
 import type { Fault } from "./fault.ts";
 import { makeNamespace } from "./namespace.ts";
+import type { Platform } from "./platform.ts";
 
 const [keepAliveS, leaseS] = [4, 3];
 
@@ -21,6 +22,8 @@ export const fault: Fault = {
     // Devices that believe in their connection for a minute: it is the platform that has to notice.
     const load = stage.load({ host: wire.host, port: wire.port, perSecond: 20, leaseS, keepAliveS, patienceMs: 60_000 });
     await load.more(100, 20_000);
+    // Until its first heartbeat is applied, a device has the long lease of those who have not told theirs.
+    for (const deadline = Date.now() + 30_000; !(await leasesKnown(platform)) && Date.now() < deadline; ) await wait(200);
     const open = await connections(platform.url);
     stage.holds("connections are open before it", open >= 1, `${open}`);
     wire.set("cut");
@@ -42,6 +45,11 @@ export const fault: Fault = {
     return { injected: 1 };
   },
 };
+
+async function leasesKnown({ client }: Platform): Promise<boolean> {
+  const { items } = await client.call(api.listDevices, { query: {} });
+  return items.every(({ connectivity }) => connectivity.because.includes(`lease of ${leaseS} s`));
+}
 
 /** Open device connections, as the platform counts them. */
 async function connections(url: string): Promise<number> {

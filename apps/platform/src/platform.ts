@@ -170,7 +170,7 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
 
   const handshakes = createHandshakes({
     metrics,
-    limits: { perSecond: config["handshakes.per.second"], burst: config["handshakes.per.second"] },
+    limits: { perSecond: config["handshakes.per.second"], burst: Math.ceil(config["handshakes.per.second"] / 10) },
   });
   // Who is connected. The endpoint asks, hands over, and is told what to send; what it knows of a device it knows from its certificate.
   const links = createLinks({

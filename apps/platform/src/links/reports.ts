@@ -1,4 +1,4 @@
-import type { Scope } from "@tenfold/base";
+import { type Scope, seconds } from "@tenfold/base";
 import type { Bus, Clock, Log, Metrics } from "../kernel/index.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { type Limits, ticksOf } from "./limits.ts";
@@ -32,12 +32,16 @@ export function createReports(parts: Parts): Reports {
     "because",
   ]);
   const contacts = new Map<string, number>();
+  // What nobody with a certificate of ours does can be done by anybody, as often as he likes: the metric counts it, the log tells the first of each second.
+  let strangers = { told: 0, untold: 0 };
   let open = 0;
   return {
     openCount: () => open,
     refused({ because, ...fields }) {
       refusals.inc({ because });
-      log.warn("link.refused", { because, ...fields });
+      if (fields.device !== undefined || strangers.told < strangersTold) log.warn("link.refused", { because, ...fields });
+      else strangers.untold += 1;
+      if (fields.device === undefined) strangers.told += 1;
     },
     opened({ device, scope }, remoteAddress) {
       connections.set(++open);
@@ -64,12 +68,19 @@ export function createReports(parts: Parts): Reports {
     counted: (labels, many) => messages.inc(labels, many),
     failed: (event, fields) => log.error(event, fields),
     look() {
+      if (tick() % ticksOf(seconds(1)) === 0) {
+        if (strangers.untold > 0) log.warn("link.refused_more", { times: strangers.untold });
+        strangers = { told: 0, untold: 0 };
+      }
       // The memory of contacts is as long as it is needed for, and no longer.
       if (tick() % ticksOf(limits.contactMs) !== 0) return;
       for (const [device, at] of contacts) if (tick() - at >= ticksOf(limits.contactMs)) contacts.delete(device);
     },
   };
 }
+
+/** Refusals of connections without a device's name that the log tells in a second. */
+const strangersTold = 10;
 
 /** Ends that are no news. */
 const ordinary: ReadonlySet<string> = new Set(["device_left", "connection_lost", "shutting_down"]);

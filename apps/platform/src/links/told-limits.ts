@@ -118,10 +118,15 @@ const handshakes = {
   },
   maxWaiting: {
     unit: "count",
-    means: "Connections that wait for their handshake; beyond them the newest of the address with the most is closed.",
+    means:
+      "Connections that have not said hello, and as many that wait for their turn; beyond them the newest of the address with the most is closed.",
     clause: "M2",
   },
-  handshakeMs: { unit: "ms", means: "From a handshake's begin to its end; then the connection is closed.", clause: "M2" },
+  handshakeMs: {
+    unit: "ms",
+    means: "From a connection to its whole ClientHello, and from its turn to the end of its handshake; then it is closed.",
+    clause: "M2",
+  },
   maxBytes: { unit: "bytes", means: "What a peer may send until its handshake is done.", clause: "M2" },
 } as const satisfies Record<keyof HandshakeLimits, Telling>;
 

@@ -98,6 +98,9 @@ async function listening(limits: Partial<HandshakeLimits>) {
   };
 }
 
+/** However it ends: with a reset, where what it sent was not read. */
+const closed = (socket: Socket) => new Promise((resolve) => socket.once("close", resolve));
+
 test("who comes through the door talks as if there were none", async () => {
   await using at = await listening({});
   const socket = at.secure();
@@ -111,7 +114,7 @@ test("a silent socket, and one that stops in the middle of its handshake, are cl
   const [silent, half] = [at.raw(), at.raw()];
   // A record that says it holds 512 bytes of a ClientHello, and then nothing more comes.
   half.write(Buffer.from("16030102000100", "hex"));
-  await Promise.all([once(silent, "close"), once(half, "close")]);
+  await Promise.all([closed(silent), closed(half)]);
 });
 
 test("a slow loris that sends a byte now and then gains no time by it", async () => {
@@ -120,7 +123,7 @@ test("a slow loris that sends a byte now and then gains no time by it", async ()
   const hello = Buffer.from("160301020001000", "latin1");
   let sent = 0;
   const drip = setInterval(() => loris.write(hello.subarray(sent, ++sent)), 10);
-  await once(loris, "close");
+  await closed(loris);
   clearInterval(drip);
 });
 
@@ -129,17 +132,42 @@ test("a peer that sends more than allowed before its handshake is done is closed
   const peer = at.raw();
   // A record that says it holds 512 bytes of a ClientHello, and 200 of them.
   peer.write(Buffer.concat([Buffer.from("16030102000100", "hex"), Buffer.alloc(200)]));
-  await once(peer, "close");
+  await closed(peer);
 });
 
 test("beyond its pace a connection waits unread, and beyond what may wait it is closed", async () => {
   await using at = await listening({ perSecond: 0, burst: 1, maxWaiting: 1 });
   await once(at.secure(), "secureConnect");
-  const waits = at.raw();
-  waits.write("x".repeat(1_000));
+  at.secure();
   while (at.handshakes.waiting() === 0) await new Promise(setImmediate);
-  await once(at.raw(), "close");
+  await closed(at.secure());
   assert.equal(at.handshakes.waiting(), 1);
+});
+
+test("who says nothing, or only half of a hello, takes nobody's turn", async () => {
+  await using at = await listening({ perSecond: 0, burst: 1 });
+  const half = Array.from({ length: 20 }, () => at.raw());
+  for (const socket of half.slice(10)) socket.write(Buffer.from("16030102000100", "hex"));
+  await Promise.all(half.map((socket) => once(socket, "connect")));
+  await once(at.secure(), "secureConnect");
+});
+
+test("of those who say nothing no more are kept than may wait", async () => {
+  await using at = await listening({ maxWaiting: 2 });
+  const silent = [at.raw(), at.raw()];
+  await Promise.all(silent.map((socket) => once(socket, "connect")));
+  await closed(at.raw());
+  assert.deepEqual(
+    silent.map(({ destroyed }) => destroyed),
+    [false, false],
+  );
+});
+
+test("who speaks another language than TLS is closed at once", async () => {
+  await using at = await listening({});
+  const plain = at.raw();
+  plain.write("GET / HTTP/1.1\r\n\r\n");
+  await closed(plain);
 });
 
 test("a device that says nothing after its handshake is closed over HTTPS too", async () => {

@@ -1,19 +1,23 @@
 import type { Socket } from "node:net";
 import type { Server, TLSSocket } from "node:tls";
 import type { Metrics } from "../metrics.ts";
+import { helloIn } from "./client-hello.ts";
 import { type HandshakePace, HandshakeQueue } from "./handshake-queue.ts";
 
 export type HandshakeLimits = HandshakePace & {
-  /** From its begin to its end, milliseconds. */
+  /** From its connection to the end of its ClientHello, and from its turn to the end of its handshake, milliseconds. */
   handshakeMs: number;
   /** What a peer may send until its handshake is done, bytes. An honest chain of two certificates takes 2 KiB. */
   maxBytes: number;
 };
 
-/** Three hundred a second take half of a core; the rest of it serves who is connected already. */
+/**
+ * Three hundred a second take half of a core; the rest of it serves who is connected already. What begins at once is what the others wait for: thirty
+ * take a twentieth of a second.
+ */
 export const usualHandshakes: HandshakeLimits = {
   perSecond: 300,
-  burst: 300,
+  burst: 30,
   maxWaiting: 4_096,
   handshakeMs: 5_000,
   maxBytes: 16 * 1024,
@@ -23,23 +27,26 @@ export type Handshakes = {
   readonly limits: HandshakeLimits;
   /** Lets this server's connections begin their TLS handshakes in turn. The server must have been made with `pauseOnConnect: true`. */
   guard(server: Server): void;
-  /** Connections that wait for their handshake. */
+  /** Connections that have said hello and wait for their handshake. */
   waiting(): number;
 };
 
 const stepMs = 20;
 
-type Begin = () => void;
-type Waiting = { socket: Socket; begin: Begin };
+type Waiting = { socket: Socket; begin: () => void };
 
 /**
- * Admission to TLS, for all listeners of the process together. A connection is paused from its first moment, so that nothing of it is read
- * before its turn; when too many wait, one is closed. From its turn on it has a time and a number of bytes until it must have come through.
+ * Admission to TLS, for all listeners of the process together. Until a connection has sent a whole ClientHello it is a socket and those bytes, and no
+ * TLS: whoever is silent, slow or no client takes nobody's turn. Then it waits for its turn, unread; when too many wait for either, one is closed. For
+ * each of the two it has a time, and a number of bytes until it must have come through.
  */
 export function createHandshakes({ limits: given = {}, metrics }: Parts = {}): Handshakes {
   const limits = { ...usualHandshakes, ...given };
   const now = () => performance.now();
   const queue = new HandshakeQueue<Waiting>(limits, now());
+  /** Who has not said hello yet: the same lines, for the choice of who is sent away. */
+  const lobby = new HandshakeQueue<Socket>(limits, now());
+  const greeting = new Map<Socket, number>();
   const begun = new Map<Socket, number>();
   const guarded: { server: Server; open: Set<Socket> }[] = [];
   const count = counters(metrics);
@@ -55,6 +62,7 @@ export function createHandshakes({ limits: given = {}, metrics }: Parts = {}): H
     }
   };
   const endOverdue = () => {
+    for (const [socket, since] of greeting) if (now() - since > limits.handshakeMs) end(socket, "too_slow");
     for (const [socket, since] of begun) {
       if (socket.bytesRead > limits.maxBytes) end(socket, "too_large");
       else if (now() - since > limits.handshakeMs) end(socket, "too_slow");
@@ -70,16 +78,22 @@ export function createHandshakes({ limits: given = {}, metrics }: Parts = {}): H
     endClosed();
     endOverdue();
     count.waiting(queue.waiting);
-    if (queue.waiting + begun.size > 0) {
+    if (queue.waiting + begun.size + greeting.size > 0) {
       timer ??= setInterval(step, stepMs).unref();
       return;
     }
     clearInterval(timer);
     timer = undefined;
   };
+  const sendAway = (socket: Socket | undefined) => {
+    if (socket === undefined) return;
+    count("sent_away");
+    setImmediate(() => socket.destroy());
+  };
   const end = (socket: Socket, because: string) => {
     count(because);
     begun.delete(socket);
+    greeting.delete(socket);
     // Not within the timer's own turn of the event loop: the close would show only at the next event, whenever that comes (measured).
     setImmediate(() => socket.destroy());
   };
@@ -102,6 +116,8 @@ export function createHandshakes({ limits: given = {}, metrics }: Parts = {}): H
         socket.on("error", () => {});
         socket.once("close", () => {
           open.delete(socket);
+          greeting.delete(socket);
+          lobby.leave(address, socket);
           queue.leave(address, waiting);
           if (handshaking.get(peer) === socket) handshaking.delete(peer);
         });
@@ -110,11 +126,15 @@ export function createHandshakes({ limits: given = {}, metrics }: Parts = {}): H
           for (const listener of listeners) listener.call(server, socket);
         };
         const waiting = { socket, begin };
-        const sentAway = queue.arrive(address, waiting);
-        if (sentAway) {
-          count("sent_away");
-          setImmediate(() => sentAway.socket.destroy());
-        }
+        sendAway(lobby.arrive(address, socket));
+        greeting.set(socket, now());
+        untilHello(socket, limits.maxBytes, (became) => {
+          lobby.leave(address, socket);
+          greeting.delete(socket);
+          if (became === "whole") sendAway(queue.arrive(address, waiting)?.socket);
+          else end(socket, became === "none" ? "not_tls" : "too_large");
+          step();
+        });
         step();
       });
       server.prependListener("secureConnection", (secured: TLSSocket) => {
@@ -131,12 +151,31 @@ export function createHandshakes({ limits: given = {}, metrics }: Parts = {}): H
   };
 }
 
+/** Reads until there is a whole ClientHello, and leaves it in the socket for whoever reads it next; tells once what became of it. */
+function untilHello(socket: Socket, maxBytes: number, tell: (became: "whole" | "none" | "too_large") => void): void {
+  let came: Buffer = Buffer.alloc(0);
+  const read = (chunk: Buffer) => {
+    came = came.length === 0 ? chunk : Buffer.concat([came, chunk]);
+    const hello = helloIn(came);
+    if (hello === "more" && came.length <= maxBytes) return;
+    socket.off("data", read);
+    socket.pause();
+    if (hello === "whole") socket.unshift(came);
+    tell(hello === "more" ? "too_large" : hello);
+  };
+  // The server paused it; a listener alone does not change that.
+  socket.on("data", read).resume();
+}
+
 type Parts = { limits?: Partial<HandshakeLimits>; metrics?: Pick<Metrics, "counter" | "gauge"> };
 
 const peerOf = ({ remoteAddress, remotePort }: Pick<Socket, "remoteAddress" | "remotePort">) => `${remoteAddress} ${remotePort}`;
 
 function counters(metrics: Parts["metrics"]) {
   const handshakes = metrics?.counter("tenfold_handshakes_total", "TLS handshakes of devices, by what became of them.", ["result"]);
-  const waiting = metrics?.gauge("tenfold_handshakes_waiting", "Connections that wait for their TLS handshake.");
+  const waiting = metrics?.gauge(
+    "tenfold_handshakes_waiting",
+    "Connections that have said hello and wait for their TLS handshake.",
+  );
   return Object.assign((result: string) => handshakes?.inc({ result }), { waiting: (many: number) => waiting?.set(many) });
 }

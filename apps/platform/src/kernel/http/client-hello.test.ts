@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import { Duplex } from "node:stream";
+import { test } from "node:test";
+import { connect } from "node:tls";
+import fc from "fast-check";
+import { helloIn } from "./client-hello.ts";
+
+/** What Node's own client says first. */
+async function hello(): Promise<Buffer> {
+  const said = Promise.withResolvers<Buffer>();
+  const wire = new Duplex({
+    read() {},
+    write(bytes: Buffer, _encoding, done) {
+      said.resolve(bytes);
+      done();
+    },
+  });
+  const client = connect({ socket: wire, servername: "localhost" }).on("error", () => {});
+  const bytes = await said.promise;
+  client.destroy();
+  return bytes;
+}
+
+/** The same message in records of `size` bytes. */
+function inRecords(bytes: Buffer, size: number): Buffer {
+  const message = bytes.subarray(5);
+  const records: Buffer[] = [];
+  for (let at = 0; at < message.length; at += size) {
+    const part = message.subarray(at, at + size);
+    records.push(Buffer.from([0x16, 3, 1, part.length >> 8, part.length & 255]), part);
+  }
+  return Buffer.concat(records);
+}
+
+test("a ClientHello is whole with its last byte and not before, in one record or in many", async () => {
+  const one = await hello();
+  for (const bytes of [one, inRecords(one, 100), inRecords(one, 4)]) {
+    assert.equal(helloIn(bytes), "whole");
+    for (let length = 0; length < bytes.length; length++)
+      assert.equal(helloIn(bytes.subarray(0, length)), "more", `${length} bytes`);
+  }
+});
+
+test("what is no TLS is known at its first bytes", () => {
+  for (const hex of ["47", "10", "1504", "1602", "1603010000", "1603014001", "160301000502", "160301000301"])
+    assert.equal(helloIn(Buffer.from(hex, "hex")), "none", hex);
+});
+
+test("once it is whole or nothing, more bytes do not change that", () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 60 }), fc.uint8Array({ maxLength: 20 }), (bytes, more) => {
+      const before = helloIn(bytes);
+      if (before !== "more") assert.notEqual(helloIn(Buffer.concat([bytes, more])), "more");
+    }),
+  );
+});
