@@ -31,6 +31,7 @@ const suites: Suite[] = [
   { name: "tuf", commands: [], load: () => import("./third-party/tuf.ts") },
   { name: "replay", commands: [], load: () => import("./third-party/replay.ts") },
   { name: "cluster", commands: ["nats-server", "ip"], load: () => import("./third-party/cluster.ts") },
+  { name: "deploy", commands: ["go", "promtool", "systemd-analyze"], load: () => import("./third-party/deploy.ts") },
   { name: "s3", commands: ["go"], load: () => import("./third-party/s3.ts") },
   { name: "console", commands: ["chromium"], load: () => import("./third-party/console.ts") },
 ];

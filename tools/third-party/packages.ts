@@ -26,6 +26,8 @@ const packageOf: Record<string, string> = {
   fallocate: "util-linux",
   "nats-server": "nats-server",
   go: "golang-go",
+  promtool: "prometheus",
+  "systemd-analyze": "systemd",
   "mkfs.ext4": "e2fsprogs",
   ip: "iproute2",
   nft: "nftables",

@@ -1,26 +1,22 @@
 /**
  * The S3 side of the artifact store against Versity S3 Gateway, a server that others wrote, built here from its Go module. The suite is the contract's
- * own: `kernel/blobs`.
+ * own: `kernel/blobs`; and an upload whose pieces lie there.
  */
-import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
-import { homedir } from "node:os";
-import { join } from "node:path";
+import { spawnSync } from "node:child_process";
 import { findS3Server } from "@tenfold/testkit";
+import { goTool } from "./go-tools.ts";
 import { type Counts, steps } from "./steps.ts";
 
 const module = "github.com/versity/versitygw/cmd/versitygw@v1.8.0";
-const buildMs = 900_000;
 
 export async function runAlone(): Promise<Counts> {
   const counts = steps("s3");
   let binary = findS3Server();
   await counts.step("the server builds", async () => {
-    binary ??= await build();
+    binary ??= await goTool(module);
   });
   if (binary === undefined) return counts;
-  const test = spawnSync(process.execPath, ["tools/test.ts", "kernel/blobs"], {
+  const test = spawnSync(process.execPath, ["tools/test.ts", "kernel/blobs", "releases/uploads"], {
     encoding: "utf8",
     env: { ...process.env, TENFOLD_TEST_S3_SERVER: binary },
     timeout: 300_000,
@@ -33,18 +29,4 @@ export async function runAlone(): Promise<Counts> {
       });
   }
   return counts;
-}
-
-async function build(): Promise<string> {
-  const folder = join(homedir(), ".cache", "tenfold-tools");
-  const path = join(folder, "versitygw");
-  if (existsSync(path)) return path;
-  await mkdir(folder, { recursive: true });
-  console.log(`building ${module} …`);
-  execFileSync("go", ["install", module], {
-    env: { ...process.env, GOBIN: folder, GOFLAGS: "-buildvcs=false" },
-    stdio: "pipe",
-    timeout: buildMs,
-  });
-  return path;
 }

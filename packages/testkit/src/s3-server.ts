@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { accessSync, constants } from "node:fs";
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir, readdir, rm } from "node:fs/promises";
 import { createServer } from "node:net";
-import { delimiter, join } from "node:path";
+import { delimiter, join, relative } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { endsWithUs } from "./ends-with-us.ts";
 import { ownFolder } from "./own-folder.ts";
@@ -22,7 +22,14 @@ export function findS3Server(): string | undefined {
   });
 }
 
-export type S3Server = AsyncDisposable & { endpoint: string; bucket: string; accessKey: string; secret: string };
+export type S3Server = AsyncDisposable & {
+  endpoint: string;
+  bucket: string;
+  accessKey: string;
+  secret: string;
+  /** The names of the objects that are there now. */
+  objects(): Promise<string[]>;
+};
 
 /** A real S3-compatible server (Versity S3 Gateway over a folder), with one empty bucket. It checks signatures and the hashes that they cover. */
 export async function startS3Server(binary: string): Promise<S3Server> {
@@ -54,6 +61,11 @@ export async function startS3Server(binary: string): Promise<S3Server> {
     bucket,
     accessKey,
     secret,
+    async objects() {
+      const folder = join(root, "buckets", bucket);
+      const found = await readdir(folder, { recursive: true, withFileTypes: true });
+      return found.filter((one) => one.isFile()).map((one) => relative(folder, join(one.parentPath, one.name)));
+    },
     async [Symbol.asyncDispose]() {
       child.ref();
       const gone = once(child, "exit");

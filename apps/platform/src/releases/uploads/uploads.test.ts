@@ -4,12 +4,13 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { defaultScope } from "@tenfold/base";
+import { findS3Server, startS3Server } from "@tenfold/testkit";
 import fc from "fast-check";
 import { sql } from "kysely";
 import { Upload as TusUpload } from "tus-js-client";
 import { dataFolder } from "../../../test/folder.ts";
 import { createAccess } from "../../access/index.ts";
-import { type Blobs, createHttp, openBlobs, silentLog } from "../../kernel/index.ts";
+import { type Blobs, createHttp, openBlobs, openS3Blobs, silentLog } from "../../kernel/index.ts";
 import { testDatabase } from "../../kernel/testing.ts";
 import { createReleases } from "../index.ts";
 import { pieceBytes, piecesOf } from "./pieces.ts";
@@ -149,6 +150,29 @@ test("an upload survives the server that took it in", async () => {
   assert.equal(await w.offsetOf(location), pieceBytes + 5);
   await w.patch(location, pieceBytes + 5, bytes.subarray(pieceBytes + 5));
   assert.ok(await stored(w, bytes));
+});
+
+const s3 = findS3Server();
+
+test("S3: the pieces of an upload have a place of their own, and are gone when the artifact is whole", {
+  skip: s3 === undefined ? "no versitygw here: npm run test:third-party installs it" : false,
+}, async () => {
+  await using w = await uploadWorld();
+  await using server = await startS3Server(s3 ?? "");
+  const { endpoint, bucket, accessKey, secret } = server;
+  const of = (what: string) =>
+    openS3Blobs({ endpoint, bucket, accessKey, secret, region: "us-east-1", prefix: `${what}/`, spoolDir: join(w.folder, what) });
+  const over = { parts: await of("uploads"), blobs: await of("blobs") };
+  await w.restart(over);
+  const bytes = randomBytes(2 * pieceBytes + 1);
+  const location = (await w.begin(bytes)).headers.get("location") ?? "";
+  await w.patch(location, 0, bytes.subarray(0, pieceBytes + 5));
+  assert.deepEqual(new Set((await server.objects()).map((name) => name.split("/")[0])), new Set(["uploads"]));
+  await w.restart(over);
+  assert.equal(await w.offsetOf(location), pieceBytes + 5);
+  await w.patch(location, pieceBytes + 5, bytes.subarray(pieceBytes + 5));
+  assert.ok(await stored(w, bytes));
+  assert.deepEqual(await server.objects(), [`blobs/${hashOf(bytes)}`]);
 });
 
 test("a server that dies at any write of an upload leaves one that can be finished", async () => {
