@@ -16,6 +16,7 @@ import { fault as stalledReader } from "./r17-stalled-reader.ts";
 import { fault as pause } from "./r18-pause.ts";
 import { fault as memory } from "./r19-memory.ts";
 import { fault as fileHandles } from "./r20-file-handles.ts";
+import { fault as poison } from "./r26-poison.ts";
 
 /** Every fault, in the order in which they are played. */
 export const faults: Fault[] = [
@@ -35,5 +36,6 @@ export const faults: Fault[] = [
   pause,
   memory,
   fileHandles,
+  poison,
   hostile,
 ];
