@@ -90,7 +90,7 @@ async function createStage(seed: string, { found, loads, started }: Account): Pr
         nodeFlags: [],
         ports,
         logFile: join(dir, "platform.log"),
-        readyMs: 60_000,
+        readyMs: 120_000,
         ...wish,
       });
       platforms.push(platform);
