@@ -1,5 +1,9 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
 import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { minutes } from "@tenfold/base";
 import { api, type CommandDocument, commandDocument, desiredDocument, type LiveEvent } from "@tenfold/contracts";
 import type { MqttClient } from "mqtt";
@@ -90,6 +94,27 @@ describe("commands and desired states at a running platform", () => {
     );
     watching.abort();
     await watched;
+  });
+
+  test("tenfold device watch tells what happens to that device as it happens, and of no other, until Ctrl-C", async (t) => {
+    const cli = fileURLToPath(new URL("../../cli/src/main.ts", import.meta.url));
+    const child = spawn(process.execPath, [cli, "--url", world.url, "device", "watch", device(2).id, "--jsonl"], {
+      env: { ...process.env, TENFOLD_TOKEN: world.token },
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const lines: { type: string; subject: string }[] = [];
+    createInterface({ input: child.stdout }).on("line", (line) => lines.push(JSON.parse(line)));
+    t.after(() => child.kill("SIGKILL"));
+    // Given until the command listens, which may take it a while to start: what happened before is not told.
+    const given: string[] = [];
+    for (const deadline = Date.now() + 60_000; lines.length === 0 && Date.now() < deadline; ) {
+      given.push(await give(device(3).id), await give(device(2).id));
+      await new Promise((resolve) => setTimeout(resolve, 3_000));
+    }
+    assert.deepEqual([...new Set(lines.map(({ subject }) => subject))], [device(2).id]);
+    child.kill("SIGINT");
+    assert.deepEqual(await once(child, "exit"), [0, null]);
+    for (const id of given) await world.client.call(api.cancelCommand, { params: { id }, body: { reason: "the test is over" } });
   });
 
   test("a device that only speaks HTTPS fetches what waits and answers", async () => {
