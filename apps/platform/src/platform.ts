@@ -2,7 +2,6 @@ import { readFileSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import { type AddressInfo, isIPv6 } from "node:net";
 import { hostname } from "node:os";
-import type { Scope } from "@tenfold/base";
 import { api } from "@tenfold/contracts";
 import type { FastifyRequest } from "fastify";
 import { sql } from "kysely";
@@ -26,7 +25,6 @@ import {
   createMetrics,
   type DeviceHttp,
   guarded,
-  httpProblems,
   type Log,
   liveEvents,
   seekLead,
@@ -199,16 +197,8 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
   });
 
   // What devices should run.
-  const admitRequest = async (request: { raw: IncomingMessage }): Promise<{ device: string; scope: Scope }> => {
-    const certificate = tlsSocketOf(request).getPeerX509Certificate();
-    if (certificate === undefined)
-      throw httpProblems.not_signed_in("This path needs a client certificate.", {
-        fix: "Connect with the device's operational certificate.",
-      });
-    const admission = await enrollment.admit(certificate);
-    if (admission.is === "refuse") throw httpProblems.not_allowed(`${admission.because}: ${admission.detail}`);
-    return admission;
-  };
+  // One verdict a connection and moment: a device that follows signed metadata asks eight times in a row.
+  const admitRequest = (request: { raw: IncomingMessage }) => links.admit(tlsSocketOf(request));
   const tuf = createTuf({
     db,
     audit,

@@ -79,6 +79,11 @@ export type Links = {
   /** Closes every connection of a device at once; says how many there were. */
   disconnect(device: string, because: string): number;
   connected(device: string): boolean;
+  /**
+   * Which device asks over this HTTPS connection: judged as for the devices' own paths, remembered as long, and closed when the device is barred.
+   * Throws `device_certificate_required`, `device_not_admitted` or `device_too_fast`.
+   */
+  admit(socket: TLSSocket): Promise<Identity>;
   /** Open MQTT connections. */
   count(): number;
   /** The limits in force, in words. */
@@ -191,6 +196,7 @@ export function createLinks(parts: LinksParts): Links {
     },
     disconnect: (device, because) => end(device, farewells.barred(because, `The platform ended this connection: ${because}.`)),
     connected: (device) => directory.of(device).some((link) => link.transport === "mqtt" && link.open),
+    admit: (socket) => http.admit(socket),
     count: () => reports.openCount(),
     limits: tellLimits(limits, handshakes.limits),
     acceptStream: (stream, identity) => serve(stream, async () => ({ is: "admit", ...identity })),

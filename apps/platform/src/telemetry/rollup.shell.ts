@@ -1,7 +1,7 @@
 import { hours } from "@tenfold/base";
 import { sql } from "kysely";
 import { type Clock, type ColumnStore, type Database, type Log, type Loop, startLoop } from "../kernel/index.ts";
-import { closedAfterMs, type Due, everyDevice } from "./rollup.ts";
+import { closedAfterMs, type Due, everyDevice, type MetricSize, type Slice, slicesOf } from "./rollup.ts";
 
 export type RollUps = {
   /** Stores points and sees to it that their cells follow, whatever happens in between: noted before, because a crash may follow, and again
@@ -114,18 +114,35 @@ async function forget(db: Database, dues: readonly NotedDue[]): Promise<void> {
     where due.hour = done.hour and due.device = done.device and due.generation = done.generation`.execute(db);
 }
 
-async function computeCells(
-  store: ColumnStore,
-  { devices, ...range }: { from: number; to: number; devices?: readonly string[] },
-): Promise<void> {
-  const chosen = devices === undefined ? "" : "AND device IN ({devices:Array(String)})";
-  const parameters = { ...range, ...(devices === undefined ? {} : { devices }) };
+/** Points that one statement may group: some 150 MB of the engine's memory, whatever the size of the fleet. */
+const pointsAtOnce = 500_000;
+
+type CellRange = { from: number; to: number; devices?: readonly string[] };
+
+async function computeCells(store: ColumnStore, range: CellRange): Promise<void> {
+  for (const slice of slicesOf(await sizesIn(store, range), pointsAtOnce)) await computeSlice(store, range, slice);
+}
+
+const chosenOf = ({ devices }: CellRange): string => (devices === undefined ? "" : "AND device IN ({devices:Array(String)})");
+
+async function sizesIn(store: ColumnStore, range: CellRange): Promise<MetricSize[]> {
+  return store.query<MetricSize>(
+    `SELECT fleet, metric, count() AS points FROM tenfold.point
+     WHERE ts >= {from:DateTime64(3)} AND ts < {to:DateTime64(3)} ${chosenOf(range)} GROUP BY fleet, metric ORDER BY fleet, metric`,
+    range,
+  );
+}
+
+async function computeSlice(store: ColumnStore, range: CellRange, { fleet, metrics, part, parts }: Slice): Promise<void> {
+  const share = parts === 1 ? "" : `AND cityHash64(device) % ${parts} = ${part}`;
+  const within = `fleet = {fleet:String} AND metric IN ({metrics:Array(String)}) ${chosenOf(range)} ${share}`;
+  const parameters = { ...range, fleet, metrics };
   await store.command(
     `INSERT INTO tenfold.point_minute (fleet, metric, device, ts, n, total, low, high, last, unit)
      SELECT fleet, metric, device, toDateTime64(toStartOfMinute(p.ts), 3, 'UTC') AS cell, count(), sum(p.value),
        min((p.value, p.ts)), max((p.value, p.ts)), max((p.ts, p.value)), max(p.unit)
      FROM tenfold.point AS p
-     WHERE p.ts >= {from:DateTime64(3)} AND p.ts < {to:DateTime64(3)} AND NOT isNaN(p.value) ${chosen}
+     WHERE p.ts >= {from:DateTime64(3)} AND p.ts < {to:DateTime64(3)} AND NOT isNaN(p.value) AND ${within}
      GROUP BY fleet, metric, device, cell SETTINGS optimize_aggregation_in_order = 1`,
     parameters,
   );
@@ -134,7 +151,7 @@ async function computeCells(
      SELECT fleet, metric, device, toDateTime64(toStartOfHour(m.ts), 3, 'UTC') AS cell, sum(m.n), sum(m.total),
        min(m.low), max(m.high), max(m.last), max(m.unit)
      FROM tenfold.point_minute AS m FINAL
-     WHERE m.ts >= {from:DateTime64(3)} AND m.ts < {to:DateTime64(3)} ${chosen}
+     WHERE m.ts >= {from:DateTime64(3)} AND m.ts < {to:DateTime64(3)} AND ${within}
      GROUP BY fleet, metric, device, cell SETTINGS optimize_aggregation_in_order = 1`,
     parameters,
   );

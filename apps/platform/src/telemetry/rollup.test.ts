@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hours, minutes } from "@tenfold/base";
-import { duesOf, resolutionFor } from "./rollup.ts";
+import { duesOf, resolutionFor, slicesOf } from "./rollup.ts";
 import { deviceSeries } from "./routes.ts";
 import { readFleet } from "./series.shell.ts";
 import { message, type TelemetryWorld, telemetryWorld } from "./testing.ts";
@@ -159,5 +159,21 @@ test("the coarsest cells that still fit a bucket are chosen", () => {
   assert.deepEqual(
     [hours(10), hours(9), minutes(10), minutes(9)].map((bucketMs) => resolutionFor({ bucketMs, cells: 10 })),
     ["1h", "1m", "1m", "raw"],
+  );
+});
+
+test("an hour of a large fleet is cut so that no statement groups more than so many points, and every metric is in it once", () => {
+  const size = (metric: string, points: number, fleet = "main") => ({ fleet, metric, points });
+  assert.deepEqual(
+    slicesOf([size("a", 40), size("b", 50), size("c", 20), size("d", 250), size("e", 5), size("a", 5, "other")], 100),
+    [
+      { fleet: "main", metrics: ["a", "b"], part: 0, parts: 1 },
+      { fleet: "main", metrics: ["c"], part: 0, parts: 1 },
+      { fleet: "main", metrics: ["d"], part: 0, parts: 3 },
+      { fleet: "main", metrics: ["d"], part: 1, parts: 3 },
+      { fleet: "main", metrics: ["d"], part: 2, parts: 3 },
+      { fleet: "main", metrics: ["e"], part: 0, parts: 1 },
+      { fleet: "other", metrics: ["a"], part: 0, parts: 1 },
+    ],
   );
 });

@@ -59,3 +59,29 @@ export function wholeCells({ from, to }: { from: number; to: number }, size: Cel
   const width = cellMs[size];
   return { from: Math.floor(from / width) * width, to: Math.ceil(to / width) * width };
 }
+
+/** Points of one metric that are to be counted in cells. */
+export type MetricSize = { fleet: string; metric: string; points: number };
+
+/** What is computed in one statement: these metrics of a fleet; of `parts` shares of the devices, that with this number. */
+export type Slice = { fleet: string; metrics: string[]; part: number; parts: number };
+
+/**
+ * Cuts the points of an hour so that no statement has more than about `most` of them: the engine keeps a cell for each series and minute in memory,
+ * and has no more of that for a large fleet than for a small one.
+ */
+export function slicesOf(sizes: readonly MetricSize[], most: number): Slice[] {
+  const slices: Slice[] = [];
+  let [open, room]: [Slice | undefined, number] = [undefined, 0];
+  for (const { fleet, metric, points } of sizes) {
+    if (open?.fleet === fleet && points <= room) {
+      open.metrics.push(metric);
+      room -= points;
+      continue;
+    }
+    const parts = Math.max(1, Math.ceil(points / most));
+    for (let part = 0; part < parts; part++) slices.push({ fleet, metrics: [metric], part, parts });
+    [open, room] = parts === 1 ? [slices.at(-1), most - points] : [undefined, 0];
+  }
+  return slices;
+}
