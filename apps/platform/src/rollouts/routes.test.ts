@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { systemActor } from "../access/index.ts";
 import { scope, servedFleet } from "./testing.ts";
 
 const served = (devices: number) => servedFleet({ devices, effects: (version) => (version === "2.0.0" ? "no_download" : "good") });
@@ -60,10 +59,7 @@ test("an operator pauses, resumes and takes back", async () => {
   await using w = await served(4);
   await w.fleet.release("1.1.0");
   const { id } = (await w.call("POST", "/rollouts", { body: { release: "1.1.0", deadline: "PT5M", soak: "PT0S" } })).body;
-  assert.equal(
-    (await w.call("POST", `/rollouts/${id}/pause`, { body: { reason: "lunch" } })).body.because,
-    `${systemActor.name}: lunch`,
-  );
+  assert.equal((await w.call("POST", `/rollouts/${id}/pause`, { body: { reason: "lunch" } })).body.because, "ann: lunch");
   assert.equal((await w.call("POST", `/rollouts/${id}/resume`, { body: { reason: "back" } })).body.phase, "running");
   assert.equal(await w.fleet.untilEnded(id), "completed");
   assert.equal(
