@@ -18,7 +18,7 @@ type Workshop = {
   subjectOf(cert: string): Promise<string>;
 };
 type Call = (method: string, path: string, body?: unknown) => Promise<Response>;
-type Scene = { shop: Workshop; suite: Suite; call: Call };
+export type Scene = { shop: Workshop; suite: Suite; call: Call };
 
 const run = promisify(execFile);
 /** Libraries and what is built from them stay here from one run to the next. */
@@ -27,7 +27,7 @@ const buildMs = 1_500_000;
 const bouncyCastle = { version: "1.79", jars: ["bcpkix-jdk18on", "bcprov-jdk18on", "bcutil-jdk18on"] };
 
 /** A row that fills with what the client did, or says why it was not run. */
-function rowOf(client: string, version: string, { step }: Suite) {
+export function rowOf(client: string, version: string, { step }: Suite) {
   const row: ClientRow = { client, version, does: [] };
   const can = (what: string, work: () => Promise<void>) =>
     step(`${client}: ${what}`, async () => {
@@ -37,7 +37,7 @@ function rowOf(client: string, version: string, { step }: Suite) {
   return { row, can };
 }
 
-function skipped(row: ClientRow, missing: string): ClientRow {
+export function skipped(row: ClientRow, missing: string): ClientRow {
   console.log(`- ${row.client}: skipped: ${missing}`);
   return { ...row, missing };
 }
@@ -131,6 +131,6 @@ async function compileRust(): Promise<string> {
   return join(folder, "target", "debug", "est-ca-client");
 }
 
-async function codeFor(call: Call, serial: string): Promise<string> {
+export async function codeFor(call: Call, serial: string): Promise<string> {
   return ((await (await call("POST", "/enrollment-codes", { serial })).json()) as { code: string }).code;
 }

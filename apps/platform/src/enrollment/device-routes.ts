@@ -82,7 +82,7 @@ function operationHandler(deps: DeviceRouteDeps) {
     const socket = tlsSocketOf(request);
     const shown: Shown = { chain: peers.of(socket), basic: basicOf(request.headers.authorization) };
     const hurried = await limit(deps, { operation, shown, remoteAddress: request.ip });
-    if (hurried !== undefined) return outcomeAnswer(hurried);
+    if (hurried !== undefined) return outcomeAnswer(hurried, clientOf(request));
     const outcome = await deps.enroll({
       operation,
       body: request.body instanceof Buffer ? request.body : Buffer.alloc(0),
@@ -90,7 +90,7 @@ function operationHandler(deps: DeviceRouteDeps) {
       remoteAddress: request.ip,
       linking: { demand: demand(request), binding: channelBindingOf(socket) },
     });
-    if (outcome.is !== "issued") return outcomeAnswer(outcome);
+    if (outcome.is !== "issued") return outcomeAnswer(outcome, clientOf(request));
     // [E12] Exactly one certificate: the new one.
     return certificatesAnswer(wrapBase64(certsOnly([outcome.der]), clientOf(request)));
   };

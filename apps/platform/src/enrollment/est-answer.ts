@@ -34,10 +34,20 @@ export const textAnswer = (status: number, line: string, headers: Record<string,
 });
 
 /** What a device is told when it got no certificate. */
-export function outcomeAnswer(outcome: Exclude<EnrollOutcome, { is: "issued" }>): EstAnswer {
+export function outcomeAnswer(
+  outcome: Exclude<EnrollOutcome, { is: "issued" }>,
+  client: { userAgent: string | undefined },
+): EstAnswer {
   // [E13] Seconds, and an empty body.
   if (outcome.is === "pending")
     return { status: 202, headers: { "Retry-After": String(Math.ceil(outcome.retryAfter / 1_000)) }, body: "" };
+  // [E27] Bouncy Castle closes the first challenge unread, and an unread body is an error to it. Who names itself is told in words.
+  const isChallenge = outcome.because === "not_authenticated" && client.userAgent === undefined;
+  const answer = refusalAnswer(outcome);
+  return isChallenge ? { ...answer, body: "" } : answer;
+}
+
+function refusalAnswer(outcome: Extract<EnrollOutcome, { is: "refused" }>): EstAnswer {
   return textAnswer(outcome.status, `${outcome.because}: ${outcome.reason} ${outcome.fix}`, {
     ...(outcome.status === 401 ? { "WWW-Authenticate": 'Basic realm="estrealm"' } : {}),
     ...(outcome.retryAfter === undefined ? {} : { "Retry-After": String(Math.ceil(outcome.retryAfter / 1_000)) }),

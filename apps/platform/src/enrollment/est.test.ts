@@ -85,6 +85,10 @@ test("strangers are refused, and the log says at which step, why and what to do"
   assert.equal((await w.post("simpleenroll", csr, asClient(nameless))).status, 403);
   const nobody = await w.post("simpleenroll", csr);
   assert.deepEqual([nobody.status, nobody.headers["www-authenticate"]], [401, 'Basic realm="estrealm"']);
+  assert.equal(nobody.body.toString(), "", "[E27] a client without a name closes the challenge unread");
+  const pkcs10 = { "Content-Type": "application/pkcs10", "User-Agent": "curl/8" };
+  const named = await w.call("POST", "/.well-known/est/simpleenroll", { body: csr, headers: pkcs10 });
+  assert.match(named.body.toString(), /^not_authenticated: /);
   const attempts = await w.attempts();
   assert.deepEqual(attempts.map(({ because }) => because).sort(), [
     "certificate_expired",
