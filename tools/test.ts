@@ -1,9 +1,11 @@
 /**
  * `npm test`: every `*.test.ts` in one process, which is quick because the tests share one database server. Arguments narrow it:
- * `npm test -- rollouts` runs the files whose path contains the word.
+ * `npm test -- rollouts` runs the files whose path contains the word. After a whole run the codes that it provoked are held against the documented ones.
  */
 import { spawn } from "node:child_process";
-import { globSync } from "node:fs";
+import { globSync, mkdirSync } from "node:fs";
+import { resolve } from "node:path";
+import { judgeProvoked } from "./provoked.ts";
 
 const words = process.argv.slice(2);
 const files = globSync([
@@ -28,8 +30,24 @@ const reporters = ["spec", "./tools/test-end.ts"].flatMap((reporter, i) => [
   `--test-reporter=${reporter}`,
   `--test-reporter-destination=${i === 0 ? "stdout" : "stderr"}`,
 ]);
-const child = spawn(process.execPath, ["--test", "--test-isolation=none", "--test-timeout=180000", ...reporters, ...files], {
-  stdio: "inherit",
-});
+// A part of the tests provokes a part of the codes.
+const provoked = words.length === 0 ? resolve("node_modules/.cache/provoked.json") : undefined;
+if (provoked !== undefined) mkdirSync("node_modules/.cache", { recursive: true });
+const child = spawn(
+  process.execPath,
+  [
+    "--import",
+    "./tools/provoked/record.ts",
+    "--test",
+    "--test-isolation=none",
+    "--test-timeout=180000",
+    ...reporters,
+    ...files,
+  ],
+  { stdio: "inherit", env: { ...process.env, ...(provoked === undefined ? {} : { TENFOLD_PROVOKED: provoked }) } },
+);
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => child.kill(signal));
-child.on("exit", (code, signal) => process.exit(signal ? 1 : (code ?? 1)));
+child.on("exit", (code, signal) => {
+  const whole = provoked === undefined || signal !== null || judgeProvoked(provoked);
+  process.exit(signal ? 1 : code || (whole ? 0 : 1));
+});

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash as digest } from "node:crypto";
 import { canonicalJson } from "@tenfold/base";
 
 /** What a sealed log says of one entry. `entry` is absent when it was forgotten after its time; its hash stays. */
@@ -18,7 +18,7 @@ export type LogVerdict =
 /** The head before the first entry. */
 export const logStart: LogHead = { seq: 0, hash: "0".repeat(64) };
 
-const sha256 = (text: string): string => createHash("sha256").update(text, "utf8").digest("hex");
+const sha256 = (text: string): string => digest("sha256", text, "hex");
 
 /** SHA-256 of the entry as canonical JSON, lower-case hex. */
 export const entryHashOf = (entry: Readonly<Record<string, string>>): string => sha256(canonicalJson(entry));

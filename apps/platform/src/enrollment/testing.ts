@@ -1,7 +1,7 @@
 import { generateKeyPairSync, type KeyObject, X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
-import { request } from "node:https";
+import { type Agent, request } from "node:https";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -40,6 +40,8 @@ export type Client = {
   user?: string;
   password?: string;
   headers?: Record<string, string>;
+  /** Keeps its connections; each request has one of its own unless told otherwise. */
+  agent?: Agent;
 };
 
 /** A platform's enrollment as devices meet it: real PostgreSQL, registry, audit trail and TLS; only the clock is a test's. */
@@ -113,8 +115,8 @@ export type World = Awaited<ReturnType<typeof enrollmentWorld>>;
 
 type Ask = Client & { port: number; ca: string; method: string; path: string; body?: string | Buffer; socket?: TLSSocket };
 
-/** One HTTPS request on a connection of its own. */
-function ask({ port, ca, method, path, key, cert, user, password, headers = {}, body, socket }: Ask): Promise<Answer> {
+/** One HTTPS request. */
+function ask({ port, ca, method, path, key, cert, user, password, headers = {}, body, socket, agent }: Ask): Promise<Answer> {
   const basic: Record<string, string> =
     user === undefined ? {} : { Authorization: `Basic ${Buffer.from(`${user}:${password ?? ""}`).toString("base64")}` };
   return new Promise((resolve, reject) => {
@@ -128,7 +130,7 @@ function ask({ port, ca, method, path, key, cert, user, password, headers = {}, 
         ca,
         ...(key ? { key } : {}),
         ...(cert ? { cert } : {}),
-        ...(socket ? { createConnection: () => socket } : { agent: false }),
+        ...(socket ? { createConnection: () => socket } : { agent: agent ?? false }),
         headers: { ...basic, ...headers },
         timeout: 10_000,
       },
