@@ -44,6 +44,7 @@ export async function run(platform: RunningPlatform): Promise<Counts> {
   await writeFile(manifest, JSON.stringify([{ serial: "token-1" }, { serial: "tpm-1", model: "box" }]));
   await platform.tenfold("enroll", "manifest", manifest);
   await inToken(platform, factory, suite);
+  await releasesSignedInToken(platform, suite);
   await inTpm(platform, { factory, anchor }, suite);
   return { passed: suite.passed, failed: suite.failed };
 }
@@ -80,6 +81,31 @@ async function inToken(platform: RunningPlatform, factory: Authority, { step }: 
     }, 60_000),
   );
   await step("it is online after that, by the new certificate", () => online(platform, device.id));
+}
+
+/** The offline roles of update metadata, with keys that `pkcs11-tool` made in a token. */
+async function releasesSignedInToken(platform: RunningPlatform, { step }: Suite): Promise<void> {
+  await using token = await makeSoftToken("releases");
+  const opened = ["--module", token.modulePath, "--token-label", token.label, "--login", "--pin", "1234"];
+  const made = async (label: string, id: string) => {
+    await sh("pkcs11-tool", ...opened, "--keypairgen", "--key-type", "EC:prime256v1", "--label", label, "--id", id);
+    return token.uri.replace("?", `;object=${label}?`);
+  };
+  const folder = join(platform.dir, "token-releases");
+  await step(
+    "`tuf init` signs roots and releases with keys in SoftHSM2, no private key is written, and the server takes them",
+    async () => {
+      const [root, targets] = [await made("root", "11"), await made("targets", "12")];
+      await platform.tenfold("tuf", "init", folder, "--root-key", root, "--targets-key", targets);
+      same(await readdir(join(folder, "keys")), []);
+      assert.match(await platform.tenfold("tuf", "verify", folder), /signed as they must be/);
+      await platform.tenfold("tuf", "publish", folder);
+    },
+  );
+  await step("`tuf rotate` brings a second root key of the token in, signed by the old and the new one", async () => {
+    await platform.tenfold("tuf", "rotate", folder, "--role", "root", "--add", await made("root-2", "13"));
+    assert.match(await platform.tenfold("tuf", "verify", folder), /signed as they must be/);
+  });
 }
 
 async function inTpm(

@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { X509Certificate } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { defaultScope } from "@tenfold/base";
-import { createAuthority, toPem } from "@tenfold/pki";
+import { createAuthority, readCertificate, toPem } from "@tenfold/pki";
+import { makeSoftToken, withoutSoftHsm } from "@tenfold/testkit";
 import { asClient, enrolled, enrollmentWorld, operator, start, trustedFactory, type World } from "./testing.ts";
 
 const skip =
@@ -60,6 +62,30 @@ test("OpenSSL's OCSP client believes our answers: good, revoked and unknown, wit
   assert.match(await client.ask("-sha1", "0123456789", "GET"), /: unknown[\s\S]*Response verify OK/);
   await w.enrollment.revoke(defaultScope, { serialNumber: certificate.serialNumber, because: "lost", actor: operator });
   assert.match(await client.ask("-sha256", certificate.serialNumber, "GET"), /: revoked[\s\S]*Response verify OK/);
+});
+
+test("with the CA's key in a PKCS#11 token, OpenSSL believes the answers and the revocation list that the token signed", {
+  skip: skip || withoutSoftHsm(),
+}, async () => {
+  await using token = await makeSoftToken("ocsp");
+  await using w = await enrollmentWorld({
+    caKey: `pkcs11:token=${token.label}?module-path=${token.modulePath}`,
+    caPin: "1234",
+  });
+  using client = opensslClient(w);
+  const { device } = await trustedFactory(w);
+  await w.enrollment.announce(defaultScope, { entries: [{ serial: "pump-1" }], actor: operator });
+  const { certificate } = await enrolled(w, "simpleenroll", { serial: "pump-1", client: asClient(await device("pump-1")) });
+  assert.match(await client.ask("-sha256", certificate.serialNumber, "POST"), /: good[\s\S]*Response verify OK/);
+  await w.enrollment.revoke(defaultScope, { serialNumber: certificate.serialNumber, because: "lost", actor: operator });
+  assert.match(await client.ask("-sha256", certificate.serialNumber, "POST"), /: revoked[\s\S]*Response verify OK/);
+  const issuing = join(w.dataDir, "pki", "issuing.pem");
+  const { subjectKeyId } = readCertificate(new X509Certificate(readFileSync(issuing)).raw);
+  writeFileSync(client.at("list.crl"), (await w.call("GET", `/crl/${subjectKeyId?.toString("hex")}.crl`)).body);
+  const list = ["crl", "-inform", "DER", "-in", client.at("list.crl"), "-CAfile", issuing, "-noout", "-text"];
+  const { stdout, stderr } = spawnSync("openssl", list, { encoding: "utf8", timeout: 20_000 });
+  assert.match(stderr, /verify OK/);
+  assert.match(stdout, new RegExp(`Serial Number: ${certificate.serialNumber}`));
 });
 
 test("what is no OCSP request, or asks about another authority, gets the protocol's own error", { skip }, async () => {
