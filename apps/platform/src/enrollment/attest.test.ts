@@ -158,7 +158,11 @@ suite("attestation", { skip: withoutSoftwareTpm() }, () => {
     w.pass(1_000);
     assert.deepEqual((await attest(w, client, uri)).software, "matches");
     assert.equal(await levelOf(w, "pump-1"), 4);
+    const unquoted = { name: "boot", device: "pump-1", only: [23], actor: operator };
+    await assert.rejects(w.enrollment.keepReference(defaultScope, unquoted), { code: "attestation_reference_unusable" });
     await w.enrollment.retireReference(defaultScope, { id: kept.id, actor: operator });
+    const again = w.enrollment.retireReference(defaultScope, { id: kept.id, actor: operator });
+    await assert.rejects(again, { code: "attestation_reference_unknown" });
     const wrong = { "0": ["11".repeat(32)] };
     const next = await w.enrollment.keepReference(defaultScope, { name: "boot", model: "p100", pcrs: wrong, actor: operator });
     assert.equal(next.generation, 2);
@@ -286,7 +290,8 @@ suite("attestation", { skip: withoutSoftwareTpm() }, () => {
       json<Refusal>(await post(w, "/v1/attestations", { client, body: { ...body, ek: "%" } })).code,
       "attestation_malformed",
     );
-    assert.equal((await post(w, "/v1/attestations", { client, body })).status, 429);
+    const hurried = await post(w, "/v1/attestations", { client, body });
+    assert.deepEqual([hurried.status, json<Refusal>(hurried).code], [429, "attestation_too_often"]);
   });
 
   test("a maker's authority must be one, and is believed once", async () => {

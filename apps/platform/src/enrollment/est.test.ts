@@ -39,6 +39,9 @@ test("a device that nobody announced waits, is approved, and gets its certificat
   const [pending, ...more] = await listPending(w.db, defaultScope);
   assert.deepEqual([pending?.serial, pending?.attempts, more.length], ["pump-2", 2, 0]);
   assert.equal((await w.registry.find("pump-2"))?.lifecycle, "pending");
+  await assert.rejects(w.enrollment.decide(defaultScope, { id: "enr_none", state: "approved", actor: operator }), {
+    code: "pending_enrollment_unknown",
+  });
   await w.enrollment.decide(defaultScope, { id: pending?.id ?? "", state: "approved", actor: operator });
   assert.equal((await w.post("simpleenroll", csr, client)).status, 200);
   const found = await w.registry.find("pump-2");
