@@ -293,7 +293,7 @@ create table enrollment.attempt (
   sealed boolean not null default false,
   constraint attempt_pkey PRIMARY KEY (id),
   constraint attempt_method_check CHECK ((method = ANY (ARRAY['idevid'::text, 'one_time_code'::text, 'ldevid'::text, 'none'::text]))),
-  constraint attempt_operation_check CHECK ((operation = ANY (ARRAY['simpleenroll'::text, 'simplereenroll'::text, 'connect'::text, 'attest'::text]))),
+  constraint attempt_operation_check CHECK ((operation = ANY (ARRAY['simpleenroll'::text, 'simplereenroll'::text, 'link_renewal'::text, 'connect'::text, 'attest'::text]))),
   constraint attempt_repeats_key UNIQUE (repeats),
   constraint attempt_verdict_check CHECK ((verdict = ANY (ARRAY['issued'::text, 'pending'::text, 'refused'::text])))
 );

@@ -80,7 +80,10 @@ async function inToken(platform: RunningPlatform, factory: Authority, { step }: 
       assert.ok(/Access:.*sensitive/.test(listed), "private keys are not marked sensitive");
     }, 60_000),
   );
-  await step("it is online after that, by the new certificate", () => online(platform, device.id));
+  await step("it is online after that, by the new certificate, which it got over its link", async () => {
+    await online(platform, device.id);
+    assert.match(await platform.tenfold("enroll", "log", "--json"), /"link_renewal"/);
+  });
 }
 
 /** The offline roles of update metadata, with keys that `pkcs11-tool` made in a token. */

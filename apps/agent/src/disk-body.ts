@@ -68,7 +68,7 @@ export function createDiskBody(config: AgentConfig, { disk, installer, queue, ru
           device: config.device,
         }),
     },
-    enroll: (kind) => enroll({ ...config, https: trust.server(config.https) }, { disk, kind }),
+    enroll: (kind, link) => enroll({ ...config, https: trust.server(config.https) }, { disk, kind, link }),
     refreshTrust: trust.refresh,
     async connect(events) {
       const identity = await currentIdentity(config, disk);
@@ -129,7 +129,9 @@ async function currentCredentials(config: AgentConfig, disk: Disk): Promise<Kept
 }
 
 /** The new key is on disk before anybody is asked, and the old certificate stays until the new one is there. */
-async function enroll(config: AgentConfig, { disk, kind }: { disk: Disk; kind: "first" | "renewal" }) {
+type Enrolling = { disk: Disk; kind: "first" | "renewal"; link: Link | undefined };
+
+async function enroll(config: AgentConfig, { disk, kind, link }: Enrolling) {
   const current = await disk.loadCredentials();
   // A power cut between the certificate's save and the memory's: the certificate is good.
   if (kind === "first" && current && current.notAfter > Date.now()) return current;
@@ -139,7 +141,7 @@ async function enroll(config: AgentConfig, { disk, kind }: { disk: Disk; kind: "
   const operation = renewal ? "simplereenroll" : "simpleenroll";
   const { https: server, device } = config;
   if (key.attestor !== undefined) await attestFirst(config, { proof, attestor: key.attestor });
-  const issued = await certifyKey({ server, device, proof, operation, patienceMs: approvalPatienceMs }, key.signer);
+  const issued = await certifyKey({ server, device, proof, operation, patienceMs: approvalPatienceMs, link }, key.signer);
   const credentials = succeed(key.keep(issued), current);
   await disk.saveCredentials(credentials);
   await disk.savePendingKey(undefined);

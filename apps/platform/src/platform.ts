@@ -174,7 +174,7 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
   const links = createLinks({
     admit: (certificate, from) => enrollment.admit(certificate, from),
     pressure: () => intake.pressure(),
-    receive: (message) => intake.receive(message),
+    receive: (message) => (message.channel === "renewal" ? enrollment.renewOnLink(message) : intake.receive(message)),
     downlink: async (device, scope, topic) => {
       if (topic === "identity") return JSON.stringify(await enrollment.notice(scope, device));
       return topic === "deployments/next" ? JSON.stringify(await rollouts.next(device, scope)) : commands.desired(device, scope);

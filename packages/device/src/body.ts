@@ -11,6 +11,12 @@ export type Link = {
    * `count` a message that is sent again is stored once [docs/protocol/telemetry.md T5].
    */
   publish(topic: string, payload: string, count?: MessageCount): Promise<void>;
+  /**
+   * Renews over this connection: the certificate with which it was made is the one that is renewed; answers the new one as DER. Rejects with
+   * `enrollment_refused` (a no), `enrollment_unreachable` (later), or as `publish` does where a platform does not know this way. Absent where a link
+   * cannot.
+   */
+  certify?(csr: string): Promise<Buffer>;
   /** [M23] Over how many seconds the platform asks devices to spread their next coming; absent where it does not say. */
   readonly reconnectWithinS?: number | undefined;
   close(): Promise<void>;
@@ -55,8 +61,11 @@ export type Body = {
   loadBoot(): Promise<BootRecord>;
   saveBoot(record: BootRecord): Promise<void>;
   readonly slots: Slots;
-  /** Gets a certificate by EST and keeps it with its new key; `first` shows the manufacturer's identity or a one-time code. */
-  enroll(kind: "first" | "renewal"): Promise<{ notBefore: number; notAfter: number }>;
+  /**
+   * Gets a certificate and keeps it with its new key: `first` by EST with the manufacturer's identity or a one-time code, `renewal` over the link
+   * where one stands, else by EST.
+   */
+  enroll(kind: "first" | "renewal", link: Link | undefined): Promise<{ notBefore: number; notAfter: number }>;
   connect(events: LinkEvents): Promise<Link>;
   /** Asks the platform which roots to believe and keeps them [D3]. `now` is the time as far as it is known. Rejects where nobody answers. */
   refreshTrust(now: number): Promise<void>;

@@ -14,6 +14,7 @@ import {
   signerOf,
   toPem,
 } from "@tenfold/pki";
+import type { Link } from "./body.ts";
 import { deviceProblems } from "./errors.ts";
 import { ask, type DeviceServer, type Identity, readBody } from "./https.ts";
 
@@ -38,6 +39,8 @@ export type CertificateWish = {
   /** How long to go on asking while the platform says "not yet". */
   readonly patienceMs: number;
   readonly signal?: AbortSignal;
+  /** A renewal goes over it first: no handshake, and the same rules. */
+  readonly link?: Pick<Link, "certify"> | undefined;
 };
 
 const idleMs = 15_000;
@@ -63,6 +66,8 @@ export async function requestCertificate({ key = newDeviceKey(), ...wish }: Cert
  */
 export async function certifyKey(wish: Omit<CertificateWish, "key">, key: Signer): Promise<Issued> {
   const csr = base64Lines(await createCsr({ key, subject: [{ type: oids.commonName, value: wish.device }] }));
+  const onLink = wish.operation === "simplereenroll" ? await renewOnLink(wish.link, csr) : undefined;
+  if (onLink !== undefined) return issuedFor(onLink, key);
   const until = performance.now() + wish.patienceMs;
   for (;;) {
     const answer = await reach(() => post(wish, csr));
@@ -77,6 +82,16 @@ export async function certifyKey(wish: Omit<CertificateWish, "key">, key: Signer
       });
     }
     await pause(waitMs, undefined, wish.signal ? { signal: wish.signal } : {});
+  }
+}
+
+/** [docs/protocol/device.md D5] Undefined where this way is not open: EST then is. What the platform refuses on a link it refuses everywhere. */
+async function renewOnLink(link: CertificateWish["link"], csr: string): Promise<Buffer | undefined> {
+  try {
+    return await link?.certify?.(csr);
+  } catch (error) {
+    if (error instanceof Problem && error.code.startsWith("enrollment_")) throw error;
+    return undefined;
   }
 }
 
@@ -98,6 +113,10 @@ function post({ server, proof, operation, signal }: Omit<CertificateWish, "key">
 async function issuedIn(answer: IncomingMessage, key: Signer): Promise<Issued> {
   const [der] = await certificatesIn(answer);
   if (der === undefined) throw deviceProblems.enrollment_refused("The platform answered without a certificate.");
+  return issuedFor(der, key);
+}
+
+function issuedFor(der: Buffer, key: Signer): Issued {
   const { publicKey, notBefore, notAfter } = readCertificate(der);
   if (!publicKey.der.equals(key.publicKey.der))
     throw deviceProblems.enrollment_refused("The platform certified another key than this device's.");

@@ -30,7 +30,16 @@ export {
 } from "./enroll.ts";
 export { deviceProblems } from "./errors.ts";
 export type { DeviceServer, Identity } from "./https.ts";
-export { ackMs, connectLink, countOf, type LinkWish, reconnectAdvice, refusedForGood, subscriptions } from "./link.ts";
+export {
+  ackMs,
+  connectLink,
+  countOf,
+  type LinkWish,
+  reconnectAdvice,
+  refusedForGood,
+  renewalSubscription,
+  subscriptions,
+} from "./link.ts";
 export { freshMemory, type Memory, parseMemory, type Update } from "./memory.ts";
 export { heartbeatOf, type Sample, senml, topics } from "./messages.ts";
 export {
@@ -47,4 +56,5 @@ export { talkMetadata } from "./metadata-talk.ts";
 export { failure, type Note } from "./mind.ts";
 export { nextStep, type Step } from "./next-step.ts";
 export { type DeviceConfig, defaultPatience, type Picture, type Running, type Session } from "./picture.ts";
+export { renewalTalk } from "./renewal.ts";
 export { refreshTrust, type TrustBundle, takeTrust } from "./trust.ts";

@@ -5,6 +5,7 @@ import type { UserProperties } from "mqtt-packet";
 import type { Link, LinkEvents, MessageCount } from "./body.ts";
 import { deviceProblems } from "./errors.ts";
 import type { DeviceServer, Identity } from "./https.ts";
+import { renewalTalk } from "./renewal.ts";
 
 export type LinkWish = {
   /** `mqtts://host:8883` and the authority that vouches for it. */
@@ -30,6 +31,8 @@ export const subscriptions = (device: string) => [
   `devices/${device}/commands/+`,
   `devices/${device}/identity`,
 ];
+/** Where the answer to a renewal over the link comes down; a platform from before there was one refuses it. */
+export const renewalSubscription = (device: string) => `devices/${device}/identity/certificate`;
 
 /**
  * Opens one MQTT 5 connection over mutual TLS and subscribes to what comes down (docs/protocol/device.md 3). It does not reconnect by
@@ -53,10 +56,20 @@ export async function connectLink({ server, identity, device, keepaliveS, events
   client.on("packetreceive", (packet) => {
     if (packet.cmd === "connack") advised = reconnectAdvice(packet.properties?.userProperties);
   });
-  client.on("message", (topic, payload) => events.onMessage(topic, payload.toString("utf8")));
+  const send: Link["publish"] = (topic, payload, count) => publish(client, { topic, payload, count });
+  const renewal = renewalTalk(device, send);
+  client.on("message", (topic, payload) => {
+    const text = payload.toString("utf8");
+    if (!renewal.hear(topic, text)) events.onMessage(topic, text);
+  });
+  let renews = false;
   try {
     await opened(client, { url: server.url, advised: () => advised });
     await client.subscribeAsync(subscriptions(device), { qos: 1 });
+    renews = await client.subscribeAsync(renewalSubscription(device), { qos: 1 }).then(
+      () => true,
+      (error) => (client.connected ? false : Promise.reject(error)),
+    );
   } catch (error) {
     client.end(true);
     throw error;
@@ -64,7 +77,8 @@ export async function connectLink({ server, identity, device, keepaliveS, events
   watch(client, events);
   return {
     ...(advised === undefined ? {} : { reconnectWithinS: advised }),
-    publish: (topic, payload, count) => publish(client, { topic, payload, count }),
+    publish: send,
+    ...(renews ? { certify: renewal.certify } : {}),
     close: () =>
       client
         .endAsync(false)

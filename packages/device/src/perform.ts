@@ -74,7 +74,7 @@ export function perform(mind: Mind, step: Act): Promise<void> {
 async function enroll(mind: Mind, kind: "first" | "renewal"): Promise<void> {
   const { session, body } = mind;
   try {
-    const { notBefore, notAfter } = await body.enroll(kind);
+    const { notBefore, notAfter } = await body.enroll(kind, mind.link);
     // [docs/protocol/device.md 2.5] At two thirds of its life, and not all devices of a batch in the same minute.
     const renewAt = notBefore + (notAfter - notBefore) * (2 / 3 - hash32(mind.config.device) / 2 ** 32 / 20);
     await mind.remember({ ...mind.memory, certificate: { notBefore, notAfter, renewAt: Math.floor(renewAt) } });

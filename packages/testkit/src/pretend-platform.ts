@@ -1,9 +1,10 @@
+import { createHash } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { createServer as createHttps } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import { createServer as createTls, type TLSSocket } from "node:tls";
 import { days } from "@tenfold/base";
-import type { NextDeployment } from "@tenfold/contracts";
+import type { NextDeployment, RenewalAnswer } from "@tenfold/contracts";
 import {
   type Authority,
   certsOnly,
@@ -35,10 +36,15 @@ export type PretendPlatform = AsyncDisposable & {
   readonly apiUrl: string;
   readonly ca: string;
   readonly heard: Heard[];
+  /** Who got a certificate, by EST and over the link. */
   readonly enrolled: string[];
   readonly crashes: HeardCrash[];
   /** What the next crash artifacts are answered with, after they were read. */
   crashStatus: number;
+  /** Who of these renewed over the link. */
+  readonly renewedOnLink: string[];
+  /** False: a platform from before a link could renew. It refuses the subscription and the topic. */
+  renewsOnLink: boolean;
   readonly artifacts: Map<string, Buffer>;
   /** One-time codes by serial number. */
   readonly codes: Map<string, string>;
@@ -74,28 +80,25 @@ export async function startPretendPlatform({ lifetime = days(30) }: { lifetime?:
     cutAfter: Number.POSITIVE_INFINITY,
     pubackReason: 0,
     crashStatus: 200,
+    renewsOnLink: true,
     next: { is: "none" } as NextDeployment,
   };
   const kept = {
     heard: [] as Heard[],
     enrolled: [] as string[],
     crashes: [] as HeardCrash[],
+    renewedOnLink: [] as string[],
     artifacts: new Map<string, Buffer>(),
     codes: new Map<string, string>(),
     signingKeys: [] as string[],
   };
 
-  const tell = (socket: TLSSocket, device: string) => {
-    const packet: IPublishPacket = {
-      cmd: "publish",
-      topic: `devices/${device}/deployments/next`,
-      payload: JSON.stringify(state.next),
-      qos: 0,
-      dup: false,
-      retain: false,
-    };
+  const send = (socket: TLSSocket, topic: string, document: unknown) => {
+    const payload = JSON.stringify(document);
+    const packet: IPublishPacket = { cmd: "publish", topic, payload, qos: 0, dup: false, retain: false };
     socket.write(mqttPacket.generate(packet, v5));
   };
+  const tell = (socket: TLSSocket, device: string) => send(socket, `devices/${device}/deployments/next`, state.next);
   const mqttServer = createTls(tls, (socket) => serveMqtt(socket));
   const httpsServer = createHttps(tls, (request, response) => void serveDevice(request, response).catch(() => response.destroy()));
   const apiServer = createServer((request, response) => serveOperator(request, response));
@@ -112,6 +115,15 @@ export async function startPretendPlatform({ lifetime = days(30) }: { lifetime?:
     const device = socket.authorized ? deviceOf(socket) : undefined;
     const refusal = device === undefined ? 0x87 : 0;
     const answer = (packet: Packet) => socket.write(mqttPacket.generate(packet, v5));
+    const renew = async (packet: IPublishPacket, serial: string) => {
+      if (!state.renewsOnLink) return answer({ cmd: "puback", messageId: packet.messageId ?? 0, reasonCode: 0x90 });
+      const der = await certify(packet.payload.toString("latin1"), serial);
+      kept.renewedOnLink.push(serial);
+      const request = createHash("sha256").update(packet.payload).digest("hex");
+      const answered: RenewalAnswer = { is: "issued", request, certificate: der.toString("base64") };
+      send(socket, `devices/${serial}/identity/certificate`, answered);
+      return answer({ cmd: "puback", messageId: packet.messageId ?? 0, reasonCode: 0 });
+    };
     const hear = (packet: IPublishPacket) => {
       if (device !== undefined && state.pubackReason === 0)
         kept.heard.push({ device, topic: packet.topic, payload: packet.payload.toString("utf8") });
@@ -120,12 +132,17 @@ export async function startPretendPlatform({ lifetime = days(30) }: { lifetime?:
     socket.on("error", () => {});
     socket.on("close", () => links.delete(socket));
     const subscribe = (packet: Extract<Packet, { cmd: "subscribe" }>, subscriber: string) => {
-      answer({ cmd: "suback", messageId: packet.messageId ?? 0, granted: packet.subscriptions.map(() => 1) });
+      const granted = packet.subscriptions.map(({ topic }) =>
+        topic.endsWith("/identity/certificate") && !state.renewsOnLink ? 0x87 : 1,
+      );
+      answer({ cmd: "suback", messageId: packet.messageId ?? 0, granted });
       links.set(socket, subscriber);
       tell(socket, subscriber);
     };
     parser.on("packet", (packet) => {
-      if (packet.cmd === "publish") hear(packet);
+      if (packet.cmd === "publish" && packet.topic === `devices/${device}/identity/renewal`)
+        renew(packet, device ?? "").catch(() => socket.destroy());
+      else if (packet.cmd === "publish") hear(packet);
       else if (packet.cmd === "pingreq") answer({ cmd: "pingresp" });
       else if (packet.cmd === "connect") answer({ cmd: "connack", sessionPresent: false, reasonCode: refusal });
       else if (packet.cmd === "subscribe" && device !== undefined) subscribe(packet, device);
@@ -172,7 +189,11 @@ export async function startPretendPlatform({ lifetime = days(30) }: { lifetime?:
       state.pending -= 1;
       return void response.writeHead(202, { "Retry-After": "1" }).end();
     }
-    const { publicKey } = readCsr(fromBase64(body));
+    pkcs7(response, [await certify(body, serial)]);
+  }
+
+  async function certify(csr: string, serial: string): Promise<Buffer> {
+    const { publicKey } = readCsr(fromBase64(csr));
     const now = Date.now();
     const certificate = await issueCertificate({
       issuer: issuerOf(issuing),
@@ -184,7 +205,7 @@ export async function startPretendPlatform({ lifetime = days(30) }: { lifetime?:
       usage: "device",
     });
     kept.enrolled.push(serial);
-    pkcs7(response, [certificate.der]);
+    return certificate.der;
   }
 
   function serialOf(request: IncomingMessage, socket: TLSSocket): string | undefined {

@@ -2,7 +2,6 @@ import { defaultScope, describeError } from "@tenfold/base";
 import { type Certificate, certificateFingerprint, certsOnly } from "@tenfold/pki";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { type Clock, type DeviceHttp, type Log, tlsSocketOf } from "../kernel/index.ts";
-import { refuse } from "./attempt.ts";
 import type { Refusals } from "./attempt-log.shell.ts";
 import { channelBindingOf } from "./channel.shell.ts";
 import type { Crl } from "./crl.shell.ts";
@@ -13,7 +12,7 @@ import type { Shown } from "./identify.ts";
 import { demandOf } from "./linking.ts";
 import { type Ocsp, ocspRoutes } from "./ocsp.shell.ts";
 import { rememberPeerChains } from "./peer.shell.ts";
-import type { RateLimit } from "./rate.ts";
+import { hurriedRefusal, type RateLimit } from "./rate.ts";
 import { maximumRequestBytes } from "./request.ts";
 
 export type DeviceRouteDeps = {
@@ -117,14 +116,7 @@ async function limit({ rate, refusals, clock }: DeviceRouteDeps, { operation, sh
   const fingerprint = shown.chain[0] && certificateFingerprint(shown.chain[0]);
   const wait = rate.take(fingerprint ?? shown.basic?.user ?? remoteAddress, clock.now());
   if (wait === 0) return undefined;
-  const refused = refuse({
-    step: "request",
-    because: "rate_limited",
-    reason: "This identity asks for certificates too often.",
-    fix: "Wait as long as Retry-After says, and look for a loop in the device's enrollment.",
-    status: 429,
-    retryAfter: wait,
-  });
+  const refused = hurriedRefusal(wait);
   const entry = { ...refused, operation, method: "none", verdict: "refused" } as const;
   await refusals.note(defaultScope, { ...entry, remoteAddress, fingerprint, serial: shown.basic?.user });
   return refused;

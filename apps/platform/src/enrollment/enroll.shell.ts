@@ -30,7 +30,7 @@ import { readTrustEvidence } from "./trust-evidence.shell.ts";
 import { trustLevel } from "./trust-level.ts";
 
 type EnrollRequest = {
-  readonly operation: Extract<Operation, "simpleenroll" | "simplereenroll">;
+  readonly operation: Extract<Operation, "simpleenroll" | "simplereenroll" | "link_renewal">;
   readonly body: Uint8Array;
   readonly shown: Shown;
   readonly remoteAddress: string | undefined;

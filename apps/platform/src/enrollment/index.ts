@@ -17,6 +17,7 @@ import type { EnrollmentDeps } from "./deps.ts";
 import { deviceRoutes } from "./device-routes.ts";
 import { createEnroll, type Enroll } from "./enroll.shell.ts";
 import { openInstallation } from "./installation.shell.ts";
+import { createLinkRenewal, type LinkReceipt, type LinkRequest } from "./link-renewal.shell.ts";
 import { createManifests, type Manifests } from "./manifests.shell.ts";
 import { createNotices, type Notices } from "./notice.shell.ts";
 import { createOcsp } from "./ocsp.shell.ts";
@@ -52,6 +53,8 @@ export type Enrollment = Revocations &
     timeline(scope: Scope, device: string, limit: number): Promise<TimelineEntry[]>;
     /** EST without HTTP, for other ways in. */
     readonly enroll: Enroll;
+    /** A certificate request that came up a device's connection; the answer goes down the same one. */
+    readonly renewOnLink: (request: LinkRequest) => Promise<LinkReceipt>;
     routes(app: Http): void;
     /** EST and the revocation list, on the device HTTPS endpoint. */
     deviceRoutes(app: DeviceHttp): void;
@@ -97,6 +100,8 @@ export async function createEnrollment(deps: EnrollmentDeps): Promise<Enrollment
     refusals,
     forked: (scope, evidence) => clones.suspect(scope, { ...evidence, sign: "generation_fork" }),
   });
+  const rate = createRateLimit(deps.requestsPerMinute ?? requestsPerMinute);
+  const linking = deps.linking ?? "optional";
   const crl = createCrl({ db, clock, issuers });
   const server =
     deps.endpoints === "elsewhere"
@@ -128,6 +133,7 @@ export async function createEnrollment(deps: EnrollmentDeps): Promise<Enrollment
     },
     admit: createAdmit({ ...deps, authorities, refusals }),
     enroll,
+    renewOnLink: createLinkRenewal({ db, clock, enroll, rate, refusals, linking, send: deps.send ?? (() => false) }),
     notice: notices.of,
     rotations,
     async timeline(scope, device, limit) {
@@ -150,14 +156,13 @@ export async function createEnrollment(deps: EnrollmentDeps): Promise<Enrollment
       attestRoutes(app, { db, operating: attesting });
     },
     deviceRoutes(app) {
-      const rate = createRateLimit(deps.requestsPerMinute ?? requestsPerMinute);
       attestDeviceRoutes(app, { attest, rate, clock });
       deviceRoutes(app, {
         enroll,
         crl,
         ocsp: createOcsp({ db, clock, issuers }),
         caCertificates: () => authorities().caCertificates,
-        linking: deps.linking ?? "optional",
+        linking,
         rate,
         refusals,
         clock,

@@ -1,4 +1,5 @@
 import { minutes } from "@tenfold/base";
+import { type Refused, refuse } from "./attempt.ts";
 
 /** Counts what one identity does. `take` answers 0 when it may go on, else after how many milliseconds it may try again. */
 export type RateLimit = { take(identity: string, now: number): number };
@@ -21,3 +22,14 @@ export function createRateLimit(perMinute: number): RateLimit {
     },
   };
 }
+
+/** What who asks too often is told, with after how many milliseconds to ask again. */
+export const hurriedRefusal = (retryAfter: number): Refused =>
+  refuse({
+    step: "request",
+    because: "rate_limited",
+    reason: "This identity asks for certificates too often.",
+    fix: "Wait as long as Retry-After says, and look for a loop in the device's enrollment.",
+    status: 429,
+    retryAfter,
+  });

@@ -2,7 +2,7 @@ import type { X509Certificate } from "node:crypto";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import type { Scope } from "@tenfold/base";
-import type { DocumentTopic, ToldLimit } from "@tenfold/contracts";
+import type { AnswerTopic, DocumentTopic, ToldLimit } from "@tenfold/contracts";
 import {
   type Bus,
   type Clock,
@@ -62,7 +62,7 @@ export type LinksParts = {
   topics?: TopicRule;
 };
 
-export type DownTopic = DocumentTopic | `commands/${string}`;
+export type DownTopic = DocumentTopic | AnswerTopic | `commands/${string}`;
 
 export type Links = {
   /** Opens the MQTT endpoint; says on which port. */

@@ -18,6 +18,8 @@ export type UpMessage = {
   remoteAddress?: string;
   /** The same object for all messages of one connection: what a message may refer to that was said before. */
   connection?: object;
+  /** SHA-256 of the certificate with which that connection was made, lower-case hex. */
+  fingerprint?: string;
 };
 
 /** `stored` is durable: only then does the device hear an acknowledgement. `unavailable` makes it send again. */

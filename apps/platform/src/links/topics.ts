@@ -1,4 +1,4 @@
-import { downTopics, parseUpTopic, topicOf, type UpChannel } from "@tenfold/contracts";
+import { answerTopics, downTopics, parseUpTopic, topicOf, type UpChannel } from "@tenfold/contracts";
 
 /**
  * Which topics are a device's own. The product has one rule (`ownTopics`); the conformance runner brings another, because its data
@@ -31,7 +31,15 @@ export const ownTopics: TopicRule = {
   address: topicOf,
 };
 
-const downFilters: ReadonlySet<string> = new Set([...downTopics, "commands/+", "commands/#", "deployments/#", "state/#", "#"]);
+const downFilters: ReadonlySet<string> = new Set([
+  ...downTopics,
+  ...answerTopics,
+  "commands/+",
+  "commands/#",
+  "deployments/#",
+  "state/#",
+  "#",
+]);
 
 /** Whether a topic falls under a filter [MQTT-4.7]. Both are taken to be well-formed. */
 export function matches(filter: string, topic: string): boolean {

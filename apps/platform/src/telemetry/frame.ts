@@ -2,7 +2,7 @@ import type { UpChannel } from "@tenfold/contracts";
 import type { UpMessage } from "./message.ts";
 
 /** The order is the number in the frame: only append. */
-const channels = ["telemetry", "heartbeat", "events", "logs", "state", "deployment", "command"] as const satisfies UpChannel[];
+const channels: readonly UpChannel[] = ["telemetry", "heartbeat", "events", "logs", "state", "deployment", "command"];
 const transports = ["mqtt", "https"] as const;
 /** 2 has the sequence of a message that is counted, 1 is all others. */
 const versions = { plain: 1, counted: 2 } as const;
@@ -18,7 +18,7 @@ export function encodeFrame(message: UpMessage): Buffer {
   const number = sequence ? sizeOf(sequence.boot) + 8 : 0;
   const frame = Buffer.allocUnsafe(fixedBytes + texts + number + payload.length);
   frame[0] = sequence ? versions.counted : versions.plain;
-  frame[1] = channels.indexOf(message.channel);
+  frame[1] = numberOf(message.channel);
   frame[2] = transports.indexOf(message.transport);
   frame.writeDoubleBE(message.receivedAt, 3);
   let at = writeText(frame, fixedBytes, device);
@@ -28,6 +28,13 @@ export function encodeFrame(message: UpMessage): Buffer {
   if (sequence) at = frame.writeDoubleBE(sequence.seq, writeText(frame, at, sequence.boot));
   frame.set(payload, at);
   return frame;
+}
+
+/** A renewal is answered and not kept: it never comes here. */
+function numberOf(channel: UpChannel): number {
+  const number = channels.indexOf(channel);
+  if (number < 0) throw new RangeError(`Messages of the channel ${channel} are not kept.`);
+  return number;
 }
 
 /** What a text takes, with the byte of its length. */

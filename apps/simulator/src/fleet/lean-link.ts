@@ -7,6 +7,8 @@ import {
   type LinkWish,
   reconnectAdvice,
   refusedForGood,
+  renewalSubscription,
+  renewalTalk,
   subscriptions,
 } from "@tenfold/device";
 import mqttPacket, { type Packet } from "mqtt-packet";
@@ -108,11 +110,16 @@ function createLink(
     }
   };
   const subscribe = (): void => {
-    send({ cmd: "subscribe", messageId: 65_535, subscriptions: subscriptions(device).map((topic) => ({ topic, qos: 1 })) });
+    send({
+      cmd: "subscribe",
+      messageId: 65_535,
+      subscriptions: [...subscriptions(device), renewalSubscription(device)].map((topic) => ({ topic, qos: 1 })),
+    });
   };
   const hear = (packet: Extract<Packet, { cmd: "publish" }>): void => {
     if (packet.qos === 1 && packet.messageId !== undefined) send({ cmd: "puback", messageId: packet.messageId, reasonCode: 0 });
-    events.onMessage(packet.topic, packet.payload.toString("utf8"));
+    const text = packet.payload.toString("utf8");
+    if (!renewal.hear(packet.topic, text)) events.onMessage(packet.topic, text);
   };
   const opened = (): void => {
     state = "open";
@@ -132,9 +139,23 @@ function createLink(
   socket.on("error", (error) => down(error.message));
   socket.on("close", () => down("the connection was closed"));
 
+  const publish: Link["publish"] = (topic, payload, count) => {
+    if (state !== "open") return Promise.reject(deviceProblems.link_lost("The link is down."));
+    const messageId = nextId;
+    nextId = (nextId % 65_000) + 1;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    waiting.set(messageId, { resolve, reject, until: now() + ackMs, topic });
+    const properties = count ? { properties: { userProperties: countOf(count) } } : {};
+    send({ cmd: "publish", topic, payload, qos: 1, messageId, dup: false, retain: false, ...properties });
+    return promise;
+  };
+  const renewal = renewalTalk(device, publish);
+
   return {
     opened: opening.promise,
     send,
+    publish,
+    certify: renewal.certify,
     get reconnectWithinS() {
       return advised;
     },
@@ -142,16 +163,6 @@ function createLink(
       return waiting.size;
     },
     traffic: () => ({ rx: socket.bytesRead, tx: socket.bytesWritten }),
-    publish(topic, payload, count) {
-      if (state !== "open") return Promise.reject(deviceProblems.link_lost("The link is down."));
-      const messageId = nextId;
-      nextId = (nextId % 65_000) + 1;
-      const { promise, resolve, reject } = Promise.withResolvers<void>();
-      waiting.set(messageId, { resolve, reject, until: now() + ackMs, topic });
-      const properties = count ? { properties: { userProperties: countOf(count) } } : {};
-      send({ cmd: "publish", topic, payload, qos: 1, messageId, dup: false, retain: false, ...properties });
-      return promise;
-    },
     sweep(at) {
       if (at > breakAt) down("the weather");
       for (const [id, { until, reject, topic }] of waiting) {

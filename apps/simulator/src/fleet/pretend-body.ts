@@ -119,7 +119,7 @@ export function createPretendBody(world: World, embodied: Embodied): Body {
         };
       },
     },
-    async enroll(kind) {
+    async enroll(kind, link) {
       const renewal = kind === "renewal" && file.credentials !== undefined;
       // A device whose files survived a run goes on with the certificate that it has.
       if (kind === "first" && file.credentials && file.credentials.notAfter > now()) return file.credentials;
@@ -134,6 +134,7 @@ export function createPretendBody(world: World, embodied: Embodied): Body {
           operation,
           patienceMs: enrollPatienceMs,
           signal: world.stopping,
+          link,
         } as const;
         file.credentials = await requestCertificate(wish);
         world.touched(file);

@@ -59,7 +59,7 @@ export const enrollmentAttempt = z.object({
   at: timestamp,
   serial: z.string().optional(),
   device: z.string().optional(),
-  operation: z.enum(["simpleenroll", "simplereenroll", "connect", "attest"]),
+  operation: z.enum(["simpleenroll", "simplereenroll", "link_renewal", "connect", "attest"]),
   method: z.enum(["idevid", "one_time_code", "ldevid", "none"]),
   verdict: z.enum(["issued", "pending", "refused"]),
   /** The check that decided, in the order of the flow. */

@@ -160,6 +160,7 @@ export class Uplink {
     if (id !== undefined) message.id = id;
     if (sequence !== undefined) message.sequence = sequence;
     if (remoteAddress !== undefined) message.remoteAddress = remoteAddress;
+    if (channel === "renewal") message.fingerprint = identity.fingerprint;
     return message;
   }
 
