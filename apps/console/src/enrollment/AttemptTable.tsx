@@ -15,6 +15,7 @@ const verdictLook: Record<EnrollmentAttempt["verdict"], Look> = {
 const operationWords: Record<EnrollmentAttempt["operation"], string> = {
   simpleenroll: "Enroll",
   simplereenroll: "Renew",
+  link_renewal: "Renew over the link",
   connect: "Connect",
   attest: "Attestation",
 };
