@@ -3,8 +3,8 @@
  * `npm test -- rollouts` runs the files whose path contains the word. After a whole run the codes that it provoked are held against the documented ones.
  */
 import { spawn } from "node:child_process";
-import { globSync, mkdirSync } from "node:fs";
-import { resolve } from "node:path";
+import { globSync, mkdirSync, rmSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import { judgeProvoked } from "./provoked.ts";
 
 const words = process.argv.slice(2);
@@ -32,12 +32,15 @@ const reporters = ["spec", "./tools/test-end.ts"].flatMap((reporter, i) => [
 ]);
 // A part of the tests provokes a part of the codes.
 const provoked = words.length === 0 ? resolve("node_modules/.cache/provoked.json") : undefined;
-if (provoked !== undefined) mkdirSync("node_modules/.cache", { recursive: true });
+if (provoked !== undefined) {
+  mkdirSync(dirname(provoked), { recursive: true });
+  rmSync(provoked, { force: true });
+}
 const child = spawn(
   process.execPath,
   [
     "--import",
-    "./tools/provoked/record.ts",
+    "./tools/record-provoked.ts",
     "--test",
     "--test-isolation=none",
     "--test-timeout=180000",
@@ -48,6 +51,7 @@ const child = spawn(
 );
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => child.kill(signal));
 child.on("exit", (code, signal) => {
-  const whole = provoked === undefined || signal !== null || judgeProvoked(provoked);
+  // A run that failed has not provoked what its failed tests would have.
+  const whole = code !== 0 || provoked === undefined || judgeProvoked(provoked);
   process.exit(signal ? 1 : code || (whole ? 0 : 1));
 });
