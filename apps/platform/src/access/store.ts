@@ -37,8 +37,11 @@ export async function useAccount(
       db,
     );
   const account = rows[0];
+  // Of many requests at once one notes it; without the condition each would wait for the commit of the one before.
   if (account && isStale(account.lastUsedAt, now))
-    await sql`update access.service_account set last_used_at = ${now} where id = ${account.id}`.execute(db);
+    await sql`update access.service_account set last_used_at = ${now}
+      where id = (select id from access.service_account where id = ${account.id} for update skip locked)
+        and last_used_at is not distinct from ${account.lastUsedAt}`.execute(db);
   return account;
 }
 

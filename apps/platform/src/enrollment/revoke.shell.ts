@@ -33,6 +33,13 @@ export type Revocations = {
 type RevokeDeps = Pick<EnrollmentDeps, "db" | "auditAll" | "bus" | "clock" | "log">;
 type Wish = { readonly serialNumber: string; readonly because: string; readonly actor: Actor };
 
+type Batch = { readonly now: readonly StoredCertificate[]; readonly all: readonly StoredCertificate[] };
+
+const unknown = (serialNumber: string) =>
+  enrollmentProblems.certificate_unknown(`There is no certificate with serial number ${serialNumber}.`, {
+    fix: "List them: `tenfold api GET /api/v1/certificates`.",
+  });
+
 export function createRevocations({ db, auditAll, bus, clock, log }: RevokeDeps): Revocations {
   const listeners = new Set<(fact: RevokedFact) => void>();
   const announce = (scope: Scope, { device, fingerprint, serialNumber }: StoredCertificate) => {
@@ -51,20 +58,20 @@ export function createRevocations({ db, auditAll, bus, clock, log }: RevokeDeps)
         detail: { device: one.device, fingerprint: one.fingerprint, because: one.revokedBecause ?? null },
       })),
     );
-  /** One transaction with its audit entries; only then the world hears of it. */
-  const revokeAll = async (scope: Scope, wishes: readonly Wish[]): Promise<readonly StoredCertificate[]> => {
+  /** One transaction with its audit entries; only then the world hears of it. Answers what was revoked now, and how all that were named stand. */
+  const revokeAll = async (scope: Scope, wishes: readonly Wish[]): Promise<Batch> => {
     const bySerialNumber = new Map(wishes.map((wish) => [wish.serialNumber, wish]));
-    const revoked = await db.transaction().execute(async (tx) => {
+    const batch = await db.transaction().execute(async (tx) => {
       const now = await revokeThese(tx, scope, { wishes: [...bySerialNumber.values()], at: clock.now() });
       const changes = now.flatMap((one) => {
         const wish = bySerialNumber.get(one.serialNumber);
         return wish === undefined ? [] : [{ one, actor: wish.actor }];
       });
       await record(tx, scope, changes);
-      return now;
+      return { now, all: await listBySerialNumbers(tx, scope, [...bySerialNumber.keys()]) };
     });
-    for (const one of revoked) announce(scope, one);
-    return revoked;
+    for (const one of batch.now) announce(scope, one);
+    return batch;
   };
   const revokeEach = async (
     tx: Transaction,
@@ -80,31 +87,24 @@ export function createRevocations({ db, auditAll, bus, clock, log }: RevokeDeps)
     return all;
   };
   const together = gather(({ fleet }: Scope) => fleet, revokeAll);
-  const known = async (scope: Scope, wanted: readonly string[]): Promise<StoredCertificate[]> => {
-    const found = await listBySerialNumbers(db, scope, wanted);
-    const missing = wanted.find((serialNumber) => !found.some((one) => one.serialNumber === serialNumber));
-    if (missing === undefined) return found;
-    throw enrollmentProblems.certificate_unknown(`There is no certificate with serial number ${missing}.`, {
-      fix: "List them: `tenfold api GET /api/v1/certificates`.",
-    });
-  };
   return {
     async revoke(scope, { serialNumber: given, because, actor }) {
       const serialNumber = given.toLowerCase();
-      await known(scope, [serialNumber]);
-      await together(scope, { serialNumber, because, actor });
-      const [revoked] = await known(scope, [serialNumber]);
-      if (revoked === undefined) throw new TypeError("What is known has an entry.");
+      const { all } = await together(scope, { serialNumber, because, actor });
+      const revoked = all.find((one) => one.serialNumber === serialNumber);
+      if (revoked === undefined) throw unknown(serialNumber);
       return revoked;
     },
     async revokeMany(scope, { serialNumbers, because, actor }) {
       const wanted = [...new Set(serialNumbers.map((one) => one.toLowerCase()))];
-      await known(scope, wanted);
-      const { length } = await revokeAll(
+      const found = new Set((await listBySerialNumbers(db, scope, wanted)).map(({ serialNumber }) => serialNumber));
+      const missing = wanted.find((serialNumber) => !found.has(serialNumber));
+      if (missing !== undefined) throw unknown(missing);
+      const { now } = await revokeAll(
         scope,
         wanted.map((serialNumber) => ({ serialNumber, because, actor })),
       );
-      return { revoked: length, already: wanted.length - length };
+      return { revoked: now.length, already: wanted.length - now.length };
     },
     async revokeDeviceIn(tx, scope, wish) {
       const all = await revokeEach(tx, scope, wish);
