@@ -115,19 +115,22 @@ export async function startPretendPlatform({ lifetime = days(30) }: { lifetime?:
     const device = socket.authorized ? deviceOf(socket) : undefined;
     const refusal = device === undefined ? 0x87 : 0;
     const answer = (packet: Packet) => socket.write(mqttPacket.generate(packet, v5));
+    const acknowledge = ({ messageId = 0 }: IPublishPacket, reasonCode: number) => answer({ cmd: "puback", messageId, reasonCode });
     const renew = async (packet: IPublishPacket, serial: string) => {
-      if (!state.renewsOnLink) return answer({ cmd: "puback", messageId: packet.messageId ?? 0, reasonCode: 0x90 });
+      if (!state.renewsOnLink) return acknowledge(packet, 0x90);
       const der = await certify(packet.payload.toString("latin1"), serial);
       kept.renewedOnLink.push(serial);
       const request = createHash("sha256").update(packet.payload).digest("hex");
       const answered: RenewalAnswer = { is: "issued", request, certificate: der.toString("base64") };
       send(socket, `devices/${serial}/identity/certificate`, answered);
-      return answer({ cmd: "puback", messageId: packet.messageId ?? 0, reasonCode: 0 });
+      return acknowledge(packet, 0);
     };
     const hear = (packet: IPublishPacket) => {
+      if (device !== undefined && packet.topic === `devices/${device}/identity/renewal`)
+        return void renew(packet, device).catch(() => socket.destroy());
       if (device !== undefined && state.pubackReason === 0)
         kept.heard.push({ device, topic: packet.topic, payload: packet.payload.toString("utf8") });
-      if (packet.qos === 1) answer({ cmd: "puback", messageId: packet.messageId ?? 0, reasonCode: state.pubackReason });
+      if (packet.qos === 1) acknowledge(packet, state.pubackReason);
     };
     socket.on("error", () => {});
     socket.on("close", () => links.delete(socket));
@@ -140,9 +143,7 @@ export async function startPretendPlatform({ lifetime = days(30) }: { lifetime?:
       tell(socket, subscriber);
     };
     parser.on("packet", (packet) => {
-      if (packet.cmd === "publish" && packet.topic === `devices/${device}/identity/renewal`)
-        renew(packet, device ?? "").catch(() => socket.destroy());
-      else if (packet.cmd === "publish") hear(packet);
+      if (packet.cmd === "publish") hear(packet);
       else if (packet.cmd === "pingreq") answer({ cmd: "pingresp" });
       else if (packet.cmd === "connect") answer({ cmd: "connack", sessionPresent: false, reasonCode: refusal });
       else if (packet.cmd === "subscribe" && device !== undefined) subscribe(packet, device);
