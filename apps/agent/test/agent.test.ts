@@ -244,15 +244,16 @@ test("an agent that slept past the end of its certificate comes back with it, th
 
 for (const renewsOnLink of [true, false])
   test(`an agent renews with a new key ${renewsOnLink ? "over its link" : "over EST where the platform knows no other way"}, and speaks on by it`, async () => {
-    await using here = await scene({}, await startPretendPlatform({ lifetime: 4_000 }));
+    await using here = await scene({}, await startPretendPlatform({ lifetime: 6_000 }));
     const { platform } = here;
     platform.renewsOnLink = renewsOnLink;
     const keyNow = async () => (JSON.parse(await readFile(join(here.state, "credentials.json"), "utf8")) as { key: string }).key;
     await withAgent(here.config, async () => {
       await until("it speaks", () => heartbeats(platform).length > 0);
       const first = await keyNow();
-      await until("it renews", () => platform.enrolled.length > 1);
-      assert.equal(platform.renewedOnLink.length > 0, renewsOnLink);
+      // A slow machine may renew by EST first, before its link stands.
+      await until("it renews", () => (renewsOnLink ? platform.renewedOnLink : platform.enrolled.slice(1)).length > 0);
+      if (!renewsOnLink) assert.deepEqual(platform.renewedOnLink, []);
       const spoken = heartbeats(platform).length;
       await until("it speaks on", () => heartbeats(platform).length > spoken);
       assert.notEqual(await keyNow(), first);
