@@ -38,15 +38,7 @@ if (provoked !== undefined) {
 }
 const child = spawn(
   process.execPath,
-  [
-    "--import",
-    "./tools/record-provoked.ts",
-    "--test",
-    "--test-isolation=none",
-    "--test-timeout=180000",
-    ...reporters,
-    ...files,
-  ],
+  ["--import", "./tools/record-provoked.ts", "--test", "--test-isolation=none", "--test-timeout=180000", ...reporters, ...files],
   { stdio: "inherit", env: { ...process.env, ...(provoked === undefined ? {} : { TENFOLD_PROVOKED: provoked }) } },
 );
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => child.kill(signal));
