@@ -1,17 +1,21 @@
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
+import { once } from "node:events";
+import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { api } from "@tenfold/contracts";
 import { gitHubClaims, type LocalIssuer, startIssuer } from "../src/access/oidc/testing.ts";
 import { weakNetwork } from "../src/releases/uploads/testing.ts";
 import { startWorld, type World } from "./world.ts";
 
+const simulator = fileURLToPath(new URL("../../simulator/src/main.ts", import.meta.url));
 const cli = fileURLToPath(new URL("../../cli/src/main.ts", import.meta.url));
 
 /** The runner's side of GitHub's OpenID Connect: it answers its own bearer token with an ID token for the audience that is asked for. */
@@ -37,6 +41,27 @@ async function pretendRunner(issuer: LocalIssuer) {
   };
 }
 
+const sbomOf = (version: string) => ({
+  ...{ bomFormat: "CycloneDX", specVersion: "1.6", version: 1 },
+  metadata: { component: { type: "firmware", name: "pump", version } },
+  components: [{ type: "library", name: "openssl", version: "3.0.14", purl: "pkg:deb/debian/openssl@3.0.14" }],
+});
+
+/** [SLSA 1.0 provenance] in an in-toto Statement v1. */
+const provenanceOf = (image: Buffer) => ({
+  _type: "https://in-toto.io/Statement/v1",
+  subject: [{ name: "pump.bin", digest: { sha256: createHash("sha256").update(image).digest("hex") } }],
+  predicateType: "https://slsa.dev/provenance/v1",
+  predicate: {
+    buildDefinition: {
+      buildType: "https://builder.example/make/v1",
+      externalParameters: { source: "https://git.example/acme/pump" },
+      resolvedDependencies: [{ uri: "git+https://git.example/acme/pump", digest: { gitCommit: "ab".repeat(20) } }],
+    },
+    runDetails: { builder: { id: "https://builder.example" }, metadata: { invocationId: "run-1" } },
+  },
+});
+
 type Ran = { code: number; out: string; err: string };
 
 describe("a pipeline that only has the command line", () => {
@@ -52,7 +77,7 @@ describe("a pipeline that only has the command line", () => {
   });
 
   /** The command line as a pipeline starts it: no terminal, nobody to ask. */
-  function tenfold(args: string[], env: Record<string, string> = {}): Promise<Ran> {
+  function tenfold(args: string[], env: Record<string, string | undefined> = {}): Promise<Ran> {
     const { PATH = "", HOME = "" } = process.env;
     const options = {
       cwd: folder,
@@ -118,4 +143,128 @@ describe("a pipeline that only has the command line", () => {
     assert.ok(weak.received() - before < 10_000, "the same bytes cost nothing");
     assert.ok(before < 1.6 * bytes.length, `${before} bytes were sent for ${bytes.length}`);
   });
+
+  test("a release comes from a signature made off line to the verified boot of its last device, and each end of a rollout has an exit code", {
+    timeout: 900_000,
+  }, async () => {
+    await using issuer = await startIssuer();
+    await using runner = await pretendRunner(issuer);
+    const done = async (ran: Promise<Ran>) => {
+      const { code, out, err } = await ran;
+      assert.equal(code, 0, err);
+      return out;
+    };
+    // Whoever signs has no way to the server: no address, no token, and nobody listens where it would look.
+    const offline = { TENFOLD_URL: "http://127.0.0.1:9", TENFOLD_TOKEN: "" };
+    const [keys, online] = [join(folder, "release-keys"), join(folder, "online.json")];
+    await done(tenfold(["tuf", "online", "--out", online]));
+    await done(tenfold(["tuf", "init", keys, "--online", online], offline));
+    await done(tenfold(["tuf", "publish", keys]));
+    const plan = { stages: [{ share: 0.34 }, { share: 1 }], soak: "PT1S", deadline: "PT90S" };
+    await writeFile(join(folder, "plan.json"), JSON.stringify(plan));
+    await done(tenfold(["rollout", "save-plan", "canary", join(folder, "plan.json"), "--note", "short, for a test"]));
+    const trust = ["--issuer", issuer.url, "--claim", "repository=acme/pump", "--ref", "refs/tags/v*"];
+    await done(tenfold(["account", "trust", "pump-release", ...trust, "--audience", "https://fleet.example"]));
+    await using fleet = simulate(keys);
+    await fleet.online(6);
+
+    await using weak = await weakNetwork(world.url, [40_000]);
+    const job = {
+      TENFOLD_URL: weak.url,
+      TENFOLD_TOKEN: "",
+      XDG_CONFIG_HOME: join(folder, "job"),
+      TENFOLD_OIDC_AUDIENCE: "https://fleet.example",
+      GITHUB_ACTIONS: "true",
+      ACTIONS_ID_TOKEN_REQUEST_URL: `${runner.url}/token?api-version=2.0`,
+      ACTIONS_ID_TOKEN_REQUEST_TOKEN: "runner-bearer",
+    };
+    /** What a pipeline does, in its order; resolves to the rollout's id. */
+    const ship = async (version: string, behaviour: string[]) => {
+      const image = join(folder, `pump-${version}.bin`);
+      await done(tenfold(["sim", "firmware", "--version", version, "--size", "131072", "--out", image, ...behaviour], offline));
+      const [sbom, provenance] = [join(folder, `${version}.cdx.json`), join(folder, `${version}.intoto.json`)];
+      await writeFile(sbom, JSON.stringify(sbomOf(version)));
+      await writeFile(provenance, JSON.stringify(provenanceOf(await readFile(image))));
+      const named = ["--version", version, "--name", "pump"];
+      await done(tenfold(["artifact", "sign", image, "--tuf", keys, ...named, "--out", `${image}.release.json`], offline));
+      await done(tenfold(["tuf", "publish", keys], job));
+      await done(tenfold(["artifact", "push", image], job));
+      const create = [
+        "release",
+        "create",
+        image,
+        "--envelope",
+        `${image}.release.json`,
+        "--sbom",
+        sbom,
+        "--provenance",
+        provenance,
+      ];
+      const made = JSON.parse(await done(tenfold([...create, "--json"], job))) as { id: string };
+      assert.match(await done(tenfold(["release", "sbom", made.id], job)), /openssl/);
+      assert.match(await done(tenfold(["release", "provenance", made.id], job)), /builder.example/);
+      const start = ["rollout", "start", made.id, "--plan", "canary", "--once", `acme/pump/${version}`, "--yes", "--json"];
+      const { id } = JSON.parse(await done(tenfold(start, job))) as { id: string };
+      const again = JSON.parse(await done(tenfold(start, job))) as { id: string };
+      assert.equal(again.id, id, "a job that runs again starts nothing twice");
+      return id;
+    };
+    const watch = (id: string, ...more: string[]) => tenfold(["rollout", "watch", id, ...more], job);
+
+    const good = await ship("2.0.0", []);
+    const completed = await watch(good, "--timeout", "3m");
+    assert.deepEqual([completed.code, /completed/.test(completed.out)], [0, true], completed.err);
+    const { counts } = JSON.parse(await done(tenfold(["rollout", "show", good, "--json"]))) as { counts: Record<string, number> };
+    assert.equal(counts.succeeded, 6);
+
+    const bad = await ship("2.1.0", ["--falls-back", "1"]);
+    const halted = await watch(bad, "--timeout", "3m");
+    assert.deepEqual([halted.code, /tenfold rollout report/.test(halted.err)], [5, true], halted.err);
+
+    const silent = await ship("2.2.0", ["--bricks", "1"]);
+    const early = await watch(silent, "--timeout", "2s");
+    assert.deepEqual([early.code, /The wait ended before the rollout did/.test(early.err)], [6, true], early.err);
+    const cancelled = await tenfold(["rollout", "cancel", silent, "--yes", "--reason", "seen enough"]);
+    assert.equal(cancelled.code, 0, cancelled.err);
+    const over = await watch(silent);
+    assert.deepEqual(
+      [over.code, /cancelled/.test(over.err)],
+      [5, true],
+      "a pipeline does not take a cancelled rollout for a good one",
+    );
+  });
+
+  /** Devices with the agent's own brain, which believe these roots and nothing else. */
+  function simulate(keys: string): AsyncDisposable & { online(n: number): Promise<void> } {
+    const doors = ["--device-url", world.deviceUrl, "--mqtt-url", `mqtts://localhost:${world.mqttPort}`];
+    const files = ["--ca", join(world.dataDir, "pki", "ca.pem"), "--token-file", join(world.dataDir, "admin-token")];
+    const words = [
+      "--devices",
+      "6",
+      "--heartbeat",
+      "1s",
+      "--state",
+      join(folder, "fleet"),
+      "--tuf-roots",
+      join(keys, "roots.json"),
+    ];
+    const child = spawn(process.execPath, [simulator, "start", "--api", world.url, ...doors, ...files, ...words], {
+      stdio: "ignore",
+    });
+    return {
+      async online(n) {
+        for (const deadline = Date.now() + 60_000; ; await wait(200)) {
+          const { connectivity } = await world.client.call(api.summarizeDevices, { query: {} });
+          if (connectivity.online === n) return;
+          assert.ok(Date.now() < deadline, `only ${connectivity.online ?? 0} of ${n} devices are online after a minute`);
+        }
+      },
+      async [Symbol.asyncDispose]() {
+        if (child.exitCode !== null) return;
+        const ended = once(child, "exit");
+        child.kill("SIGTERM");
+        await ended;
+      },
+    };
+  }
 });
