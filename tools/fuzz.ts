@@ -75,6 +75,7 @@ async function fuzz(target: Target, inputs: number): Promise<{ inputs: number; d
   const failures: string[] = [];
   let before = 0;
   let after = 0;
+  let tried = 0;
   {
     await using open = await target.open();
     // The first inputs fill caches and compile code; memory is compared from then on.
@@ -82,6 +83,7 @@ async function fuzz(target: Target, inputs: number): Promise<{ inputs: number; d
     for (const [i, seed] of seeds.entries()) {
       if (i === warmUp - 1) before = await memory();
       const death = await tryOne(target.name, open, { seed, checked: i % checkEvery === checkEvery - 1 ? "alive" : "answer" });
+      tried += 1;
       if (death !== undefined) failures.push(`"${seed}": ${death}`);
       if (failures.length >= 20) break;
     }
@@ -91,10 +93,10 @@ async function fuzz(target: Target, inputs: number): Promise<{ inputs: number; d
   const megabytes = (bytes: number) => (bytes / megabyte).toFixed(1);
   const good = failures.length === 0 && after - before <= mostGrowth;
   console.log(
-    `${good ? "✓" : "✗"} ${target.name.padEnd(18)} ${String(seeds.length).padStart(8)} inputs, ${failures.length} deaths, memory ${megabytes(before)} → ${megabytes(after)} MB (${seconds} s)`,
+    `${good ? "✓" : "✗"} ${target.name.padEnd(18)} ${String(tried).padStart(8)} inputs, ${failures.length} deaths, memory ${megabytes(before)} → ${megabytes(after)} MB (${seconds} s)`,
   );
   for (const failure of failures) console.log(`    ${failure}`);
-  return { inputs: seeds.length, deaths: failures.length, grown: after - before };
+  return { inputs: tried, deaths: failures.length, grown: after - before };
 }
 
 type Try = { seed: string; checked: "alive" | "answer" };

@@ -100,7 +100,11 @@ const gate = pure("mqtt-gate", 28, () => (random) => {
 const endpoint: Target = { name: "mqtt-endpoint", weight: 4, open: openEndpoint };
 
 async function openEndpoint(): Promise<OpenTarget> {
-  const world = await linksWorld({ receive: () => ({ is: "stored" }), limits: { ratePerS: 1_000_000, burst: 1_000_000 } });
+  const world = await linksWorld({
+    receive: () => ({ is: "stored" }),
+    // One device asks every few hundred inputs whether the endpoint serves: here that is not too often.
+    limits: { ratePerS: 1_000_000, burst: 1_000_000, connectsPerS: 1_000_000, connectBurst: 1_000_000 },
+  });
   return {
     async attack(random) {
       await converse(world, random);
