@@ -1,6 +1,6 @@
 /**
  * Loaded before the tests (`--import`): notes which codes they provoke, by a line put into two modules while they are loaded, as a coverage tool does. The
- * product knows nothing of it. What was noted is written to `TENFOLD_PROVOKED` when the process ends.
+ * product knows nothing of it. What was noted is written to `PROVOKED_CODES` when the process ends.
  */
 import { writeFileSync } from "node:fs";
 import { registerHooks } from "node:module";
@@ -19,7 +19,7 @@ const probes: readonly Probe[] = [
   },
 ];
 
-const out = process.env.TENFOLD_PROVOKED;
+const out = process.env.PROVOKED_CODES;
 if (out !== undefined) {
   const codes = new Set<string>();
   Object.assign(globalThis, { [noted]: codes });

@@ -39,7 +39,7 @@ if (provoked !== undefined) {
 const child = spawn(
   process.execPath,
   ["--import", "./tools/record-provoked.ts", "--test", "--test-isolation=none", "--test-timeout=180000", ...reporters, ...files],
-  { stdio: "inherit", env: { ...process.env, ...(provoked === undefined ? {} : { TENFOLD_PROVOKED: provoked }) } },
+  { stdio: "inherit", env: { ...process.env, ...(provoked === undefined ? {} : { PROVOKED_CODES: provoked }) } },
 );
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => child.kill(signal));
 child.on("exit", (code, signal) => {
