@@ -73,6 +73,7 @@ function Preview({ found }: { found: RolloutPreview }) {
           <b>It would wait:</b> {localTimes(blocked.because)}
         </p>
       )}
+      <Detours detours={found.detours} />
       <Kinds strata={found.strata} />
       <LeftOut excluded={found.excluded} />
     </div>
@@ -84,6 +85,22 @@ function Sum({ name, value }: { name: string; value: string }) {
     <div>
       <dt>{name}</dt>
       <dd>{value}</dd>
+    </div>
+  );
+}
+
+function Detours({ detours }: Pick<RolloutPreview, "detours">) {
+  if (detours.length === 0) return null;
+  return (
+    <div>
+      <h3>Stepping stones</h3>
+      <ul className={classes.lines}>
+        {detours.map(({ over, devices }) => (
+          <li key={over.join()}>
+            {counted(devices, "device")} {devices === 1 ? "boots" : "boot"} {over.join(", then ")} first, verified like the release
+          </li>
+        ))}
+      </ul>
     </div>
   );
 }

@@ -2,6 +2,7 @@ import type { Scope } from "@tenfold/base";
 import type { DeploymentReason, DeploymentState, RolloutPhase } from "@tenfold/contracts";
 import { sql } from "kysely";
 import type { Queryable, Transaction } from "../kernel/index.ts";
+import type { Target } from "./picture.ts";
 import type { Watched } from "./progress.ts";
 import type { Proof } from "./proof.ts";
 import type { Retry } from "./retries.ts";
@@ -25,6 +26,8 @@ export type OfferRecord = {
   pastBoots?: readonly string[];
   previous?: Firmware;
   previousRelease?: string;
+  /** The stepping stone that is offered in place of the release. */
+  via?: Target;
 };
 
 /** Written before anybody is told. `sent_at` stays empty until somebody was. */
@@ -47,11 +50,13 @@ export async function recordOffers(
       seq_floor = (select case when e.numbered then e.seq end from rollouts.deployment e
         where e.fleet = d.fleet and e.device = d.device and e.id <> d.id and e.verified_at is not null order by e.verified_at desc limit 1),
       previous_version = o.version, previous_hash = o.hash, previous_release = o.previous, sent_at = null,
+      release = coalesce(o.via, d.release), version = coalesce(o.via_version, d.version), sha256 = coalesce(o.via_sha256, d.sha256),
       blocked = null, blocked_because = null, blocked_until = null
     from unnest(${offers.map((o) => o.deployment)}::text[], ${offers.map((o) => o.deadlineAt)}::float8[], ${offers.map((o) => o.online)}::bool[], ${offers.map((o) => o.bootId ?? null)}::text[],
                 ${offers.map((o) => JSON.stringify(o.pastBoots ?? []))}::jsonb[],
-                ${offers.map((o) => o.previous?.version ?? null)}::text[], ${offers.map((o) => o.previous?.hash ?? null)}::text[], ${offers.map((o) => o.previousRelease ?? null)}::text[])
-         as o (id, deadline, online, boot, past, version, hash, previous)
+                ${offers.map((o) => o.previous?.version ?? null)}::text[], ${offers.map((o) => o.previous?.hash ?? null)}::text[], ${offers.map((o) => o.previousRelease ?? null)}::text[],
+                ${offers.map((o) => o.via?.release ?? null)}::text[], ${offers.map((o) => o.via?.version ?? null)}::text[], ${offers.map((o) => o.via?.sha256 ?? null)}::text[])
+         as o (id, deadline, online, boot, past, version, hash, previous, via, via_version, via_sha256)
     where d.fleet = ${scope.fleet} and d.id = o.id and d.waiting`.execute(tx);
 }
 

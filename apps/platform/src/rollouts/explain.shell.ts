@@ -7,6 +7,7 @@ import { lineUp, pictureRollout, pinsFor } from "./picture.shell.ts";
 import { placedOf } from "./placed.shell.ts";
 import { targetOf } from "./prepare.shell.ts";
 import { engineOf } from "./rollout.ts";
+import { stonesOf } from "./stones.shell.ts";
 import type { StoredRollout } from "./store.ts";
 import { exclusionOf } from "./targets.ts";
 
@@ -59,7 +60,7 @@ async function placedStanding(
 ): Promise<Standing> {
   const line = placed.state === "queued" ? await lineUp(deps, scope, { rollout, now }) : [];
   const picture = await pictureRollout(deps, scope, { is: "glance", db: deps.db }, { rollout, line, now });
-  return explainPlaced(placed, { rollout: engineOf(rollout), picture }, now);
+  return explainPlaced({ ...placed, wanted: rollout.release.version }, { rollout: engineOf(rollout), picture }, now);
 }
 
 /** A device that the rollout has no place for. */
@@ -75,6 +76,7 @@ async function outside(deps: RolloutsDeps, scope: Scope, { device, rollout, now 
     now,
     busy: await book.busyDevices(db, scope, { except: rollout.id, among: [device.id] }),
     pins: await pinsFor(deps, scope, { devices: [device.id], now }),
+    stones: await stonesOf(deps, db, scope, release),
   });
   if (exclusion) return { code: exclusion.code, because: `It ${exclusion.because.replace(/^It /, "").replace(/\.$/, "")}.` };
   if (rollout.plan.lateJoiners === "join")

@@ -17,6 +17,8 @@ export type Placed = {
   reason?: DeploymentReason;
   detail?: string;
   version: string;
+  /** What the rollout wants it to run in the end, where that is known. */
+  wanted?: string;
   deadlineAt?: number;
   /** The loop passes over it until then, for this reason. */
   lookAgainAt: number;
@@ -54,7 +56,12 @@ function waits(placed: Placed, { rollout, picture }: { rollout: Rollout; picture
 function ofStep(step: Step): Standing {
   switch (step.do) {
     case "offer":
-      return { code: "offered_next", because: "Nothing stands against it: it is offered the release now." };
+      return {
+        code: "offered_next",
+        because: step.via
+          ? `Nothing stands against it: it is offered ${step.via.version} now, a stepping stone, and the release after it has booted that.`
+          : "Nothing stands against it: it is offered the release now.",
+      };
     case "step_aside":
       return { until: step.lookAgainAt, ...step.block };
     case "skip":
@@ -65,8 +72,9 @@ function ofStep(step: Step): Standing {
 }
 
 /** What became of a deployment that waits for nothing any more. */
-export function ofState({ state, reason, detail, version, rollback, deadlineAt }: Placed): Standing {
-  const what = rollback ? `the way back to ${version}` : version;
+export function ofState({ state, reason, detail, version, wanted, rollback, deadlineAt }: Placed): Standing {
+  const stone = !rollback && wanted !== undefined && wanted !== version;
+  const what = rollback ? `the way back to ${version}` : stone ? `${version}, a stepping stone on its way to ${wanted},` : version;
   if (isInFlight(state))
     return {
       code: "updating",

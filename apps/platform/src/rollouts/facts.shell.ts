@@ -226,7 +226,7 @@ type PatchRow = {
 export async function patchFacts(on: Queryable, scope: Scope, { from, to }: { from: number; to: number }): Promise<PatchFact[]> {
   const { rows } = await sql<PatchRow>`
     select r.release, r.release_version as version, s.created_at as available_at, min(d.offered_at) over (partition by r.release) as first_offered_at, d.device,
-      d.verified_at, r.halted_at,
+      case when d.release = r.release then d.verified_at end as verified_at, r.halted_at,
       exists (select from rollouts.deployment b where b.fleet = d.fleet and b.rollout = d.rollout and b.device = d.device and b.rollback and (b.state = 'succeeded' or b.returned_with = 'new')) as restored
     from rollouts.rollout r join rollouts.deployment d on d.fleet = r.fleet and d.rollout = r.id and not d.rollback
     join releases.published s on s.fleet = r.fleet and s.id = r.release

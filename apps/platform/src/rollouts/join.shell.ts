@@ -3,6 +3,7 @@ import type { RolloutsDeps } from "./deps.ts";
 import { joinStage } from "./join.ts";
 import { pinsFor } from "./picture.shell.ts";
 import { targetOf } from "./prepare.shell.ts";
+import { stonesOf } from "./stones.shell.ts";
 import type { StoredRollout } from "./store.ts";
 import { stratumOf } from "./strata.ts";
 import { talliesOf } from "./tallies.shell.ts";
@@ -34,6 +35,7 @@ export async function joinLate(
     now,
     busy: await book.busyDevices(db, scope, { except: rollout.id, among: found.map(({ id }) => id) }),
     pins: await pinsFor(deps, scope, { devices: found.map(({ id }) => id), now }),
+    stones: await stonesOf(deps, db, scope, release),
   });
   return db.transaction().execute(async (tx) => {
     const locked = await book.lockFree(tx, scope, rollout.id);

@@ -12,6 +12,8 @@ export type Waiting = {
   /** Since when it could have had its turn: the beginning of its stage, or of its present try (ms). */
   since?: number;
   pointless?: { reason: DeploymentReason; detail: string };
+  /** The stepping stone that it installs first, in place of the release. */
+  via?: { release: string; version: string; sha256: string };
   /** What stands against an offer now. */
   block?: Block;
 };

@@ -3,7 +3,7 @@ import type { DeploymentReport, Heartbeat } from "@tenfold/contracts";
 import type { Transaction } from "../kernel/index.ts";
 import type { RolloutsDeps } from "./deps.ts";
 import { applyHeartbeat, applyReport, type Watched } from "./progress.ts";
-import { type Retries, retriesOf, retryOf } from "./retries.ts";
+import { nextAfterStone, type Retries, retriesOf, retryOf } from "./retries.ts";
 
 export type ObservedReport = { device: string; scope: Scope; deployment: string; report: DeploymentReport; at: number };
 export type ObservedHeartbeat = {
@@ -76,23 +76,25 @@ async function observeFleet<M extends Message>(
   return changed.length;
 }
 
-/** Failures that the plan wants tried again, as long as the rollout goes on. */
+/** What goes on as long as the rollout does: failures that the plan wants tried again, and stones that were booted, after which the release is next. */
 async function withRetries(
   book: RolloutsDeps["book"],
   tx: Transaction,
   scope: Scope,
   { changed, at }: { changed: readonly Watched[]; at: number },
 ): Promise<Watched[]> {
-  const failed = changed.filter(({ state }) => state === "failed");
-  const rules = new Map<string, Retries>();
-  for (const id of rolloutsOf(failed)) {
+  const ended = changed.filter(({ state, rollback }) => state === "failed" || (state === "succeeded" && !rollback));
+  const open = new Map<string, { retries: Retries; release: { version: string; sha256: string } }>();
+  for (const id of rolloutsOf(ended)) {
     const rollout = await book.findRollout(tx, scope, id);
-    if (rollout?.phase === "running" || rollout?.phase === "paused") rules.set(id, retriesOf(rollout.plan.retries));
+    if (rollout?.phase === "running" || rollout?.phase === "paused")
+      open.set(id, { retries: retriesOf(rollout.plan.retries), release: rollout.release });
   }
   return changed.map((one) => {
-    const rule = rules.get(one.rollout);
-    const retry = rule && retryOf({ ...one, reason: one.reason }, rule, at);
-    return retry ? { ...one, retry } : one;
+    const rollout = open.get(one.rollout);
+    const next =
+      rollout && (nextAfterStone(one, rollout.release, at) ?? retryOf({ ...one, reason: one.reason }, rollout.retries, at));
+    return next ? { ...one, retry: next } : one;
   });
 }
 

@@ -1,7 +1,7 @@
 import { minutes, type Scope } from "@tenfold/base";
 import type { RolloutPolicy, UpdatePin } from "@tenfold/contracts";
+import type { Compatibility } from "@tenfold/ota";
 import type { Queryable, Transaction } from "../kernel/index.ts";
-import type { StoredRelease } from "../releases/index.ts";
 import { type DevicePicture, firmwareOf, type RolloutsDeps } from "./deps.ts";
 import { judgeCandidate, type LineRules, type Pin, type Waiting } from "./line.ts";
 import { type Overdue, type Picture, placesLeft, type Target, type Unrestored } from "./picture.ts";
@@ -10,9 +10,11 @@ import type { Queued } from "./queue.shell.ts";
 import { engineOf } from "./rollout.ts";
 import { placesFor } from "./shares.ts";
 import { standsStill } from "./standstill.ts";
+import { stonesOf } from "./stones.shell.ts";
 import type { StoredRollout } from "./store.ts";
 import { talliesOf } from "./tallies.shell.ts";
-import { pointlessOffer } from "./targets.ts";
+import { fittingOf, pointlessOffer } from "./targets.ts";
+import { type Stone, type Stones, wayTo } from "./way.ts";
 import { windowsAt } from "./windows.ts";
 
 /** How much one pass takes on: a transaction must stay short. */
@@ -40,6 +42,7 @@ export async function pictureRollout(deps: RolloutsDeps, scope: Scope, view: Vie
   const tallies = talliesOf((await book.stagesOf(on, scope, [id])).get(id) ?? [], await book.countDeployments(on, scope, [id]));
   const release = phase === "running" ? await releases.get(on, scope, rollout.release.id) : undefined;
   const usability = release && (await releases.usability(on, scope, release));
+  const stones = release && (await stonesOf(deps, on, scope, release));
   const policy = await book.policyOf(on, scope);
   return {
     ...tallies,
@@ -57,7 +60,7 @@ export async function pictureRollout(deps: RolloutsDeps, scope: Scope, view: Vie
     waiting: await waitingIn(deps, scope, view, {
       ...looking,
       policy,
-      release,
+      offered: release && { fits: release.envelope.signed, stones: stones ?? new Map() },
       startedAt: tallies.stages[rollout.stage]?.startedAt,
     }),
     unrestored: phase === "rolling_back" ? await unrestoredWithWays(deps, on, scope, id) : [],
@@ -99,10 +102,12 @@ async function sharedPlaces(
   return placesFor(id, { total, claims: await book.claimsOf(view.tx, scope) });
 }
 
-type Lined = Looking & { policy: RolloutPolicy; release: StoredRelease | undefined; startedAt: number | undefined };
+/** What is handed out now, with the stones that may come before it. */
+type Offered = { fits: Compatibility; stones: Stones };
+type Lined = Looking & { policy: RolloutPolicy; offered: Offered | undefined; startedAt: number | undefined };
 
 async function waitingIn({ book }: RolloutsDeps, scope: Scope, view: View, lined: Lined): Promise<Waiting[]> {
-  const { rollout, line, now, policy, release, startedAt } = lined;
+  const { rollout, line, now, policy, offered, startedAt } = lined;
   const ids = line.map(({ deployment }) => deployment);
   const still = view.is === "locked" ? await book.stillQueued(view.tx, scope, { deployments: ids, at: now }) : new Set(ids);
   const openWindows = windowsAt(now);
@@ -113,7 +118,7 @@ async function waitingIn({ book }: RolloutsDeps, scope: Scope, view: View, lined
     .map((one) => {
       const rules: LineRules = { kind, windows, conditions, version: one.version, policyWindows: policy.windows };
       return {
-        ...waitingOf(one, rollout, release),
+        ...waitingOf(one, rollout, offered),
         ...blockOf(one, rules, { now, openWindows }),
         ...(startedAt === undefined ? {} : { since: startedAt }),
       };
@@ -123,19 +128,26 @@ async function waitingIn({ book }: RolloutsDeps, scope: Scope, view: View, lined
 function waitingOf(
   { deployment, device, version, sha256, picture, busyWith }: InLine,
   { phase, release }: StoredRollout,
-  offered: StoredRelease | undefined,
+  offered: Offered | undefined,
 ): Waiting {
   // While something is on its way on it, what it runs is about to change.
-  const pointless =
-    busyWith === undefined
-      ? pointlessOffer(picture, {
-          target: { version, sha256 },
-          ...(phase === "rolling_back" ? { undoes: release } : {}),
-          ...(offered ? { fits: offered.envelope.signed } : {}),
-        })
-      : undefined;
-  return { deployment, device, online: picture?.connectivity.is === "online", ...(pointless ? { pointless } : {}) };
+  const changing = busyWith !== undefined;
+  const way = offered && picture && !changing ? wayTo(offered.fits, fittingOf(picture), offered.stones) : undefined;
+  const pointless = changing
+    ? undefined
+    : pointlessOffer(picture, {
+        target: { version, sha256 },
+        ...(phase === "rolling_back" ? { undoes: release } : {}),
+        ...(way?.is === "none" ? { misfit: way.misfit } : {}),
+      });
+  return {
+    ...{ deployment, device, online: picture?.connectivity.is === "online" },
+    ...(pointless ? { pointless } : {}),
+    ...(way?.is === "over" && !pointless ? { via: targetOfStone(way.stones[0]) } : {}),
+  };
 }
+
+const targetOfStone = ({ release, version, sha256 }: Stone): Target => ({ release, version, sha256 });
 
 function blockOf(
   { picture, busyWith, yieldsTo, pins, missing }: InLine,

@@ -11,7 +11,7 @@ import { standsStill } from "./standstill.ts";
 import { judgeStrata, unprovenStrata } from "./strata.ts";
 
 export type Step =
-  | { do: "offer"; deployment: string; device: string; online: boolean; deadlineAt: number }
+  | { do: "offer"; deployment: string; device: string; online: boolean; deadlineAt: number; via?: Target }
   | { do: "skip"; deployment: string; device: string; reason: DeploymentReason; detail: string }
   | { do: "step_aside"; deployment: string; device: string; block: Block; lookAgainAt: number }
   | { do: "approve"; because: string }
@@ -183,10 +183,10 @@ function offers(rollout: Rollout, picture: Picture, now: number): Step[] {
 
 function stepOf(turn: Turn, waiting: Waiting | undefined, deadlineAt: number): Step[] {
   if (waiting === undefined) return [];
-  const { deployment, device, online } = waiting;
+  const { deployment, device, online, via } = waiting;
   switch (turn.is) {
     case "offer":
-      return [{ do: "offer", deployment, device, online, deadlineAt }];
+      return [{ do: "offer", deployment, device, online, deadlineAt, ...(via ? { via } : {}) }];
     case "skip":
       return [{ do: "skip", deployment, device, reason: turn.reason, detail: turn.detail }];
     case "blocked":

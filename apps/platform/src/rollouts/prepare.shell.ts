@@ -7,8 +7,9 @@ import { delayOf, placeDevices, stageSizes } from "./membership.ts";
 import { pinsFor } from "./picture.shell.ts";
 import type { NewPlace } from "./places.shell.ts";
 import { refuseUnclear } from "./plan-check.ts";
+import { stonesOf } from "./stones.shell.ts";
 import { stratumOf } from "./strata.ts";
-import { chooseTargets, type Excluded, type Target } from "./targets.ts";
+import { chooseTargets, type Detour, type Excluded, type Target } from "./targets.ts";
 
 export type Prepared = {
   /** The rollout's id: who is in the canary hangs on it. */
@@ -17,6 +18,8 @@ export type Prepared = {
   places: NewPlace[];
   stages: { share: number; devices: number }[];
   excluded: Excluded[];
+  /** Devices that come to the release over stepping stones. */
+  detours: Detour[];
   approvalsNeeded: number;
 };
 
@@ -37,6 +40,7 @@ export async function prepare(
     now,
     busy: await book.busyDevices(db, scope),
     pins: await pinsFor(deps, scope, { now }),
+    stones: await stonesOf(deps, db, scope, release),
   });
   const members = choice.targets.map((device) => ({ device: device.id, stratum: stratumOf(device, plan.strata) }));
   const shares = plan.stages.map(({ share }) => share);
@@ -55,6 +59,7 @@ export async function prepare(
   return {
     ...{ id, release, places },
     excluded: choice.excluded,
+    detours: choice.detours,
     stages: plan.stages.map(({ share }, i) => ({ share, devices: sizes[i] ?? 0 })),
     approvalsNeeded: Math.max(plan.approvals, policy.approvals),
   };

@@ -33,7 +33,7 @@ export async function previewRollout(deps: RolloutsDeps, scope: Scope, request: 
   const now = clock.now();
   const plan = await planOf(deps, scope, request);
   const prepared = await prepare(deps, scope, { plan });
-  const { release, places, stages, excluded, approvalsNeeded } = prepared;
+  const { release, places, stages, excluded, detours, approvalsNeeded } = prepared;
   const policy = await book.policyOf(db, scope);
   const freezes = await book.freezesFrom(db, scope, now);
   const rollout = engineOf({
@@ -63,8 +63,10 @@ export async function previewRollout(deps: RolloutsDeps, scope: Scope, request: 
       worstCaseExposed: estimate.stages[i]?.worstCaseExposed ?? 0,
     })),
     strata: strataOf(places),
-    bytes: places.length * release.artifact.size,
+    bytes:
+      places.length * release.artifact.size + sumOf(detours, ({ stones, devices }) => devices * sumOf(stones, ({ size }) => size)),
     excluded,
+    detours: detours.map(({ stones, devices }) => ({ over: stones.map(({ version }) => version), devices })),
     worstCaseExposed: estimate.stages[0]?.worstCaseExposed ?? 0,
     estimate: {
       takes: formatDuration(estimate.endsAt - now),
@@ -75,6 +77,8 @@ export async function previewRollout(deps: RolloutsDeps, scope: Scope, request: 
     ...heldNow(rollout, picture, now),
   };
 }
+
+const sumOf = <T>(items: readonly T[], each: (item: T) => number): number => items.reduce((sum, item) => sum + each(item), 0);
 
 function heldNow(rollout: Rollout, picture: Picture, now: number): Pick<RolloutPreview, "blocked"> {
   const still = standsStill(rollout, picture, now);

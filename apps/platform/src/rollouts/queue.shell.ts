@@ -136,7 +136,7 @@ export async function recheckBlocked(on: Queryable, scope: Scope, at: number): P
 
 export type RetryRecord = Retry & { id: string; of: string };
 
-/** Another try takes the place of one that failed. Planning twice is planning once. */
+/** Another try takes the place of one that failed, or of a stone that was booted: for the rollout's release. Planning twice is planning once. */
 export async function insertRetries(
   tx: Transaction,
   scope: Scope,
@@ -146,11 +146,12 @@ export async function insertRetries(
   await sql`
     insert into rollouts.deployment (fleet, id, rollout, device, rollback, attempt, stage, place, stratum, release, version, sha256, state, updated_at, look_again_at,
       blocked, blocked_because, blocked_until)
-    select d.fleet, r.id, d.rollout, d.device, false, r.attempt, d.stage, d.place, d.stratum, d.release, d.version, d.sha256, 'queued', ${new Date(at)},
+    select d.fleet, r.id, d.rollout, d.device, false, r.attempt, d.stage, d.place, d.stratum, o.release, o.release_version, o.release_sha256, 'queued', ${new Date(at)},
       to_timestamp(r.again / 1000.0), 'backing_off', r.because, to_timestamp(r.again / 1000.0)
     from unnest(${retries.map(({ id }) => id)}::text[], ${retries.map(({ of }) => of)}::text[], ${retries.map(({ attempt }) => attempt)}::int[],
                 ${retries.map(({ notBefore }) => notBefore)}::float8[], ${retries.map(({ because }) => because)}::text[]) as r (id, of, attempt, again, because)
     join rollouts.deployment d on d.fleet = ${scope.fleet} and d.id = r.of
+    join rollouts.rollout o on o.fleet = d.fleet and o.id = d.rollout
     on conflict do nothing`.execute(tx);
 }
 

@@ -24,7 +24,7 @@ export async function unrestoredDeployments(
       select d.fleet, d.id, d.device, d.place, d.release, d.previous_release, d.offered_at, coalesce(r.attempt, 0) + 1 as attempt from rollouts.deployment d
       left join lateral (select attempt, returned_with from rollouts.deployment r
         where r.fleet = d.fleet and r.rollout = d.rollout and r.device = d.device and r.rollback order by attempt desc limit 1) r on true
-      where d.fleet = ${scope.fleet} and d.rollout = ${rollout} and not d.rollback and (d.state = 'succeeded' or d.returned_with = 'new')
+      where d.fleet = ${scope.fleet} and d.rollout = ${rollout} and not d.rollback and ((d.state = 'succeeded' and not d.retried) or d.returned_with = 'new')
         and (r.attempt is null or (r.returned_with = 'old' and r.attempt < ${mostAttempts}))
       order by d.place limit ${limit}),
     taken_back as (

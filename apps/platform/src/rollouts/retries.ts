@@ -22,6 +22,22 @@ export const retriesOf = ({ most, backoff, on }: RetryRule): Retries => ({
 /** Another try of an update that failed: the row that takes its place. */
 export type Retry = { attempt: number; notBefore: number; because: string };
 
+type Booted = { attempt: number; rollback: boolean; state: DeploymentState; version: string; sha256: string };
+
+/** A stone was booted and verified: the release itself, or the next stone, is next. Undefined for whatever is no stone. */
+export function nextAfterStone(
+  { attempt, rollback, state, version, sha256 }: Booted,
+  release: { version: string; sha256: string },
+  at: number,
+): Retry | undefined {
+  if (rollback || state !== "succeeded" || sha256 === release.sha256) return undefined;
+  return {
+    attempt: attempt + 1,
+    notBefore: at,
+    because: `It booted ${version}, a stepping stone on its way to ${release.version}.`,
+  };
+}
+
 type Failed = {
   device: string;
   attempt: number;

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { DevicePicture } from "./deps.ts";
-import { chooseTargets, pointlessOffer, type Target } from "./targets.ts";
+import { chooseTargets, fittingOf, pointlessOffer, type Target } from "./targets.ts";
+import { wayTo } from "./way.ts";
 
 const sha256 = "ab".repeat(32);
 const fits = { name: "pump", version: "3.0.0", models: ["pump-2"] };
@@ -30,8 +31,11 @@ test("a rollout leaves out whom the release does not fit, and says why in words 
   const minimum = { ...release, fits: { ...fits, minimumVersion: "2.0.0" } };
   assert.equal(why(device(), minimum), "runs a version older than 2.0.0, over which the release is not installed");
   const stones = { ...release, fits: { ...fits, mustPassThrough: ["1.5.0", "2.0.0"] } };
-  assert.equal(why(device(), stones), "must install 1.5.0 first");
-  assert.equal(why(device({ firmware: { version: "1.5.0" } }), stones), "must install 2.0.0 first");
+  assert.equal(why(device(), stones), "must install 1.5.0 first, and no usable release here leads to it");
+  assert.equal(
+    why(device({ firmware: { version: "1.5.0" } }), stones),
+    "must install 2.0.0 first, and no usable release here leads to it",
+  );
   assert.equal(why(device({ firmware: { version: "2.0.0" } }), stones), "taken");
   assert.equal(why(device({ firmware: undefined }), stones), "taken", "what runs there is not known; the device judges itself");
   assert.equal(why(device({ firmware: { version: "4.0.0" } }), stones), "runs a newer version");
@@ -48,9 +52,24 @@ test("a release in a channel goes to devices that follow it or a bolder one; wit
 });
 
 test("what no longer fits when its turn comes is passed over, not offered in vain", () => {
-  const stones = { ...fits, mustPassThrough: ["2.0.0"] };
-  const offered = (one: DevicePicture) => pointlessOffer(one, { target: release, fits: stones })?.reason;
+  const offered = (one: DevicePicture) => {
+    const way = wayTo({ ...fits, mustPassThrough: ["2.0.0"] }, fittingOf(one), new Map());
+    return pointlessOffer(one, { target: release, ...(way.is === "none" ? { misfit: way.misfit } : {}) })?.reason;
+  };
   assert.equal(offered(device({ firmware: { version: "2.0.0" } })), undefined);
   assert.equal(offered(device({ firmware: { version: "1.0.0" } })), "offer_must_pass_through");
   assert.equal(offered(device({ model: "valve", firmware: { version: "2.0.0" } })), "offer_incompatible_model");
+});
+
+test("whom a stepping stone leads to the release is taken, and counted by the stones it goes over", () => {
+  const stone = { release: "rel_2", version: "2.0.0", sha256: "cd".repeat(32), size: 5, fits: { ...fits, version: "2.0.0" } };
+  const target = { ...release, fits: { ...fits, mustPassThrough: ["2.0.0"] } };
+  const devices = [device(), device({ id: "e" }), device({ id: "f", firmware: { version: "2.0.0" } })];
+  const circumstance = { release: target, weight: 100, now: 0, busy: new Map(), pins: new Map() };
+  const choice = chooseTargets(devices, { ...circumstance, stones: new Map([["2.0.0", stone]]) });
+  assert.deepEqual([choice.targets.length, choice.excluded], [3, []]);
+  assert.deepEqual(
+    choice.detours.map(({ stones, devices }) => [stones.map(({ version }) => version), devices]),
+    [[["2.0.0"], 2]],
+  );
 });

@@ -1,8 +1,9 @@
 import { compareVersions } from "@tenfold/base";
 import { channelFollowed, type DeploymentReason, type ExclusionCode, type ReleaseChannel, takesChannel } from "@tenfold/contracts";
-import { type Compatibility, type Misfit, misfitOf } from "@tenfold/ota";
+import type { Compatibility, Misfit } from "@tenfold/ota";
 import type { DevicePicture } from "./deps.ts";
 import { judgePins, type Pin, type Waiting } from "./line.ts";
+import { type Stone, type Stones, type Way, wayTo } from "./way.ts";
 
 /** What should run in the end. */
 type Wanted = { version: string; sha256: string };
@@ -13,7 +14,9 @@ export type Target = Wanted & { fits: Compatibility; channel: ReleaseChannel };
 /** Why a device is left out: "is another model", said alike for all of them, so that they can be counted. */
 export type Exclusion = { code: ExclusionCode; because: string };
 export type Excluded = Exclusion & { devices: number };
-export type Choice = { targets: DevicePicture[]; excluded: Excluded[] };
+/** Devices that come to the release over the same stones. */
+export type Detour = { stones: readonly Stone[]; devices: number };
+export type Choice = { targets: DevicePicture[]; excluded: Excluded[]; detours: Detour[] };
 
 /** What else decides who gets a release. */
 export type Circumstance = {
@@ -23,26 +26,46 @@ export type Circumstance = {
   /** Devices that wait for an update or have one on its way, with the weights of the rollouts that want them. */
   busy: ReadonlyMap<string, readonly number[]>;
   pins: ReadonlyMap<string, readonly Pin[]>;
+  /** What may be installed on the way to the release. */
+  stones?: Stones;
 };
 
 /** Which of the devices a rollout takes, and why it leaves the others: each by the first reason that holds. */
 export function chooseTargets(devices: readonly DevicePicture[], circumstance: Circumstance): Choice {
   const targets: DevicePicture[] = [];
   const excluded = new Map<string, Excluded>();
+  const detours = new Map<string, Detour>();
   for (const device of devices) {
     const exclusion = exclusionOf(device, circumstance);
-    if (exclusion === undefined) targets.push(device);
-    else excluded.set(exclusion.because, { ...exclusion, devices: (excluded.get(exclusion.because)?.devices ?? 0) + 1 });
+    if (exclusion === undefined) {
+      targets.push(device);
+      countDetour(detours, wayOf(device, circumstance));
+    } else excluded.set(exclusion.because, { ...exclusion, devices: (excluded.get(exclusion.because)?.devices ?? 0) + 1 });
   }
-  return { targets, excluded: [...excluded.values()].toSorted((a, b) => b.devices - a.devices) };
+  return {
+    targets,
+    excluded: [...excluded.values()].toSorted((a, b) => b.devices - a.devices),
+    detours: [...detours.values()].toSorted((a, b) => b.devices - a.devices),
+  };
 }
 
+function countDetour(detours: Map<string, Detour>, way: Way): void {
+  if (way.is !== "over") return;
+  const key = way.stones.map(({ version }) => version).join(" ");
+  detours.set(key, { stones: way.stones, devices: (detours.get(key)?.devices ?? 0) + 1 });
+}
+
+const wayOf = (device: DevicePicture, { release, stones = new Map() }: Circumstance): Way =>
+  wayTo(release.fits, fittingOf(device), stones);
+
 /** Why a rollout leaves this device out, if it does. */
-export function exclusionOf(device: DevicePicture, { release, weight, now, busy, pins }: Circumstance): Exclusion | undefined {
+export function exclusionOf(device: DevicePicture, circumstance: Circumstance): Exclusion | undefined {
+  const { release, weight, now, busy, pins } = circumstance;
   const { id, lifecycle, firmware } = device;
   if (lifecycle !== "active") return { code: "device_not_active", because: `is ${lifecycle}` };
   if (firmware && runsConfirmed(firmware, release)) return { code: "runs_release", because: "runs this release already" };
-  const misfit = misfitOf(release.fits, fittingOf(device));
+  const way = wayOf(device, circumstance);
+  const misfit = way.is === "none" ? way.misfit : undefined;
   if (misfit?.because === "model" || misfit?.because === "hardware") return whyNot(misfit, device, release);
   const follows = channelFollowed(device.tags);
   if (!takesChannel(follows, release.channel))
@@ -58,7 +81,7 @@ export function exclusionOf(device: DevicePicture, { release, weight, now, busy,
   return undefined;
 }
 
-const fittingOf = ({ model, hardwareRevision, firmware }: DevicePicture) => ({
+export const fittingOf = ({ model, hardwareRevision, firmware }: DevicePicture) => ({
   model,
   hardwareRevision,
   version: firmware?.version,
@@ -84,7 +107,10 @@ function whyNot(misfit: Misfit, { model, hardwareRevision }: DevicePicture, { fi
         because: `runs a version older than ${fits.minimumVersion}, over which the release is not installed`,
       };
     case "pass_through":
-      return { code: "must_pass_through", because: `must install ${misfit.stone} first` };
+      return {
+        code: "must_pass_through",
+        because: `must install ${misfit.stone} first, and no usable release here leads to it`,
+      };
   }
 }
 
@@ -95,10 +121,10 @@ const misfitReason = {
   pass_through: "offer_must_pass_through",
 } as const satisfies Record<Misfit["because"], DeploymentReason>;
 
-/** Why an offer to this device would be pointless now, if so. `fits` is given where the device would judge by it. */
+/** Why an offer to this device would be pointless now, if so. `misfit` is given where no way leads it to the release. */
 export function pointlessOffer(
   device: DevicePicture | undefined,
-  { target, undoes, fits }: { target: Wanted; undoes?: Wanted; fits?: Compatibility },
+  { target, undoes, misfit }: { target: Wanted; undoes?: Wanted; misfit?: Misfit },
 ): Waiting["pointless"] {
   if (device === undefined || device.lifecycle !== "active")
     return { reason: "device_not_active", detail: `It is ${device?.lifecycle ?? "not registered"}.` };
@@ -110,7 +136,6 @@ export function pointlessOffer(
   // Another rollout was faster, and a device refuses to go back (offer_downgrade_refused).
   if (!undoes && compareVersions(target.version, firmware.version) < 0)
     return { reason: "superseded", detail: `It runs ${firmware.version} now, which is newer.` };
-  const misfit = fits && misfitOf(fits, fittingOf(device));
   return misfit && { reason: misfitReason[misfit.because], detail: misfit.detail };
 }
 

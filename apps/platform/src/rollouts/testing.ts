@@ -10,6 +10,7 @@ import {
   type Heartbeat,
   type NextDeployment,
   nextDeployment,
+  type ReleaseStatement,
   type Role,
   rolloutPlan,
 } from "@tenfold/contracts";
@@ -231,7 +232,7 @@ export async function pretendFleet({
     tick,
     hear,
     add,
-    async release(version: string) {
+    async release(version: string, fits: Pick<ReleaseStatement, "minimumVersion" | "mustPassThrough"> = {}) {
       const bytes = Buffer.from(`firmware ${version}`);
       const { sha256, size } = await blobs.put(Readable.from([bytes]), { maxBytes: 1_000 });
       await db.transaction().execute((tx) => insertArtifact(tx, scope, { sha256, size, createdAt: clock.time }));
@@ -240,6 +241,7 @@ export async function pretendFleet({
         name: "pump",
         version,
         models: ["pump"],
+        ...fits,
         artifact: { sha256, size },
         signedAt: new Date(clock.time).toISOString(),
       };

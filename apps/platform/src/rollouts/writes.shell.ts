@@ -39,7 +39,7 @@ export async function startRollout(
     const repeated = idempotencyKey === undefined ? undefined : await book.findByIdempotencyKey(tx, scope, idempotencyKey);
     if (repeated) return sameOrRefused(repeated, plan);
     const prepared = await prepare(deps, scope, { plan, ...(wanted === undefined ? {} : { id: wanted }) });
-    const { release, stages, places, approvalsNeeded } = prepared;
+    const { release, stages, places, detours, approvalsNeeded } = prepared;
     if (places.length === 0)
       throw rolloutProblems.rollout_without_targets(`No device would get ${release.name} ${release.version} by this plan.`, {
         field: "filter",
@@ -48,7 +48,8 @@ export async function startRollout(
     const at = clock.now();
     const rollout = prepared.id;
     const because = startedBecause(actor.name, prepared);
-    await releases.markUsed(tx, scope, { id: release.id, at });
+    for (const id of new Set([release.id, ...detours.flatMap(({ stones }) => stones.map((stone) => stone.release))]))
+      await releases.markUsed(tx, scope, { id, at });
     await book.insertRollout(tx, scope, {
       rollout: {
         id: rollout,

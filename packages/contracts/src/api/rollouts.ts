@@ -77,7 +77,7 @@ export const deployment = z.object({
   rollback: z.boolean(),
   /** Which try it is, from 1. */
   attempt: z.int(),
-  /** It failed, and another try has taken its place. */
+  /** Another try has taken its place: it failed, or what it booted was a stepping stone on the way to the release. */
   retried: z.boolean(),
   stratum: z.string().optional(),
   /** Why it was not offered when the engine last looked. */
@@ -116,6 +116,8 @@ export const rolloutPreview = z.object({
   strata: z.array(z.object({ stratum: z.string(), devices: z.int(), canary: z.int() })),
   bytes: z.int(),
   excluded: z.array(z.object({ code: exclusionCode, because: z.string(), devices: z.int() })),
+  /** Devices that come to the release over stepping stones, which they boot one after the other first. */
+  detours: z.array(z.object({ over: z.array(z.string()), devices: z.int() })).default([]),
   worstCaseExposed: z.int(),
   estimate: z.object({ takes: isoDuration, endsAt: timestamp, assumptions: z.array(z.string()) }),
   /** What would keep it from making offers if it began now. */

@@ -35,7 +35,7 @@ export function rolloutStart(rollout: Command): void {
 }
 
 function describePreview(preview: RolloutPreview): string[] {
-  const { targets, bytes, worstCaseExposed, estimate, stages, strata, excluded, approvalsNeeded, blocked } = preview;
+  const { targets, bytes, worstCaseExposed, estimate, stages, strata, detours, excluded, approvalsNeeded, blocked } = preview;
   return [
     `${targets} devices, ${bytes} bytes in all, at most ${worstCaseExposed} exposed before the first gate.`,
     `Ends ${estimate.endsAt}, if all goes well: ${humanDuration(parseDuration(estimate.takes) ?? 0)}.`,
@@ -45,6 +45,7 @@ function describePreview(preview: RolloutPreview): string[] {
       (stage, i) =>
         `  stage ${i + 1}: up to ${Math.round(stage.share * 100)} %, ${stage.devices} devices, ${humanDuration(parseDuration(stage.takes) ?? 0)}, worst case ${stage.worstCaseExposed} exposed`,
     ),
+    ...detours.map(({ over, devices }) => `  ${devices} devices go over ${over.join(", then ")} first`),
     ...strata.map(({ stratum, devices, canary }) => `  ${stratum}: ${devices} devices, ${canary} in the canary`),
     ...excluded.map(({ because, devices }) => `  left out: ${devices} devices, ${because}`),
     ...estimate.assumptions.map((one) => `  assumed: ${one}`),

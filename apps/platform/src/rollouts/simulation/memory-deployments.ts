@@ -53,7 +53,10 @@ export function memoryDeployments(disk: Disk, { change, addRow }: Pen) {
     async unrestoredDeployments(_on, _scope, { rollout, limit }) {
       const rows = rowsOf(disk, rollout);
       return rows
-        .filter(({ rollback, state, returnedWith }) => !rollback && (state === "succeeded" || returnedWith === "new"))
+        .filter(
+          ({ rollback, state, retried, returnedWith }) =>
+            !rollback && ((state === "succeeded" && !retried) || returnedWith === "new"),
+        )
         .toSorted(inPlace)
         .flatMap((row) => {
           const last = rows
@@ -112,7 +115,7 @@ export function memoryDeployments(disk: Disk, { change, addRow }: Pen) {
       for (const id of deployments) change(id, { sentAt: at });
     },
     async recordOffers(_tx, _scope, { offers, at }) {
-      for (const { deployment, online, deadlineAt, bootId, pastBoots = [], previous, previousRelease } of offers) {
+      for (const { deployment, online, deadlineAt, bootId, pastBoots = [], previous, previousRelease, via } of offers) {
         const row = disk.rows.get(deployment);
         if (row?.state !== "queued") continue;
         const busy = [...disk.rows.values()].some(({ device, state }) => device === row.device && isInFlight(state));
@@ -129,7 +132,7 @@ export function memoryDeployments(disk: Disk, { change, addRow }: Pen) {
         const earlier = bootsBefore([...disk.rows.values()], row);
         const boots = [...new Set([...earlier, ...pastBoots])].filter((boot) => boot !== bootId).toSorted();
         const seqFloor = floorOf([...disk.rows.values()], row);
-        change(deployment, { ...offered, bootId, boots, seqFloor, previous, previousRelease });
+        change(deployment, { ...offered, ...via, bootId, boots, seqFloor, previous, previousRelease });
       }
     },
     async recordEnds(_tx, _scope, { ends, at }) {
@@ -154,7 +157,10 @@ export function memoryDeployments(disk: Disk, { change, addRow }: Pen) {
       for (const { id, of, attempt, notBefore, because } of retries) {
         const row = disk.rows.get(of);
         if (row === undefined) continue;
-        const { rollout, device, stage, place, stratum, release, version, sha256 } = row;
+        const { rollout, device, stage, place, stratum } = row;
+        const wanted = disk.rollouts.get(rollout)?.release;
+        const { version, sha256 } = wanted ?? row;
+        const release = wanted?.id ?? row.release;
         addRow({
           ...{ id, rollout, device, rollback: false, attempt, stage, place, stratum, delayMs: 0, release, version, sha256 },
           ...{ state: "queued", retried: false, log: [], boots: [], lookAgainAt: notBefore },
