@@ -74,11 +74,13 @@ async function makeCells(store: ChdbStore): Promise<void> {
        FROM tenfold.point AS p WHERE p.ts >= {from:DateTime64(3)} AND p.ts < {to:DateTime64(3)} GROUP BY fleet, metric, device, cell SETTINGS optimize_aggregation_in_order = 1`,
       { from, to: from + hour },
     );
-  await store.command(
-    `INSERT INTO tenfold.point_hour (fleet, metric, device, ts, n, total, low, high, last, unit)
-     SELECT fleet, metric, device, toDateTime64(toStartOfHour(m.ts), 3, 'UTC') AS cell, sum(m.n), sum(m.total), min(m.low), max(m.high), max(m.last), max(m.unit)
-     FROM tenfold.point_minute AS m FINAL GROUP BY fleet, metric, device, cell SETTINGS optimize_aggregation_in_order = 1`,
-  );
+  for (let from = start; from < end; from += hour)
+    await store.command(
+      `INSERT INTO tenfold.point_hour (fleet, metric, device, ts, n, total, low, high, last, unit)
+       SELECT fleet, metric, device, toDateTime64(toStartOfHour(m.ts), 3, 'UTC') AS cell, sum(m.n), sum(m.total), min(m.low), max(m.high), max(m.last), max(m.unit)
+       FROM tenfold.point_minute AS m FINAL WHERE m.ts >= {from:DateTime64(3)} AND m.ts < {to:DateTime64(3)} GROUP BY fleet, metric, device, cell SETTINGS optimize_aggregation_in_order = 1`,
+      { from, to: from + hour },
+    );
 }
 
 /** The ten questions: of one device, of a hundred, of all. */

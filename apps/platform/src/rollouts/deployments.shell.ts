@@ -148,6 +148,7 @@ type WatchedRow = {
   offered_at: Date;
   accepted_at: Date | null;
   rebooting_at: Date | null;
+  returned_with: "new" | "old" | null;
   reason: DeploymentReason | null;
   log: string[];
 };
@@ -155,7 +156,7 @@ type WatchedRow = {
 /** The deployments that messages of these devices may change, locked, always in the same order. */
 export async function lockWatched(tx: Transaction, scope: Scope, devices: readonly string[]): Promise<Watched[]> {
   const { rows } = await sql<WatchedRow>`
-    select id, rollout, device, rollback, attempt, state, version, sha256, boot_id, boots, seq, seq_floor, previous_version, previous_hash, offered_at, accepted_at, rebooting_at, reason, log
+    select id, rollout, device, rollback, attempt, state, version, sha256, boot_id, boots, seq, seq_floor, previous_version, previous_hash, offered_at, accepted_at, rebooting_at, returned_with, reason, log
     from rollouts.deployment where fleet = ${scope.fleet} and device = any(${devices}::text[]) and watched order by id for update`.execute(
     tx,
   );
@@ -186,6 +187,7 @@ function knownOf(row: WatchedRow): Partial<Watched> {
       : { previous: { version: row.previous_version, ...(row.previous_hash === null ? {} : { hash: row.previous_hash }) } }),
     ...(row.accepted_at === null ? {} : { acceptedAt: row.accepted_at.getTime() }),
     ...(row.rebooting_at === null ? {} : { rebootingAt: row.rebooting_at.getTime() }),
+    ...(row.returned_with === null ? {} : { returnedWith: row.returned_with }),
     ...(row.reason === null ? {} : { reason: row.reason }),
   };
 }

@@ -126,12 +126,12 @@ async function waitingIn({ book }: RolloutsDeps, scope: Scope, view: View, lined
 }
 
 function waitingOf(
-  { deployment, device, version, sha256, picture, busyWith }: InLine,
+  { deployment, device, version, sha256, picture, busyWith, yieldsTo }: InLine,
   { phase, release }: StoredRollout,
   offered: Offered | undefined,
 ): Waiting {
-  // While something is on its way on it, what it runs is about to change.
-  const changing = busyWith !== undefined;
+  // While something is on its way on it, or another way back goes first, what it runs is about to change.
+  const changing = busyWith !== undefined || (phase === "rolling_back" && yieldsTo !== undefined);
   const way = offered && picture && !changing ? wayTo(offered.fits, fittingOf(picture), offered.stones) : undefined;
   const pointless = changing
     ? undefined

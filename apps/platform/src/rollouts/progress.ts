@@ -100,7 +100,7 @@ export function applyHeartbeat(deployment: Watched, { bootId, firmware, seq }: B
   if (isStale(deployment, { bootId, seq }, at)) return undefined;
   const onTarget = firmware.hash === undefined ? firmware.version === deployment.version : firmware.hash === deployment.sha256;
   const proven = onTarget && firmware.state === "confirmed" && bootId !== deployment.bootId;
-  if (hasEnded(deployment)) return cameBack(deployment, { with: onTarget ? "new" : "old", proven, at });
+  if (hasEnded(deployment)) return cameBack(deployment, { with: onTarget ? "new" : "old", boot: bootId, proven, at });
   if (!isInFlight(deployment.state)) return undefined;
   if (bootId === deployment.bootId) return noteNumber(deployment, seq);
   if (proven) return { ...deployment, state: "succeeded", verifiedAt: at, endedAt: at, ...numbering(deployment, seq) };
@@ -163,12 +163,15 @@ function fellBack(deployment: Watched, firmware: Heartbeat["firmware"], at: numb
 /** The record of an ended update is completed, not rewritten: that it was silent past its deadline, or failed, counted. */
 function cameBack(
   deployment: Watched,
-  { with: returnedWith, proven, at }: { with: "new" | "old"; proven: boolean; at: number },
+  { with: returnedWith, boot, proven, at }: { with: "new" | "old"; boot: string; proven: boolean; at: number },
 ): Watched | undefined {
   if (deployment.returnedAt !== undefined) return undefined;
   // It had told how it ended. That it comes up with the release all the same is news; that it does not is none.
   if (!wasSilent(deployment) && returnedWith === "old") return undefined;
   // A device on trial has not decided yet which release it came back with.
   if (returnedWith === "new" && !proven) return undefined;
+  // It had told that it reboots. What the boot before says may have been late on its way, so it is believed, and the next boot listened to.
+  if (returnedWith === "old" && boot === deployment.bootId && deployment.rebootingAt !== undefined)
+    return deployment.returnedWith === "old" ? undefined : { ...deployment, returnedWith };
   return { ...deployment, returnedAt: at, returnedWith, ...(proven ? { verifiedAt: at } : {}) };
 }

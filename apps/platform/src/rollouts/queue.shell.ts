@@ -69,7 +69,10 @@ type QueuedRow = {
   rival_weight: number | null;
 };
 
-/** The next in line whom the loop is to look at: never looked at first, then those whose time has come, in the order of their places. */
+/**
+ * The next in line whom the loop is to look at: never looked at first, then those whose time has come, in the order of their places.
+ * A way back yields only to another one that leads to what it is there to undo: that one was planned while its target was still good.
+ */
 export async function queuedDeployments(
   on: Queryable,
   scope: Scope,
@@ -88,10 +91,12 @@ export async function queuedDeployments(
       where o.fleet = ${scope.fleet} and o.in_flight and o.device = any(array(select device from line)) group by o.device)
     select d.id, d.device, d.version, d.sha256, busy.rollout as busy_with, rival.rollout as rival, rival.rollback as rival_rollback, rival.weight as rival_weight
     from line d left join busy on busy.device = d.device
+    cross join (select release_sha256 as sha256 from rollouts.rollout where fleet = ${scope.fleet} and id = ${rollout}) undone
     left join lateral (
       select o.rollout, o.rollback, r.weight from rollouts.deployment o join rollouts.rollout r on r.fleet = o.fleet and r.id = o.rollout
-      where o.fleet = d.fleet and o.device = d.device and o.waiting and o.rollout <> d.rollout and not d.rollback
-        and ((o.rollback and r.phase = 'rolling_back') or (not o.rollback and r.phase = 'running' and r.weight > ${weight}))
+      where o.fleet = d.fleet and o.device = d.device and o.waiting and o.rollout <> d.rollout
+        and case when d.rollback then o.rollback and r.phase = 'rolling_back' and o.sha256 = undone.sha256 and r.release_sha256 <> d.sha256
+          else (o.rollback and r.phase = 'rolling_back') or (not o.rollback and r.phase = 'running' and r.weight > ${weight}) end
       order by o.rollback desc, r.weight desc, o.rollout limit 1) rival on true
     order by d.look_again_at, d.place`.execute(on);
   return rows.map(({ id, device, version, sha256, busy_with, rival, rival_rollback, rival_weight }) => ({

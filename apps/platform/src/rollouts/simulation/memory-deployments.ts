@@ -38,7 +38,7 @@ export function memoryDeployments(disk: Disk, { change, addRow }: Pen) {
         .map((row) => {
           const others = rows.filter((other) => other.device === row.device);
           const busy = others.find(({ state }) => isInFlight(state));
-          const rival = row.rollback ? undefined : rivalOf(row, others, { rollouts: disk.rollouts, weight });
+          const rival = rivalOf(row, others, { rollouts: disk.rollouts, weight });
           return {
             ...{ deployment: row.id, device: row.device, version: row.version, sha256: row.sha256 },
             ...(busy ? { busyWith: busy.rollout } : {}),
@@ -208,6 +208,7 @@ export function memoryDeployments(disk: Disk, { change, addRow }: Pen) {
             ...(rest.previous === undefined ? {} : { previous: rest.previous }),
             ...(rest.acceptedAt === undefined ? {} : { acceptedAt: rest.acceptedAt }),
             ...(rest.rebootingAt === undefined ? {} : { rebootingAt: rest.rebootingAt }),
+            ...(rest.returnedWith === undefined ? {} : { returnedWith: rest.returnedWith }),
             ...(rest.reason === undefined ? {} : { reason: rest.reason }),
           }))
       );

@@ -41,7 +41,10 @@ export function rivalOf(
   const rivals = others.flatMap((other) => {
     const rollout = rollouts.get(other.rollout);
     if (other.state !== "queued" || other.rollout === row.rollout || rollout === undefined) return [];
-    const first = other.rollback ? rollout.phase === "rolling_back" : rollout.phase === "running" && rollout.weight > weight;
+    const returns = other.rollback && rollout.phase === "rolling_back";
+    const first = row.rollback
+      ? returns && other.sha256 === rollouts.get(row.rollout)?.release.sha256 && rollout.release.sha256 !== row.sha256
+      : returns || (!other.rollback && rollout.phase === "running" && rollout.weight > weight);
     return first ? [{ rollout: rollout.id, rollback: other.rollback, weight: rollout.weight }] : [];
   });
   return rivals.toSorted(

@@ -89,8 +89,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "finds a way back pointless while another is on its way",
     file: "picture.shell.ts",
-    find: "const changing = busyWith !== undefined;",
-    put: "const changing = busyWith === null;",
+    find: "const changing = busyWith !== undefined ||",
+    put: "const changing = busyWith === null ||",
   },
   {
     name: "a boot on trial is success",
