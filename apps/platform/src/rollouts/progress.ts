@@ -170,8 +170,8 @@ function cameBack(
   if (!wasSilent(deployment) && returnedWith === "old") return undefined;
   // A device on trial has not decided yet which release it came back with.
   if (returnedWith === "new" && !proven) return undefined;
-  // It had told that it reboots. What the boot before says may have been late on its way, so it is believed, and the next boot listened to.
-  if (returnedWith === "old" && boot === deployment.bootId && deployment.rebootingAt !== undefined)
+  // What the boot before the update says may have been late on its way: it is believed, and the next boot is listened to.
+  if (returnedWith === "old" && boot === deployment.bootId)
     return deployment.returnedWith === "old" ? undefined : { ...deployment, returnedWith };
   return { ...deployment, returnedAt: at, returnedWith, ...(proven ? { verifiedAt: at } : {}) };
 }

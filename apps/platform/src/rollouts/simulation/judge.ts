@@ -21,6 +21,8 @@ export type Facts = {
   heard: (device: string) => { versions: readonly string[]; battery: number; tags: Readonly<Record<string, string>> } | undefined;
   /** Whether somebody else speaks in its name. */
   hasClone: (device: string) => boolean;
+  /** Whether it leaves a release by itself, minutes after it has confirmed it. */
+  fallsBackLater: (device: string) => boolean;
   /** How many must approve, and who approved the very plan that stands there now: the world's own record. */
   approvalsNeeded: (rollout: string) => number;
   approvers: (rollout: string) => number;
@@ -68,7 +70,7 @@ export function createJudge(facts: Facts) {
     if (ended && before.state !== row.state) say(`${row.id} was ${before.state} and is ${row.state}: an end is an end`);
     if (flying.has(row.state) && (before === undefined || before.state === "queued")) inspectOffer(disk, row, now);
     const bootedAt = booted.get(`${row.device}/${row.sha256}`) ?? Number.NEGATIVE_INFINITY;
-    if (row.state === "succeeded" && before?.state !== "succeeded" && bootedAt < (row.offeredAt ?? 0))
+    if (row.state === "succeeded" && before?.state !== "succeeded" && bootedAt < provenFrom(disk, row))
       say(`${row.device} succeeded with ${row.version} and did not boot it after it was offered`);
     if (row.state === "unresponsive" && before?.state !== "unresponsive" && now < (row.deadlineAt ?? 0))
       say(`${row.device} was given up before its deadline`);
@@ -82,6 +84,14 @@ export function createJudge(facts: Facts) {
       say(`${row.device} was given up too early`);
     if (row.retried && !before?.retried) inspectRetry(disk, row);
   }
+
+  /** A way back is also gone by a device that falls back by itself just before it is offered; an update only by a boot after the offer. */
+  const provenFrom = (disk: Disk, { rollback, rollout, device, offeredAt = 0 }: Row): number => {
+    const updated = rollback
+      ? [...disk.rows.values()].findLast((row) => row.rollout === rollout && row.device === device && !row.rollback)
+      : undefined;
+    return updated?.verifiedAt ?? updated?.offeredAt ?? offeredAt;
+  };
 
   const giveUpAfter = (disk: Disk, { rollout }: Row) => parseDuration(disk.rollouts.get(rollout)?.plan.giveUpAfter ?? "PT0S") ?? 0;
 
@@ -277,8 +287,9 @@ export function createJudge(facts: Facts) {
           const image = alive(device);
           if (image?.hash !== rollout.release.sha256) continue;
           const excuses = mine.filter((row) => row.rollback && row.device === device && row.state !== "succeeded");
-          // That there was nothing to undo is no excuse, but for a device for which two speak.
-          if (!excuses.some(({ reason }) => reason !== "superseded" || facts.hasClone(device)))
+          // That there was nothing to undo is no excuse, but for a device for which two speak, or that left a newer release by itself later.
+          const excused = facts.hasClone(device) || facts.fallsBackLater(device);
+          if (!excuses.some(({ reason }) => reason !== "superseded" || excused))
             say(`${device} keeps a release that was rolled back, and nobody says so`);
         }
       }
