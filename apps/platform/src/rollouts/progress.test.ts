@@ -79,6 +79,15 @@ test("a device that was silent past its deadline stays unresponsive; that it cam
   assert.equal(applyHeartbeat(silent, beat({ state: "trial" }), 9_000), undefined, "not decided yet");
 });
 
+test("what the boot before the update says after the deadline may be late: it is noted once, and the next boot is still listened to", () => {
+  const silent = deployment({ state: "unresponsive", reason: "silent_during_update" });
+  const late = applyHeartbeat(silent, oldBeat(silent.bootId), 9_000);
+  assert.deepEqual([late?.returnedWith, late?.returnedAt], ["old", undefined]);
+  assert.equal(late && applyHeartbeat(late, oldBeat(silent.bootId), 9_500), undefined);
+  const booted = late && applyHeartbeat(late, beat(), 10_000);
+  assert.deepEqual([booted?.returnedWith, booted?.returnedAt, booted?.verifiedAt], ["new", 10_000, 10_000]);
+});
+
 test("a failure without a reason gets the one of the stage it happened in", () => {
   const failed: DeploymentReport = { state: "failed" };
   assert.equal(applyReport(deployment(), failed, 2_000)?.reason, "download_other");

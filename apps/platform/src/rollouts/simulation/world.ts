@@ -90,8 +90,7 @@ function createRun(random: () => number, scenario: Scenario) {
         return device && known && { versions: [known.firmware.version, runs ?? ""], battery: device.battery, tags: device.tags };
       },
       hasClone: (id) => scenario.plans.some(({ version }) => scenario.modeOf(version, id) === "has_a_clone"),
-      fallsBackLater: (id) =>
-        scenario.plans.some(({ version }) => scenario.modeOf(version, id) === "falls_back_after_ten_minutes"),
+      fallsBackLater: (id) => scenario.plans.some(({ version }) => scenario.modeOf(version, id) === "falls_back_after_ten_minutes"),
       approvalsNeeded: (id) => Math.max(disk.rollouts.get(id)?.plan.approvals ?? 0, disk.policy.approvals),
       approvers: (id) => {
         const text = JSON.stringify(disk.rollouts.get(id)?.plan);
