@@ -9,20 +9,26 @@ import { type Counts, eventually, steps } from "./steps.ts";
 const devices = 20;
 
 type Walked = { pages: number; shots: string[]; requests: number };
-type Visit = { url: string; signInUrl: string; shots: string; stage: Stage };
+type Visit = { url: string; signInUrl: string; shots: string };
+type Staged = Visit & { stage: Stage };
 /** The console is checked with the browser's types, by its own tsconfig; here only this much of it is known. */
-type Browser = { walk(visit: Visit): Promise<Walked>; act(visit: Visit & { secondUrl: string }): Promise<string[]> };
+type Browser = { walk(visit: Visit | Staged): Promise<Walked>; act(visit: Staged & { secondUrl: string }): Promise<string[]> };
 
 export async function run(platform: RunningPlatform): Promise<Counts> {
   const suite = steps("console");
+  const { act, walk } = (await import(new URL("../../apps/console/test/console.browser.ts", import.meta.url).href)) as Browser;
+  const shots = process.env.TENFOLD_TEST_SHOTS ?? join(platform.dir, "shots");
+  const signIn = async (name: string) =>
+    (JSON.parse(await platform.tenfold("open", "--print", "--name", name, "--json")) as { url: string }).url;
+  await suite.step("where nothing has happened yet, every page says what it is for and what to do first", async () => {
+    const report = await walk({ url: platform.url, signInUrl: await signIn("owner"), shots });
+    console.log(`    ${report.pages} pages`);
+  });
   const { folder, roots } = await setUpReleases(platform);
   const words = ["--devices", String(devices), "--heartbeat", "2s", "--state", join(platform.dir, "fleet"), "--tuf-roots", roots];
   const simulator = spawn(process.execPath, ["apps/cli/src/main.ts", "--data", platform.dataDir, "sim", "start", ...words], {
     stdio: "ignore",
   });
-  const shots = process.env.TENFOLD_TEST_SHOTS ?? join(platform.dir, "shots");
-  const signIn = async (name: string) =>
-    (JSON.parse(await platform.tenfold("open", "--print", "--name", name, "--json")) as { url: string }).url;
   let stage: Stage | undefined;
   const staged = (): Stage => {
     if (stage) return stage;
@@ -40,7 +46,6 @@ export async function run(platform: RunningPlatform): Promise<Counts> {
     await suite.step("a bad release is halted by its canary, and what a device left behind is pinned to it", async () => {
       stage = await setStage(platform, folder);
     });
-    const { act, walk } = (await import(new URL("../../apps/console/test/console.browser.ts", import.meta.url).href)) as Browser;
     const visit = async () => ({ url: platform.url, signInUrl: await signIn("owner"), shots, stage: staged() });
     await suite.step(
       "every page stands in Chromium, light, dark and narrow, with one heading, named controls, no error and no request to another host",

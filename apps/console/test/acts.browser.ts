@@ -1,9 +1,10 @@
+import { join } from "node:path";
 import type { Page } from "playwright-core";
 import type { Stage } from "./console.browser.ts";
 import { settled, unseenFocus } from "./page-faults.browser.ts";
 
 /** One person's page, and that of a second one. */
-type Scene = { page: Page; second: Page; url: string; stage: Stage };
+type Scene = { page: Page; second: Page; url: string; stage: Stage; shots: string };
 type Act = readonly [sentence: string, perform: (scene: Scene) => Promise<void>];
 
 const visit = async (page: Page, { url }: Scene, path: string): Promise<void> => {
@@ -70,7 +71,7 @@ export const acts: readonly Act[] = [
     },
   ],
   [
-    "a rollout is started from the form, paused with a reason, and the pause is undone at once",
+    "a rollout is started from the form, says what cancelling and rolling back would do, is paused with a reason, and the pause is undone at once",
     async (scene) => {
       const { page, stage } = scene;
       await visit(page, scene, `/rollouts/new?release=${stage.fresh}`);
@@ -84,6 +85,18 @@ export const acts: readonly Act[] = [
       await page.getByLabel("Weight").fill("120");
       await press(page, "Start the rollout");
       await page.getByRole("heading", { level: 1, name: "pump 2.2.0" }).waitFor();
+      for (const [verb, name] of [
+        ["Cancel", "cancel"],
+        ["Roll back", "rollback"],
+      ] as const) {
+        await press(page, verb);
+        const dialog = page.getByRole("dialog");
+        await dialog.getByText(/cannot be undone/).waitFor();
+        await dialog.getByText(/\d+ devices? /).waitFor();
+        await page.screenshot({ path: join(scene.shots, `dialog-${name}.png`) });
+        await dialog.getByRole("button", { name: "Close", exact: true }).click();
+        await dialog.waitFor({ state: "hidden" });
+      }
       await press(page, "Pause");
       await confirm(page, "Pause", "looking at something");
       await see(page, "looking at something");
@@ -167,7 +180,7 @@ export const acts: readonly Act[] = [
     async (scene) => {
       const { page } = scene;
       await visit(page, scene, "/rollout-plans/edit?name=canary");
-      await page.getByRole("main").getByLabel(/^Name/).fill("night");
+      await page.getByRole("textbox", { name: /^Name/ }).fill("night");
       await page.getByLabel("What it is for").fill("While nobody pumps");
       await press(page, "Store the plan");
       const row = page.getByRole("row", { name: /night/ });
@@ -215,6 +228,7 @@ export const acts: readonly Act[] = [
       await page.emulateMedia({ media: "print", colorScheme: "dark" });
       need(!(await page.getByRole("navigation", { name: "Main" }).isVisible()), "the navigation is on paper");
       need(!(await page.getByRole("button", { name: "Print" }).isVisible()), "a button is on paper");
+      await page.screenshot({ path: join(scene.shots, "halt-report-print.png"), fullPage: true });
       const ground = await page.evaluate(() => getComputedStyle(document.body).colorScheme);
       need(ground.includes("light"), `paper is ${ground}`);
       const pdf = (await page.pdf({ format: "A4", printBackground: true })).toString("latin1");
@@ -244,6 +258,10 @@ export const acts: readonly Act[] = [
       need((await page.getByRole("button", { name: "Detach" }).count()) === 0, "what a rollout used can be detached");
       await page.getByRole("table", { name: "Rollouts of this release" }).getByRole("link", { name: stage.halted }).waitFor();
       await press(page, "Retire");
+      await page
+        .getByRole("dialog")
+        .getByText(/No new rollout may use it\..*It can be reinstated\./)
+        .waitFor();
       await confirm(page, "Retire", "it bricks");
       await undo(page, /is retired/);
       await page.getByRole("button", { name: "Retire" }).waitFor();

@@ -6,8 +6,8 @@ import { faultsOf, settled } from "./page-faults.browser.ts";
 
 /**
  * Walks through the console of a running platform in a real browser, light, dark and narrow: every page has its one h1 and its
- * landmarks, controls have names, nothing is logged as an error, and no request leaves for another host. Throws on the first page that
- * fails, naming all that was wrong with it.
+ * landmarks, controls have names, nothing is logged as an error, and no request leaves for another host. Throws at the end,
+ * naming all that was wrong with each page.
  */
 export type Visit = {
   /** The console's origin: `http://127.0.0.1:8080`. */
@@ -16,8 +16,11 @@ export type Visit = {
   signInUrl: string;
   /** A folder for the screenshots; made when missing. */
   shots: string;
-  stage: Stage;
+  /** Left out on a platform where nothing has happened yet. */
+  stage?: Stage;
 };
+
+type Staged = Visit & { stage: Stage };
 
 /** What there is to be seen. */
 export type Stage = { halted: string; waiting: string; bad: string; fresh: string; device: string };
@@ -73,13 +76,13 @@ function pagesOf({ halted, waiting, bad, fresh, device }: Stage): Stop[] {
 export const walk = (visit: Visit): Promise<WalkReport> => inBrowser((browser) => walkThrough(browser, visit));
 
 /** What an operator does, step by step; resolves to the sentences that came true. */
-export const act = (visit: Visit & { secondUrl: string }): Promise<string[]> =>
+export const act = (visit: Staged & { secondUrl: string }): Promise<string[]> =>
   inBrowser(async (browser) => {
     const [owner, second] = [await signedIn(browser, visit.signInUrl), await signedIn(browser, visit.secondUrl)];
     const done: string[] = [];
     for (const [sentence, perform] of acts) {
       try {
-        await perform({ page: owner.page, second: second.page, url: visit.url, stage: visit.stage });
+        await perform({ page: owner.page, second: second.page, url: visit.url, stage: visit.stage, shots: visit.shots });
       } catch (error) {
         await owner.page.screenshot({ path: join(visit.shots, "act-failed.png") });
         throw new Error(`${sentence}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
@@ -98,7 +101,7 @@ async function inBrowser<T>(use: (browser: Browser) => Promise<T>): Promise<T> {
   }
 }
 
-const wide = { width: 1360, height: 900 };
+const wide = { width: 1280, height: 860 };
 const narrow = { width: 390, height: 844 };
 const looks = [
   { name: "light", colorScheme: "light", viewport: wide },
@@ -111,21 +114,23 @@ async function walkThrough(browser: Browser, { url, signInUrl, shots, stage }: V
   const { page, context } = await signedIn(browser, signInUrl);
   const watched = watch(page, url);
   const taken: string[] = [];
-  for (const { name: look, colorScheme, viewport } of looks) {
+  const faults: string[] = [];
+  for (const { name: look, colorScheme, viewport } of stage === undefined ? looks.slice(0, 1) : looks) {
     await page.emulateMedia({ colorScheme });
     await page.setViewportSize(viewport);
-    for (const { path, h1, name } of [...pages, ...pagesOf(stage)]) {
+    for (const { path, h1, name } of [...pages, ...(stage === undefined ? [] : pagesOf(stage))]) {
       await page.goto(new URL(path, url).href);
       await page.getByRole("heading", { level: 1, name: h1 }).waitFor();
       await settled(page);
-      const faults = [...(await faultsOf(page)), ...watched.faults.splice(0)];
-      const file = join(shots, `${name}-${look}.png`);
+      const found = [...(await faultsOf(page)), ...watched.faults.splice(0)];
+      if (found.length > 0) faults.push(`${path} in ${look}: ${found.join("; ")}`);
+      const file = join(shots, `${name}-${stage === undefined ? "empty" : look}.png`);
       await page.screenshot({ path: file, fullPage: true });
-      if (faults.length > 0) throw new Error(`${path} in ${look}: ${faults.join("; ")}`);
       taken.push(file);
     }
   }
   await context.close();
+  if (faults.length > 0) throw new Error(faults.join("\n"));
   return { pages: taken.length, shots: taken, requests: watched.requests() };
 }
 

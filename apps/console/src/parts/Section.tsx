@@ -27,10 +27,10 @@ export function Empty({ title, children }: { title: string; children?: ReactNode
   );
 }
 
-/** Names and values, as a description list. */
-export function Facts({ facts }: { facts: readonly (readonly [name: string, value: ReactNode])[] }) {
+/** Names and values, as a description list; `wide` where the values are commands. */
+export function Facts({ facts, wide }: { facts: readonly (readonly [name: string, value: ReactNode])[]; wide?: true }) {
   return (
-    <dl className={classes.facts}>
+    <dl className={classes.facts} data-wide={wide}>
       {facts.map(([name, value]) => (
         <div key={name}>
           <dt>{name}</dt>

@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { api, type Release, type Rollout } from "@tenfold/contracts";
 import { useMay } from "../access/session.ts";
 import { cli } from "../cli.ts";
-import { bytes, count, short } from "../format.ts";
+import { bytes, count, counted, short } from "../format.ts";
 import { ActionButton } from "../parts/ActionButton.tsx";
 import { Answer } from "../parts/Answer.tsx";
 import { AppLink } from "../parts/AppLink.tsx";
@@ -18,6 +18,7 @@ import { ask, client } from "../queries.ts";
 import { StartLink } from "../rollouts/StartLink.tsx";
 import { Page } from "../shell/Page.tsx";
 import { Components } from "./Components.tsx";
+import { retirement } from "./effects.ts";
 import { Provenance } from "./Provenance.tsx";
 
 const above = <AppLink to={paths.releases()}>Releases</AppLink>;
@@ -93,7 +94,7 @@ function fitFacts({ models, hardwareRevisions, minimumVersion, mustPassThrough, 
 
 function factsOf({ artifact, signedBy, devices, version, createdAt, envelope }: Release) {
   return [
-    ["Artifact", <code key="sha256">{artifact.sha256}</code>],
+    ["Artifact (SHA-256)", <code key="sha256">{artifact.sha256}</code>],
     ["Size", bytes(artifact.size)],
     ["Signed by", signedBy.map((keyid) => short(keyid, 20)).join(", ") || "nobody known"],
     ["Signed", <When key="signed" at={envelope.signed.signedAt} />],
@@ -101,7 +102,7 @@ function factsOf({ artifact, signedBy, devices, version, createdAt, envelope }: 
     [
       "Running it",
       <AppLink key="devices" to={paths.devices({ filter: `fw:${version}` })}>
-        {count(devices)}
+        {counted(devices, "device")}
       </AppLink>,
     ],
   ] as const;
@@ -143,10 +144,16 @@ function Actions({ release }: { release: Release }) {
           run: () => client.call(api.reinstateRelease, callWith("taken back at once in the console")),
         }}
       >
-        No rollout may use it any more; one that is under way pauses. Devices that run it keep it. It can be taken back.
+        <Retirement release={release} />
       </ActionButton>
     </>
   );
+}
+
+/** Asked for when the dialog opens. */
+function Retirement({ release }: { release: Release }) {
+  const rollouts = useQuery(ask(api.listRollouts, { query: { limit: 200 } }));
+  return rollouts.data === undefined ? "Looking at the rollouts that use it …" : retirement(release, rollouts.data.items);
 }
 
 /** The next more careful channel than this one, where there is one. */

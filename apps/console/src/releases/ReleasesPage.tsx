@@ -20,7 +20,7 @@ const columns: readonly Column<Release>[] = [
     title: "Release",
     cell: (each) => (
       <>
-        <AppLink to={paths.release(each.id)}>
+        <AppLink to={paths.release(each.id)} style={{ whiteSpace: "nowrap" }}>
           <strong>{each.name}</strong> <code>{each.version}</code>
         </AppLink>
         {each.retired && " (retired)"}
@@ -38,7 +38,17 @@ const columns: readonly Column<Release>[] = [
       </>
     ),
   },
-  { title: "Signed by", cell: (each) => each.signedBy.join(", ") || "nobody known" },
+  {
+    title: "Signed by",
+    cell: (each) =>
+      each.signedBy.length === 0
+        ? "nobody known"
+        : each.signedBy.map((keyid) => (
+            <code key={keyid} title={keyid}>
+              {short(keyid, 10)}
+            </code>
+          )),
+  },
   {
     title: "Running it",
     cell: (each) => <AppLink to={paths.devices({ filter: `fw:${each.version}` })}>{count(each.devices)}</AppLink>,

@@ -10,6 +10,7 @@ import { Empty, Section } from "../parts/Section.tsx";
 import { type Column, Table } from "../parts/Table.tsx";
 import { When } from "../parts/When.tsx";
 import { ask } from "../queries.ts";
+import { revocation } from "./effects.ts";
 
 const columns: readonly Column<SigningKey>[] = [
   { title: "Name", cell: (each) => each.name },
@@ -35,8 +36,9 @@ export function SigningKeys() {
       <Answer of={keys}>
         {({ items }) =>
           items.length === 0 ? (
-            <Empty title="No signing key is registered yet.">
-              Without one, no release is accepted. The private key stays with the signer:
+            <Empty title="No signing key is registered.">
+              A release is accepted when the signed list names it, or when a key that stands here signed it. The private key stays
+              with the signer:
               <CopyLine line={cli.trustKey()} label="Copy the command" />
             </Empty>
           ) : (
@@ -61,7 +63,15 @@ function Revoke({ of: { keyid, name } }: { of: SigningKey }) {
       allowed={allowed}
       danger
     >
-      Its signatures make no release any more; rollouts of releases that it alone has signed pause. It never comes back.
+      <Revocation keyid={keyid} />
     </ActionButton>
   );
+}
+
+/** Asked for when the dialog opens. */
+function Revocation({ keyid }: { keyid: string }) {
+  const releases = useQuery(ask(api.listReleases, { query: { limit: 200 } }));
+  const rollouts = useQuery(ask(api.listRollouts, { query: { limit: 200 } }));
+  if (releases.data === undefined || rollouts.data === undefined) return "Looking at what it has signed …";
+  return revocation(keyid, { releases: releases.data.items, rollouts: rollouts.data.items });
 }

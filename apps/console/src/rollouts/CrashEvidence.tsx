@@ -25,8 +25,10 @@ export function CrashEvidence({ rollout }: { rollout: string }) {
         {({ items }) =>
           items.length === 0 ? (
             <Empty title="No crash was received from a device that this rollout reached.">
-              Core dumps, pstore, boot logs and log lines that devices send to <code>/v1/crash/…</code> while they are exposed are
-              pinned here.
+              <p>
+                Core dumps, pstore, boot logs and log lines that devices send to <code>/v1/crash/…</code> while they are exposed are
+                pinned here.
+              </p>
             </Empty>
           ) : (
             <>
@@ -149,8 +151,10 @@ export function DeviceCrashes({ id }: { id: string }) {
         {({ items }) =>
           items.length === 0 ? (
             <Empty title="Nothing was received.">
-              A device sends what it left behind when it crashed to <code>/v1/crash/core</code>, <code>pstore</code>,{" "}
-              <code>bootlog</code> or <code>log</code>.
+              <p>
+                A device sends what it left behind when it crashed to <code>/v1/crash/core</code>, <code>pstore</code>,{" "}
+                <code>bootlog</code> or <code>log</code>.
+              </p>
             </Empty>
           ) : (
             <CrashTable crashes={items} />

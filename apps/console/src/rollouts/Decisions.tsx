@@ -9,7 +9,8 @@ import classes from "./rollouts.module.css";
 /** What the rollout's engine decided, newest first, each with the picture that it saw. */
 export function Decisions({ decisions }: { decisions: readonly RolloutDecision[] }) {
   if (decisions.length === 0) return <Empty title="Nothing was decided yet." />;
-  const newest = decisions.toSorted((a, b) => b.at.localeCompare(a.at));
+  // They come in the order in which they were recorded; those of one turn share their time.
+  const newest = decisions.toReversed();
   return (
     <ol className={classes.decisions}>
       {newest.map((each, place) => (
@@ -22,7 +23,7 @@ export function Decisions({ decisions }: { decisions: readonly RolloutDecision[]
               <When at={each.at} />
             </span>
           </p>
-          <p className={classes.because}>{localTimes(each.because)}</p>
+          <p className={classes.because}>{sentence(localTimes(each.because))}</p>
           {each.evidence && Object.keys(each.evidence).length > 0 && <Evidence of={each.evidence} />}
         </li>
       ))}

@@ -12,6 +12,7 @@ import { ask } from "../queries.ts";
 import { DeviceCrashes } from "./CrashEvidence.tsx";
 import { DeploymentEvidence } from "./DeploymentEvidence.tsx";
 import { deploymentLook } from "./deployment.ts";
+import classes from "./rollouts.module.css";
 import { WhyNotUpdated } from "./WhyNotUpdated.tsx";
 
 const columns: readonly Column<Deployment>[] = [
@@ -39,7 +40,7 @@ const columns: readonly Column<Deployment>[] = [
 export function DeviceUpdates({ id }: { id: string }) {
   const deployments = useQuery(ask(api.listDeviceDeployments, { params: { id } }));
   return (
-    <>
+    <div className={classes.stack}>
       <WhyNotUpdated id={id} />
       <Section title="Updates">
         <Answer of={deployments}>
@@ -53,6 +54,6 @@ export function DeviceUpdates({ id }: { id: string }) {
         </Answer>
       </Section>
       <DeviceCrashes id={id} />
-    </>
+    </div>
   );
 }

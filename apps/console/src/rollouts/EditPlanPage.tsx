@@ -60,7 +60,7 @@ export function EditPlanPage() {
       cli={cli.savePlan(name)}
     >
       <form className={classes.plainForm} onSubmit={submit}>
-        <Section title="Name">
+        <Section title="Name and purpose">
           <div className={classes.fields}>
             <TextInput
               label="Name"

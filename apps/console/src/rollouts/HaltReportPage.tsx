@@ -148,14 +148,16 @@ function Figure({ name, of, n }: { name: string; of: string; n: number }) {
 }
 
 function Gates({ evidence }: Pick<HaltReport, "evidence">) {
-  const [gates, facts] = [gatesOf(evidence), otherFacts(evidence)];
+  // How many were exposed and harmed stands at the top of the page.
+  const facts = otherFacts(evidence).filter(([name]) => !["harmed", "exposed"].includes(name));
+  const gates = gatesOf(evidence);
   if (gates.length === 0 && facts.length === 0) return <p>A person halted it: no gate was asked.</p>;
   return (
     <>
       {gates.map((gate) => (
         <GateMeter key={gate.name} gate={gate} />
       ))}
-      <p>{facts.map(([name, value]) => `${name}: ${value}`).join("; ")}</p>
+      {facts.length > 0 && <p>{facts.map(([name, value]) => `${name}: ${value}`).join("; ")}</p>}
     </>
   );
 }

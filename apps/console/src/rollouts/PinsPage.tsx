@@ -4,7 +4,7 @@ import { api, type UpdatePin } from "@tenfold/contracts";
 import { type FormEvent, useState } from "react";
 import { useMay } from "../access/session.ts";
 import { cli } from "../cli.ts";
-import { absolute } from "../format.ts";
+import { absolute, counted } from "../format.ts";
 import { ActionButton } from "../parts/ActionButton.tsx";
 import { Answer } from "../parts/Answer.tsx";
 import { AppLink } from "../parts/AppLink.tsx";
@@ -101,9 +101,16 @@ function LiftPin({ pin: { id, filter, version, reason, expiresAt } }: { pin: Upd
       reason="none"
       undo={{ says: `The pin of ${filter} is lifted.`, run: () => client.call(api.addUpdatePin, { body }) }}
     >
-      Rollouts that wait for these devices offer them the release at once where nothing else keeps them.
+      <Lifted filter={filter} />
     </ActionButton>
   );
+}
+
+/** Asked for when the dialog opens. */
+function Lifted({ filter }: { filter: string }) {
+  const devices = useQuery(ask(api.listDevices, { query: { filter, limit: 1 } }));
+  const many = devices.data && counted(devices.data.total, "device");
+  return `Rollouts that wait for ${many ? `the ${many} of ${filter}` : `the devices of ${filter}`} offer the release at once where nothing else keeps them. An offer that went out stays out, also when the pin is put back.`;
 }
 
 function PinForm() {

@@ -1,10 +1,12 @@
 import { api, type Rollout } from "@tenfold/contracts";
 import { useMay } from "../access/session.ts";
 import { cli } from "../cli.ts";
+import { counted } from "../format.ts";
 import { ActionButton } from "../parts/ActionButton.tsx";
 import type { IconName } from "../parts/icons.tsx";
 import { client } from "../queries.ts";
 import { judgeRolloutChange, type RolloutVerb } from "./changes.ts";
+import { effectOf } from "./effects.ts";
 import { StartLink } from "./StartLink.tsx";
 
 type Change = {
@@ -12,7 +14,6 @@ type Change = {
   word: string;
   icon: IconName;
   operation: typeof api.pauseRollout;
-  effect: string;
   danger?: true;
   /** The change that takes it back, where the engine allows that. */
   back?: { operation: typeof api.pauseRollout; says: string };
@@ -24,7 +25,6 @@ const changes: readonly Change[] = [
     word: "Pause",
     icon: "pause",
     operation: api.pauseRollout,
-    effect: "No new offers. Devices that already have one go on, and the gates still judge.",
     back: { operation: api.resumeRollout, says: "The rollout is paused." },
   },
   {
@@ -32,8 +32,6 @@ const changes: readonly Change[] = [
     word: "Resume",
     icon: "play",
     operation: api.resumeRollout,
-    effect:
-      "Offers go out again, from the stage where it paused. Where a stage had proved nothing, this is your word that it may go on.",
     back: { operation: api.pauseRollout, says: "The rollout goes on." },
   },
   {
@@ -41,14 +39,13 @@ const changes: readonly Change[] = [
     word: "Cancel",
     icon: "cross",
     operation: api.cancelRollout,
-    effect: "Ends it for good, without a way back. Devices on their way are told to stop; those that took the release keep it.",
+    danger: true,
   },
   {
     verb: "rollback",
     word: "Roll back",
     icon: "undo",
     operation: api.rollBackRollout,
-    effect: "Halts the rollout and brings every device that took the release back to its last known good one.",
     danger: true,
   },
 ];
@@ -57,7 +54,7 @@ export function RolloutActions({ rollout }: { rollout: Rollout }) {
   const allowed = useMay(api.pauseRollout);
   return [
     <Approve key="approve" rollout={rollout} />,
-    ...changes.map(({ verb, word, icon, operation, effect, danger, back }) => (
+    ...changes.map(({ verb, word, icon, operation, danger, back }) => (
       <ActionButton
         key={verb}
         operation={operation}
@@ -70,7 +67,7 @@ export function RolloutActions({ rollout }: { rollout: Rollout }) {
         {...(danger ? { danger } : {})}
         {...(back ? { undo: { says: back.says, run: () => takeBack(rollout.id, back.operation) } } : {})}
       >
-        {effect}
+        {effectOf(verb, rollout)}
       </ActionButton>
     )),
     <Override key="override" rollout={rollout} />,
@@ -119,7 +116,7 @@ function Approve({ rollout }: { rollout: Rollout }) {
       callWith={(comment) => ({ params: { id }, body: { planHash, comment } })}
       verb="Approve"
       icon="check"
-      title={`Approve: ${release.name} ${release.version} for ${targets} devices`}
+      title={`Approve: ${release.name} ${release.version} for ${counted(targets, "device")}`}
       cli={cli.approveRollout(id)}
       allowed={allowed}
     >

@@ -21,7 +21,7 @@ const columns: readonly Column<Rollout>[] = [
   {
     title: "Release",
     cell: (each) => (
-      <AppLink to={paths.rollout(each.id)}>
+      <AppLink to={paths.rollout(each.id)} style={{ whiteSpace: "nowrap" }}>
         {each.release.name} {each.release.version}
       </AppLink>
     ),

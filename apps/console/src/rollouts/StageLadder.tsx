@@ -7,7 +7,7 @@ import { stageLook, toneColor } from "../parts/tones.ts";
 import { When } from "../parts/When.tsx";
 import { GateMeter } from "./GateMeter.tsx";
 import classes from "./ladder.module.css";
-import { evidenceGate, haltOf, partsOf, shareGate, stageName, stageReach, updatingNow } from "./ladder.ts";
+import { evidenceGate, haltOf, neverReached, partsOf, shareGate, stageName, stageReach, updatingNow } from "./ladder.ts";
 
 /** The picture of a rollout: its stages as rungs that reach further and further, and the gate that each must pass. */
 export function StageLadder({ rollout, decisions }: { rollout: Rollout; decisions: readonly RolloutDecision[] }) {
@@ -23,7 +23,7 @@ export function StageLadder({ rollout, decisions }: { rollout: Rollout; decision
 function Rung({ stage, rollout, halt }: { stage: StageProgress; rollout: Rollout; halt: RolloutDecision | undefined }) {
   const look = stageLook[stage.state];
   const evidence = stage.state === "halted" ? evidenceGate(halt?.evidence) : undefined;
-  const never = stage.state === "waiting" && !["running", "paused"].includes(rollout.phase);
+  const never = neverReached(stage, rollout.phase);
   // The square root keeps a canary of 1 % visible beside a stage of 100 %.
   const reach = `${Math.max(12, Math.sqrt(stage.share) * 100)}%`;
   return (
@@ -55,7 +55,8 @@ function Rung({ stage, rollout, halt }: { stage: StageProgress; rollout: Rollout
 
 function Words({ stage, rollout, never }: { stage: StageProgress; rollout: Rollout; never: boolean }) {
   if (never) return <>{counted(stage.devices, "device")} never got the offer.</>;
-  if (stage.state === "waiting") return <>Begins when the stage above has passed its gate.</>;
+  if (stage.state === "waiting")
+    return <>Begins when {stage.index === 0 ? "the rollout begins" : "the stage above has passed its gate"}.</>;
   const parts = partsOf(stage.counts, stage.devices).filter((part) => part.n > 0);
   const now = updatingNow(stage.counts);
   return (

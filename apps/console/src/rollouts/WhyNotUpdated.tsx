@@ -20,23 +20,35 @@ export function WhyNotUpdated({ id }: { id: string }) {
           <>
             <Facts
               facts={[
-                ["Now", `${because} (${words(code)})`],
+                [
+                  "Now",
+                  <span key="now" title={words(code)}>
+                    {because}
+                  </span>,
+                ],
                 ["Until", until === undefined ? "something else changes" : <When key="until" at={until} />],
-                ["What to do", fix ?? "nothing; it goes on by itself, or there is nothing to do"],
+                [
+                  "What to do",
+                  fix?.startsWith("tenfold ") ? (
+                    <CopyLine key="fix" line={`npx ${fix}`} label="Copy the command" />
+                  ) : (
+                    (fix ?? "nothing; it goes on by itself, or there is nothing to do")
+                  ),
+                ],
               ]}
             />
-            <p style={{ marginTop: 12 }}>
-              <AppLink to={paths.pins({ filter: `id:${id}` })}>Pin this device, or exclude it from updates</AppLink>
-            </p>
             {rollouts.length > 0 && (
-              <ul aria-label="Open rollouts">
+              <ul aria-label="Open rollouts" style={{ marginTop: 12 }}>
                 {rollouts.map((one) => (
                   <li key={one.rollout}>
-                    <AppLink to={paths.rollout(one.rollout)}>{one.version}</AppLink>: {one.because}
+                    <AppLink to={paths.rollout(one.rollout)}>Rollout of {one.version}</AppLink>: {one.because}
                   </li>
                 ))}
               </ul>
             )}
+            <p style={{ marginTop: 12 }}>
+              <AppLink to={paths.pins({ filter: `id:${id}` })}>Pin this device, or exclude it from updates</AppLink>
+            </p>
           </>
         )}
       </Answer>

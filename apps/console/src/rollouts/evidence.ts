@@ -1,5 +1,5 @@
 import type { RolloutDecision } from "@tenfold/contracts";
-import { count, percent } from "../format.ts";
+import { count, counted, percent } from "../format.ts";
 import { evidenceGate, type Gate } from "./ladder.ts";
 
 type Evidence = NonNullable<RolloutDecision["evidence"]>;
@@ -27,7 +27,7 @@ function guardsOf({ guards }: Evidence): Gate[] {
     const { compared, logE, haltAtLogE, guard: name } = guard;
     if (typeof name !== "string" || typeof compared !== "number" || compared === 0) return [];
     const gate = evidenceGate({ logE: logE ?? null, haltAtLogE: haltAtLogE ?? null });
-    return gate ? [{ ...gate, name: `Guard: ${name}`, words: `${count(compared)} devices compared; ${gate.words}` }] : [];
+    return gate ? [{ ...gate, name: `Guard: ${name}`, words: `${counted(compared, "device")} compared; ${gate.words}` }] : [];
   });
 }
 

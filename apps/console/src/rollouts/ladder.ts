@@ -4,7 +4,8 @@ import type { Part } from "../parts/StackBar.tsx";
 
 /** What the stage ladder says about a rollout, as plain values. */
 
-const updating = ["offered", "downloading", "downloaded", "verified", "installing", "rebooting", "validating"];
+/** States of a device that has the offer and has not come to an end. */
+export const updating = ["offered", "downloading", "downloaded", "verified", "installing", "rebooting", "validating"];
 
 /** A stage's devices in the few groups that a person tells apart. `queued` are those that no state was told of. */
 export function partsOf(counts: Readonly<Record<string, number>>, devices: number): Part[] {
@@ -53,7 +54,6 @@ export function shareGate(stage: Pick<StageProgress, "counts" | "devices" | "sta
 export function evidenceGate(evidence: RolloutDecision["evidence"]): Gate | undefined {
   const [value, mark] = [evidence?.logE, evidence?.haltAtLogE];
   if (typeof value !== "number" || typeof mark !== "number" || mark <= 0) return undefined;
-  const times = (log: number) => count(Math.exp(Math.min(log, 20)));
   return {
     name: "Evidence",
     value: Math.max(0, value),
@@ -62,13 +62,24 @@ export function evidenceGate(evidence: RolloutDecision["evidence"]): Gate | unde
     words:
       value < 0
         ? "nothing speaks against the release"
-        : `a bad release explains this ${times(value)} times better than a healthy one, halts at ${times(mark)}`,
+        : `a bad release explains this ${timesAs(value)} well as a healthy one, halts at ${timesAs(mark)}`,
   };
+}
+
+/** `as`, `2.5 times as`, `18,738 times as`: how many times as well, of its logarithm. Past e^20 more digits say nothing. */
+function timesAs(log: number): string {
+  const times = Math.exp(Math.min(log, 20));
+  if (times < 1.05) return "as";
+  return `${times < 10 ? Number(times.toFixed(1)) : count(times)} times as`;
 }
 
 /** The decision that halted a stage, if it is known. */
 export const haltOf = (decisions: readonly RolloutDecision[], stage: number): RolloutDecision | undefined =>
   decisions.find((each) => each.stage === stage && ["halted", "halt"].includes(each.decision));
+
+/** A stage that waited when its rollout ended, and so will never begin. */
+export const neverReached = ({ state }: Pick<StageProgress, "state">, phase: Rollout["phase"]): boolean =>
+  state === "waiting" && ["completed", "cancelled", "halted", "rolling_back", "rolled_back"].includes(phase);
 
 /** The first stage is the canary; one that reaches all is the whole fleet. */
 export function stageName(stage: Pick<StageProgress, "index" | "share">): string {

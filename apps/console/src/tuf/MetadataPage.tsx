@@ -77,6 +77,7 @@ function Both({ status }: { status: MetadataStatus }) {
       <OnlineKey status={status} />
       <Section title="Renew and rotate">
         <Facts
+          wide
           facts={[
             ["The list of releases ends", <CopyLine key="renew" line="npx tenfold tuf renew FOLDER" label="Copy the command" />],
             ["A root ends", <CopyLine key="rotate" line="npx tenfold tuf rotate FOLDER --role root" label="Copy the command" />],

@@ -57,16 +57,19 @@ export function writeHaltReport(facts: HaltFacts): HaltReport {
   return { ...report, nextSteps: nextSteps(report, rollout.plan.onHalt) };
 }
 
+const devicesAre = (n: number): string => (n === 1 ? "1 device is" : `${n} devices are`);
+
 /** What a person should do now, the most urgent first. */
 function nextSteps(
   { rollout, phase, blast, reasons, signatures }: Omit<HaltReport, "nextSteps">,
   onHalt: "roll_back" | "stop",
 ): string[] {
   const had = (reason: string) => reasons.some((one) => one.reason === reason);
-  const [worst] = signatures;
+  // What names no known error leads nowhere: it comes first only where nothing else was left behind.
+  const worst = signatures.find(({ frames }) => frames.length > 0) ?? signatures[0];
   return [
     ...(phase === "rolling_back"
-      ? [`Wait: ${blast.restored} devices are back so far; \`tenfold rollout watch ${rollout}\` shows the rest.`]
+      ? [`Wait: ${devicesAre(blast.restored)} back so far; \`tenfold rollout watch ${rollout}\` shows the rest.`]
       : []),
     ...(phase === "halted" && onHalt === "stop"
       ? [`Devices keep the release, as the plan says. To bring them back: \`tenfold rollout rollback ${rollout}\`.`]
@@ -75,11 +78,13 @@ function nextSteps(
       ? ["The way back failed too and was stopped. Look at a device that did not come back before anything else is tried."]
       : []),
     ...(blast.notRestored > 0
-      ? [`${blast.notRestored} devices are not back on their last known good release: the report names them and says why.`]
+      ? [
+          `${devicesAre(blast.notRestored)} not back on the last known good release: \`tenfold rollout report ${rollout}\` names ${blast.notRestored === 1 ? "it" : "them"} and says why.`,
+        ]
       : []),
     ...(worst
       ? [
-          `Look at "${worst.title}" first: ${worst.devices} devices. \`tenfold rollout crashes ${rollout}\` lists it; its bytes are at /api/v1/crashes/${worst.example}/bytes.`,
+          `Look at "${worst.title}" first (${worst.devices === 1 ? "1 device" : `${worst.devices} devices`}): \`tenfold rollout crashes ${rollout}\` lists it; its bytes are at \`/api/v1/crashes/${worst.example}/bytes\`.`,
         ]
       : []),
     ...(had("silent_after_reboot")

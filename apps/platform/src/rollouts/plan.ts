@@ -235,7 +235,10 @@ function bringBack(rollout: Rollout, picture: Picture, now: number): Step[] {
     {
       do: "finish",
       as: "rolled_back",
-      because: `${succeeded} of ${devices} devices that had taken the release are back on their last known good one.`,
+      because:
+        devices === 1
+          ? `The one device that had taken the release is ${succeeded === 1 ? "" : "not "}back on its last known good one.`
+          : `${succeeded} of ${devices} devices that had taken the release are back on their last known good one.`,
     },
   ];
 }

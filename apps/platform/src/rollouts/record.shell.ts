@@ -40,8 +40,10 @@ export async function recordSteps(page: Page & { guardBook: GuardBook }, { rollo
   );
   await guardBook.recordHolds(tx, scope, { at: now, holds: steps.filter((step) => step.do === "hold") });
   await recordRestores(page, { steps, now });
+  // In the order of their causes: what was found, what the rollout does about it, and what devices are told then.
+  await recordBatches(page, { rollout, steps, now, named: findings });
   for (const step of steps) await recordTurn(page, { rollout, step, now });
-  await recordBatch(page, { rollout, steps, now });
+  await recordBatches(page, { rollout, steps, now, named: acts });
 }
 
 /** What ran before the update: what it must be told apart from afterwards, and where the way back leads. */
@@ -132,19 +134,12 @@ export async function haltRollout(
   await book.changePhase(tx, scope, { id, phase, because, at, halted: "now", ended: "no" });
 }
 
+const findings = { expire: "found_silent", hold: "deadline_put_off", cannot_restore: "rollback_impossible" } as const;
+const acts = { offer: "offered", skip: "skipped", plan_restore: "rollback_planned" } as const;
+type Batches = { rollout: StoredRollout; steps: readonly Step[]; now: number; named: Readonly<Record<string, string>> };
+
 /** Steps on single devices are one decision a pass. */
-async function recordBatch(
-  { book, tx, scope }: Page,
-  { rollout: { id, stage }, steps, now }: { rollout: StoredRollout; steps: readonly Step[]; now: number },
-): Promise<void> {
-  const named = {
-    offer: "offered",
-    skip: "skipped",
-    expire: "found_silent",
-    hold: "deadline_put_off",
-    plan_restore: "rollback_planned",
-    cannot_restore: "rollback_impossible",
-  } as const;
+async function recordBatches({ book, tx, scope }: Page, { rollout: { id, stage }, steps, now, named }: Batches): Promise<void> {
   for (const [kind, decision] of Object.entries(named)) {
     const devices = steps.flatMap((step) => (step.do === kind && "device" in step ? step.device : []));
     if (devices.length === 0) continue;
