@@ -183,7 +183,7 @@ export const acts: readonly Act[] = [
       await page.getByRole("textbox", { name: /^Name/ }).fill("night");
       await page.getByLabel("What it is for").fill("While nobody pumps");
       await press(page, "Store the plan");
-      const row = page.getByRole("row", { name: /night/ });
+      const row = page.getByRole("row", { name: /While nobody pumps/ });
       await row.getByRole("button", { name: "Delete" }).click();
       await confirm(page, "Delete");
       await row.waitFor({ state: "hidden" });
