@@ -80,10 +80,11 @@ test("a device that was silent past its deadline stays unresponsive; that it cam
 });
 
 test("what the boot before the update says after the deadline may be late: it is noted once, and the next boot is still listened to", () => {
-  const silent = deployment({ state: "unresponsive", reason: "silent_during_update" });
-  const late = applyHeartbeat(silent, oldBeat(silent.bootId), 9_000);
+  const before = "boot-1";
+  const silent = deployment({ state: "unresponsive", reason: "silent_during_update", bootId: before });
+  const late = applyHeartbeat(silent, oldBeat(before), 9_000);
   assert.deepEqual([late?.returnedWith, late?.returnedAt], ["old", undefined]);
-  assert.equal(late && applyHeartbeat(late, oldBeat(silent.bootId), 9_500), undefined);
+  assert.equal(late && applyHeartbeat(late, oldBeat(before), 9_500), undefined);
   const booted = late && applyHeartbeat(late, beat(), 10_000);
   assert.deepEqual([booted?.returnedWith, booted?.returnedAt, booted?.verifiedAt], ["new", 10_000, 10_000]);
 });
