@@ -1,6 +1,6 @@
 /**
  * Where one message's time goes: a CPU profile of the platform's process under load, summed up by part of the path. `--connections=100
- * --window=50 --each=3000` say what load.
+ * --window=50 --each=3000` say what load; `--rate=4800` sends so many messages a second instead, spread over all devices, for ten seconds.
  */
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -43,7 +43,10 @@ async function measure(dir: string, { connections, window, each }: { connections
     await untilStored(platform);
     const before = await cpuByPart(platform.pid);
     span.from = monotonicMicros();
-    const report = await load.run({ is: "count", each, window });
+    const rate = Number(option("rate", "0"));
+    const report = await load.run(
+      rate > 0 ? { is: "pace", perSecond: rate, seconds: 10, window: 8 } : { is: "count", each, window },
+    );
     await untilStored(platform);
     span.to = monotonicMicros();
     const after = await cpuByPart(platform.pid);
