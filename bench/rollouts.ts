@@ -171,7 +171,7 @@ async function huntAll(): Promise<Record<string, number>> {
   let found = 0;
   let seconds = 0;
   for (const mutant of mutants) {
-    const one = await hunt(mutant, 400);
+    const one = await hunt(mutant, 1_500);
     seconds += one.ms / 1_000;
     if (one.found === "yes") found += 1;
     console.log(

@@ -59,7 +59,7 @@ async function examine(platform: RunningPlatform, { board, key, foreign }: Exami
     eventually(async () => {
       const { items } = (await ask(platform, `/devices/${board.device}/deployments`)) as { items: Deployment[] };
       const found = items.find((one) => one.rollout === rollout);
-      same([found?.state, found?.reason], [state, reason]);
+      assert.deepEqual([found?.state, found?.reason], [state, reason], `${found?.state} ${found?.reason}: ${found?.detail}`);
     }, 120_000);
   const starts = async () => (await bootLog(board)).filter(({ event }) => event === "start").map(({ version }) => version);
   let machine = board.start();
@@ -199,7 +199,9 @@ async function makeBoard(platform: RunningPlatform, { releaseKey: release }: Key
       const loader = ["apps/agent/src/boot-loader/main.ts", "--env", at("env.1"), "--env", at("env.2"), "--keys", at("boot.pub")];
       const slots = ["--raw", `a=${at("slot-a")}`, "--raw", `b=${at("slot-b")}`];
       const args = [...loader, "--log", at("boot.log"), ...slots, "--", "sh", at("system.sh"), "{slot}"];
-      return startDaemon({ command: process.execPath, args, logFile: at("console.log") });
+      // RAUC mounts what it installs, and a power cut leaves that behind.
+      const after = async () => void (await sh("sh", "-c", `umount '${at("mnt/bundle")}' 2>/dev/null || true`));
+      return startDaemon({ command: process.execPath, args, logFile: at("console.log"), after });
     },
   };
 }
