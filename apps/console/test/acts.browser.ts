@@ -254,7 +254,7 @@ export const acts: readonly Act[] = [
     async (scene) => {
       const { page, stage } = scene;
       await visit(page, scene, `/releases/${stage.bad}`);
-      await page.getByRole("table", { name: "Components" }).getByText("openssl").waitFor();
+      await page.getByRole("table", { name: "Components" }).getByText("openssl", { exact: true }).waitFor();
       need((await page.getByRole("button", { name: "Detach" }).count()) === 0, "what a rollout used can be detached");
       await page.getByRole("table", { name: "Rollouts of this release" }).getByRole("link", { name: stage.halted }).waitFor();
       await press(page, "Retire");
