@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ChdbStore, migrateStore, openChdbStore, silentLog } from "../apps/platform/src/kernel/index.ts";
 import { bucketsOf, cellDrawing, type FleetQuery } from "../apps/platform/src/telemetry/cells.shell.ts";
+import { computeCells } from "../apps/platform/src/telemetry/rollup.shell.ts";
 import { allPoints, metricsOf, rawDrawing, shapePoints, sizeOf, thinnedPoints } from "../apps/platform/src/telemetry/store.ts";
 import { option } from "./options.ts";
 import { atMost, type BenchResult } from "./result.ts";
@@ -63,24 +64,11 @@ async function makePoints(store: ChdbStore): Promise<void> {
   }
 }
 
-/** As the platform computes them once an hour is over (telemetry/rollup.shell.ts). */
+/** As the platform computes them once an hour is over. */
 async function makeCells(store: ChdbStore): Promise<void> {
   const [{ n = 0 } = {}] = await store.query<{ n: number }>("SELECT count() AS n FROM tenfold.point_hour");
   if (n > 0) return;
-  for (let from = start; from < end; from += hour)
-    await store.command(
-      `INSERT INTO tenfold.point_minute (fleet, metric, device, ts, n, total, low, high, last, unit)
-       SELECT fleet, metric, device, toDateTime64(toStartOfMinute(p.ts), 3, 'UTC') AS cell, count(), sum(p.value), min((p.value, p.ts)), max((p.value, p.ts)), max((p.ts, p.value)), max(p.unit)
-       FROM tenfold.point AS p WHERE p.ts >= {from:DateTime64(3)} AND p.ts < {to:DateTime64(3)} GROUP BY fleet, metric, device, cell SETTINGS optimize_aggregation_in_order = 1`,
-      { from, to: from + hour },
-    );
-  for (let from = start; from < end; from += hour)
-    await store.command(
-      `INSERT INTO tenfold.point_hour (fleet, metric, device, ts, n, total, low, high, last, unit)
-       SELECT fleet, metric, device, toDateTime64(toStartOfHour(m.ts), 3, 'UTC') AS cell, sum(m.n), sum(m.total), min(m.low), max(m.high), max(m.last), max(m.unit)
-       FROM tenfold.point_minute AS m FINAL WHERE m.ts >= {from:DateTime64(3)} AND m.ts < {to:DateTime64(3)} GROUP BY fleet, metric, device, cell SETTINGS optimize_aggregation_in_order = 1`,
-      { from, to: from + hour },
-    );
+  for (let from = start; from < end; from += hour) await computeCells(store, { from, to: from + hour });
 }
 
 /** The ten questions: of one device, of a hundred, of all. */

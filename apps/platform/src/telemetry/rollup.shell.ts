@@ -119,7 +119,7 @@ const pointsAtOnce = 500_000;
 
 type CellRange = { from: number; to: number; devices?: readonly string[] };
 
-async function computeCells(store: ColumnStore, range: CellRange): Promise<void> {
+export async function computeCells(store: ColumnStore, range: CellRange): Promise<void> {
   for (const slice of slicesOf(await sizesIn(store, range), pointsAtOnce)) await computeSlice(store, range, slice);
 }
 
