@@ -130,6 +130,36 @@ for (const protocolVersion of [5, 4] as const) {
       await client.endAsync();
     });
 
+    test("[M17] a document that is sent while an older one is still being read comes after it, so that the last one heard is the current one", async () => {
+      const reading = Promise.withResolvers<void>();
+      const released = Promise.withResolvers<void>();
+      await using world = await linksWorld({
+        hasRead: async (topic) => {
+          if (topic !== "state/desired") return;
+          reading.resolve();
+          await released.promise;
+        },
+      });
+      world.documents.set("pump-1/state/desired", '{"generation":1}');
+      const client = await open(world, await world.device("pump-1"), { protocolVersion });
+      const [told, asked] = [[] as string[], Promise.withResolvers<void>()];
+      client.on("message", (topic, payload) => {
+        if (topic === "devices/pump-1/state/desired") told.push(String(payload));
+        else asked.resolve();
+      });
+      await client.subscribeAsync("devices/pump-1/#", { qos: 1 });
+      await reading.promise;
+      world.documents.set("pump-1/state/desired", '{"generation":2}');
+      assert.equal(world.links.send("pump-1", { topic: "state/desired", payload: '{"generation":2}' }), true);
+      released.resolve();
+      // The reader's answers need turns of the loop; then this one follows them on the same connection.
+      await new Promise(setImmediate);
+      world.links.send("pump-1", { topic: "commands/cmd_1", payload: "reboot" });
+      await asked.promise;
+      assert.equal(told.at(-1), '{"generation":2}', told.join(" then "));
+      await client.endAsync();
+    });
+
     test("[M10] a topic of another device is refused: nothing is stored, and somebody hears of it", async () => {
       await using world = await linksWorld();
       const client = await open(world, await world.device("pump-1"), { protocolVersion });

@@ -52,10 +52,12 @@ export type WorldOptions = {
   limits?: Partial<Limits>;
   /** Decides what becomes of a message before the small intake stores it. */
   receive?: (message: UpMessage) => Promise<Received | undefined> | Received | undefined;
+  /** What a document's reader waits for after it has read and before it answers. */
+  hasRead?: (topic: string) => Promise<void>;
 };
 
 /** A real endpoint over real TLS, with a real authority, and an intake that is an array. */
-export async function linksWorld({ limits = {}, receive }: WorldOptions = {}): Promise<LinksWorld> {
+export async function linksWorld({ limits = {}, receive, hasRead }: WorldOptions = {}): Promise<LinksWorld> {
   const now = Date.now();
   const { root, issuing } = await createAuthority(now - 60_000);
   const foreign = await createAuthority(now - 60_000, "Somebody Else");
@@ -83,7 +85,11 @@ export async function linksWorld({ limits = {}, receive }: WorldOptions = {}): P
       stored.push({ ...message, payload: Buffer.from(message.payload) });
       return { is: "stored" };
     },
-    downlink: async (device, _scope, topic) => documents.get(`${device}/${topic}`),
+    downlink: async (device, _scope, topic) => {
+      const read = documents.get(`${device}/${topic}`);
+      await hasRead?.(topic);
+      return read;
+    },
     contact: (device) => contacts.push(device),
     bus,
     clock: systemClock,

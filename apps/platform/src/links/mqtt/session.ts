@@ -84,8 +84,24 @@ export class Session {
     }
   }
 
-  /** Sends a document to a device that listens for it; false when it does not, or when too much waits for it already. */
+  /**
+   * Sends a document to a device that listens for it; false when it does not, or when too much waits for it already. While what is current for the
+   * topic is being read, that answer may be older than this document and would follow it: it is read once more instead, and the newest goes last.
+   */
   offer(topic: string, payload: string): boolean {
+    if (!this.#downlink.hears(topic)) return false;
+    const document = this.#documentOf(topic);
+    if (document === undefined || !this.#pulling.has(document)) return this.#offer(topic, payload);
+    this.#pulling.set(document, "again");
+    return true;
+  }
+
+  #documentOf(topic: string): DocumentTopic | undefined {
+    const { topics } = this.#parts.endpoint;
+    return downTopics.find((rest) => topics.address(this.identity.device, rest) === topic);
+  }
+
+  #offer(topic: string, payload: string): boolean {
     if (!this.#downlink.hears(topic)) return false;
     const taken = this.#downlink.offer({ topic, payload });
     this.#sendDown();
@@ -161,7 +177,7 @@ export class Session {
     const { endpoint, close } = this.#parts;
     const { device } = this.identity;
     try {
-      for (const { topic, payload } of await this.#current(rest)) this.offer(endpoint.topics.address(device, topic), payload);
+      for (const { topic, payload } of await this.#current(rest)) this.#offer(endpoint.topics.address(device, topic), payload);
     } catch (error) {
       endpoint.failed("link.downlink_failed", { device, topic: rest, because: describeError(error) });
       close(farewells.unavailable("What is meant for this device cannot be read now; connect again."));
