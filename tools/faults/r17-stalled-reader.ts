@@ -34,10 +34,10 @@ export const fault: Fault = {
     const after = await p99();
     const figures = [before, during, after].map((ms) => ms.toFixed(1)).join(" / ");
     stage.note(`p99 of the others before / during / after: ${figures} ms; the platform's process has ${grown.toFixed(1)} MB more`);
-    // Beside other work on the same machine the absolute figure says little: the benchmark holds it to 50 ms.
+    // Where the machine is so busy that it is slow without, it is held to what it is without.
     stage.holds(
-      "the others' p99 stays below 100 ms or three times what it is without",
-      during < Math.max(100, 3 * Math.max(before, after)),
+      "the others' p99 stays within 50 ms, or three times what it is without",
+      during <= Math.max(50, 3 * Math.max(before, after)),
       `${figures} ms`,
     );
     stage.holds("memory grows by less than 60 MB", grown < 60, `${grown.toFixed(1)} MB`);

@@ -1,8 +1,9 @@
 /**
  * Whether what a peer has sent so far is a whole ClientHello, the first message of TLS [RFC 8446 4.1.2], which may come in several records [5.1]. Only its
- * frame is looked at: OpenSSL reads it. `none`: it can never become one.
+ * frame is looked at: OpenSSL reads it. `none`: it can never become one. `too_large`: its header announces more than `most` bytes, so that the rest need
+ * not be waited for.
  */
-export function helloIn(bytes: Uint8Array): "whole" | "more" | "none" {
+export function helloIn(bytes: Uint8Array, most: number): "whole" | "more" | "none" | "too_large" {
   let came = 0;
   let wanted = 0;
   for (let at = 0; at < bytes.length; ) {
@@ -12,6 +13,7 @@ export function helloIn(bytes: Uint8Array): "whole" | "more" | "none" {
     if (came === 0) {
       const message = messageAt(bytes, begin, record);
       if (typeof message === "string") return message;
+      if (message > most) return "too_large";
       wanted = message;
     }
     came += Math.min(record, bytes.length - begin);

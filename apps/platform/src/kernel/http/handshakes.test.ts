@@ -144,6 +144,19 @@ test("beyond its pace a connection waits unread, and beyond what may wait it is 
   assert.equal(at.handshakes.waiting(), 1);
 });
 
+test("handshakes whose turn has come at once begin one after the other, and all of them end", async () => {
+  await using at = await listening({ burst: 20 });
+  await Promise.all(Array.from({ length: 20 }, () => once(at.secure(), "secureConnect")));
+  assert.equal(at.handshakes.waiting(), 0);
+});
+
+test("a hello that announces more than it may have is closed before the rest comes", async () => {
+  await using at = await listening({ handshakeMs: 60_000 });
+  const endless = at.raw();
+  endless.write(Buffer.from("160301400001ffffff0303", "hex"));
+  await closed(endless);
+});
+
 test("who says nothing, or only half of a hello, takes nobody's turn", async () => {
   await using at = await listening({ perSecond: 0, burst: 1 });
   const half = Array.from({ length: 20 }, () => at.raw());

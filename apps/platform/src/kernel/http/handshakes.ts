@@ -48,18 +48,27 @@ export function createHandshakes({ limits: given = {}, metrics }: Parts = {}): H
   const lobby = new HandshakeQueue<Socket>(limits, now());
   const greeting = new Map<Socket, number>();
   const begun = new Map<Socket, number>();
+  /** Whose turn has come, and who begins in one of the next turns of the event loop. */
+  const turns: Waiting[] = [];
   const guarded: { server: Server; open: Set<Socket> }[] = [];
   const count = counters(metrics);
   let timer: NodeJS.Timeout | undefined;
 
+  const beginNext = () => {
+    const next = turns.shift();
+    if (turns.length > 0) setImmediate(beginNext);
+    if (next === undefined || next.socket.destroyed) return;
+    const { socket, begin } = next;
+    begun.set(socket, now());
+    socket.once("close", () => begun.delete(socket));
+    count("begun");
+    begin();
+  };
+  /** One a turn of the event loop: each costs some two milliseconds, and what connected devices send is served between them. */
   const beginDue = () => {
-    for (const { socket, begin } of queue.due(now())) {
-      if (socket.destroyed) continue;
-      begun.set(socket, now());
-      socket.once("close", () => begun.delete(socket));
-      count("begun");
-      begin();
-    }
+    const idle = turns.length === 0;
+    turns.push(...queue.due(now()));
+    if (idle && turns.length > 0) beginNext();
   };
   const endOverdue = () => {
     for (const [socket, since] of greeting) if (now() - since > limits.handshakeMs) end(socket, "too_slow");
@@ -78,7 +87,7 @@ export function createHandshakes({ limits: given = {}, metrics }: Parts = {}): H
     endClosed();
     endOverdue();
     count.waiting(queue.waiting);
-    if (queue.waiting + begun.size + greeting.size > 0) {
+    if (queue.waiting + turns.length + begun.size + greeting.size > 0) {
       timer ??= setInterval(step, stepMs).unref();
       return;
     }
@@ -156,7 +165,7 @@ function untilHello(socket: Socket, maxBytes: number, tell: (became: "whole" | "
   let came: Buffer = Buffer.alloc(0);
   const read = (chunk: Buffer) => {
     came = came.length === 0 ? chunk : Buffer.concat([came, chunk]);
-    const hello = helloIn(came);
+    const hello = helloIn(came, maxBytes);
     if (hello === "more" && came.length <= maxBytes) return;
     socket.off("data", read);
     socket.pause();
