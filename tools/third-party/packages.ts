@@ -21,6 +21,8 @@ const packageOf: Record<string, string> = {
   tpm2_createprimary: "tpm2-tools tpm2-openssl",
   pki: "strongswan-pki libstrongswan-standard-plugins libstrongswan-extra-plugins",
   strace: "strace",
+  cc: "gcc libc6-dev",
+  meson: "meson ninja-build",
   faketime: "faketime",
   prlimit: "util-linux",
   fallocate: "util-linux",

@@ -5,13 +5,11 @@ import { join } from "node:path";
 import type { RunningPlatform } from "../running-platform.ts";
 import { type Daemon, startDaemon } from "./daemon.ts";
 import { type Deployment, deploymentOf, type ImageKey, makeImageKey, releaseFile, releaseKey, startRollout } from "./ddi.ts";
-import { onPath } from "./packages.ts";
+import { provideUpdater } from "./rauc-hawkbit-updater.ts";
 import { attempt, enrollByCode, type ShellDevice, sh } from "./shell-device.ts";
 import { type Counts, eventually, same, steps } from "./steps.ts";
 
 export const env = { TENFOLD_DDI_POLLING: "1s", TENFOLD_ROLLOUT_TICK: "200ms" };
-
-const updater = "rauc-hawkbit-updater";
 
 export async function run(platform: RunningPlatform): Promise<Counts> {
   const suite = steps("rauc");
@@ -24,12 +22,10 @@ export async function run(platform: RunningPlatform): Promise<Counts> {
     return bundle;
   };
   await byCurl(platform, { suite, board, release });
-  if (onPath(updater)) await byUpdater(platform, { suite, board, release });
-  else
-    console.log(
-      `- rauc: ${updater} itself was skipped: no package of this Debian has it. Build it from github.com/rauc/${updater} (meson) and put it on PATH.`,
-    );
-  return { passed: suite.passed, failed: suite.failed, skipped: onPath(updater) ? 0 : 1 };
+  const updater = await provideUpdater();
+  if ("command" in updater) await byUpdater(platform, { suite, board, release, updater: updater.command });
+  else console.log(`- rauc: rauc-hawkbit-updater itself was skipped: ${updater.missing}`);
+  return { passed: suite.passed, failed: suite.failed, skipped: "missing" in updater ? 1 : 0 };
 }
 
 type Bundle = { file: string; image: Buffer };
@@ -80,11 +76,14 @@ async function byCurl(platform: RunningPlatform, { suite: { step }, board, relea
   );
 }
 
-async function byUpdater(platform: RunningPlatform, { suite: { step }, board, release }: Stage): Promise<void> {
+async function byUpdater(
+  platform: RunningPlatform,
+  { suite: { step }, board, release, updater }: Stage & { updater: string },
+): Promise<void> {
   const device = await enrollByCode(platform, "board-updater");
   const until = (rollout: string, examine: (deployment: Deployment) => void) =>
     eventually(async () => examine(await deploymentOf(platform, device.id, rollout)), 40_000);
-  const boot = (version: string, bytesPerS = 0) => startUpdater(platform, { device, board, version, bytesPerS });
+  const boot = (version: string, bytesPerS = 0) => startUpdater(platform, { updater, device, board, version, bytesPerS });
   let rollout = "";
 
   const { image } = await release("2.1.0");
@@ -202,10 +201,10 @@ async function startBoard(platform: RunningPlatform, signer: ImageKey): Promise<
   };
 }
 
-type Boot = { device: ShellDevice; board: Board; version: string; bytesPerS: number };
+type Boot = { updater: string; device: ShellDevice; board: Board; version: string; bytesPerS: number };
 
 /** Runs the updater as after a boot into `version`. It knows no setting for a CA, only the machine's trust store, which a test leaves alone. */
-async function startUpdater(platform: RunningPlatform, { device, board, version, bytesPerS }: Boot): Promise<Daemon> {
+async function startUpdater(platform: RunningPlatform, { updater, device, board, version, bytesPerS }: Boot): Promise<Daemon> {
   const config = join(platform.dir, "updater.conf");
   const client = {
     hawkbit_server: new URL(platform.deviceUrl).host,
