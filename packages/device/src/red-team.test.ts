@@ -5,9 +5,11 @@ import { days, seededRandom } from "@tenfold/base";
 import type { DeploymentReason, ReleaseStatement, SignedRelease } from "@tenfold/contracts";
 import { artifactPath, type MetadataSigner, type Offer, signReleaseWith, statementHash, type TargetFile } from "@tenfold/ota";
 import { createPretendRepository, newMetadataSigner, type PretendRepository } from "@tenfold/testkit";
+import { checkMetadata } from "./check-metadata.ts";
 import { hear } from "./deployments.ts";
 import { beginTrust, type DeviceTrust, defaultPatience, follow, freshMemory, type Picture, parseDeviceTrust } from "./index.ts";
-import { freshSession } from "./picture.ts";
+import type { Mind } from "./mind.ts";
+import { freshSession, type Session } from "./picture.ts";
 
 /*
  * The thief of docs/operate/signing.md: he owns the server, its database and every key that is on line. That is the director's timestamp,
@@ -422,4 +424,74 @@ test("whatever the thief does with all that he has, in 150 random campaigns no u
     [],
   );
   assert.ok(installed.length > 5, `the device still takes what is signed: ${installed.length}`);
+});
+
+/** What `checkMetadata` touches of a device: a disk that keeps what it is given, and power that fails before or after that. */
+function deviceWith(scene: Fleet, disk: { trust?: string }, { power = "holds", mono = 0, reaches = true }: Weather = {}) {
+  const session: Pick<Session, "checked" | "checking" | "metadataDueAt" | "heardAt" | "clockOffset"> = {
+    ...freshSession(freshMemory(), { mono: 0, device }),
+    heardAt: 0,
+  };
+  const mind = {
+    session,
+    trust: disk.trust === undefined ? scene.trust : parseDeviceTrust(disk.trust),
+    config: { ...defaultPatience, device, trustedKeys: [] },
+    note: () => {},
+    later: () => {},
+    link: undefined,
+    body: {
+      running: { hash: scene.images.running.statement.artifact.sha256 },
+      clock: { now: () => now, mono: () => mono },
+      metadata: {
+        async save(trust: DeviceTrust) {
+          if (power === "fails before the disk has it") throw new Error("darkness");
+          disk.trust = JSON.stringify(trust);
+          if (power === "fails after the disk has it") throw new Error("darkness");
+        },
+        async talk() {
+          if (!reaches) throw new Error("no route");
+          return { fetch: fetchFrom(scene), [Symbol.asyncDispose]: async () => {} };
+        },
+      },
+    },
+  };
+  // Only what stands above is used of a mind: the rest has nothing to do with metadata.
+  return mind as unknown as Mind;
+}
+type Weather = { power?: "holds" | `fails ${"before" | "after"} the disk has it`; mono?: number; reaches?: boolean };
+
+for (const power of ["fails before the disk has it", "fails after the disk has it"] as const) {
+  test(`power that ${power}, between what is believed and what is done: nothing was done, and the next start believes no less`, async () => {
+    const scene = await fleet();
+    const older = new Map(scene.director.files);
+    await direct(scene, scene.images.next);
+    const offer = offerOf(scene.images.next);
+    const disk: { trust?: string } = {};
+    const cut = deviceWith(scene, disk, { power });
+    await checkMetadata(cut, offer);
+    assert.equal(cut.session.checked, undefined);
+    const next = deviceWith(scene, disk);
+    await checkMetadata(next, offer);
+    assert.equal(next.session.checked?.verdict.is, "directed");
+    assert.ok(disk.trust);
+    // What the disk has is what the next old list is compared with.
+    for (const [name, bytes] of older) scene.director.files.set(name, bytes);
+    const attacked = deviceWith(scene, disk);
+    await checkMetadata(attacked, offer);
+    const verdict = attacked.session.checked?.verdict;
+    assert.equal(verdict?.is === "refuse" ? verdict.because : verdict?.is, "metadata_rollback");
+  });
+}
+
+test("freeze: where no metadata can be had until the offer's own deadline, it ends as metadata_unreachable, and not before", async () => {
+  const scene = await fleet();
+  await direct(scene, scene.images.next);
+  const offer = offerOf(scene.images.next);
+  const early = deviceWith(scene, {}, { reaches: false, mono: offer.deadlineS * 1_000 - 1 });
+  await checkMetadata(early, offer);
+  assert.equal(early.session.checked, undefined);
+  const late = deviceWith(scene, {}, { reaches: false, mono: offer.deadlineS * 1_000 });
+  await checkMetadata(late, offer);
+  const verdict = late.session.checked?.verdict;
+  assert.equal(verdict?.is === "unreachable" ? verdict.because : verdict?.is, "metadata_unreachable");
 });
