@@ -148,7 +148,9 @@ type WatchedRow = {
   offered_at: Date;
   accepted_at: Date | null;
   rebooting_at: Date | null;
+  returned_at: Date | null;
   returned_with: "new" | "old" | null;
+  returned_boot: string | null;
   reason: DeploymentReason | null;
   log: string[];
 };
@@ -156,7 +158,7 @@ type WatchedRow = {
 /** The deployments that messages of these devices may change, locked, always in the same order. */
 export async function lockWatched(tx: Transaction, scope: Scope, devices: readonly string[]): Promise<Watched[]> {
   const { rows } = await sql<WatchedRow>`
-    select id, rollout, device, rollback, attempt, state, version, sha256, boot_id, boots, seq, seq_floor, previous_version, previous_hash, offered_at, accepted_at, rebooting_at, returned_with, reason, log
+    select id, rollout, device, rollback, attempt, state, version, sha256, boot_id, boots, seq, seq_floor, previous_version, previous_hash, offered_at, accepted_at, rebooting_at, returned_at, returned_with, returned_boot, reason, log
     from rollouts.deployment where fleet = ${scope.fleet} and device = any(${devices}::text[]) and watched order by id for update`.execute(
     tx,
   );
@@ -187,7 +189,9 @@ function knownOf(row: WatchedRow): Partial<Watched> {
       : { previous: { version: row.previous_version, ...(row.previous_hash === null ? {} : { hash: row.previous_hash }) } }),
     ...(row.accepted_at === null ? {} : { acceptedAt: row.accepted_at.getTime() }),
     ...(row.rebooting_at === null ? {} : { rebootingAt: row.rebooting_at.getTime() }),
+    ...(row.returned_at === null ? {} : { returnedAt: row.returned_at.getTime() }),
     ...(row.returned_with === null ? {} : { returnedWith: row.returned_with }),
+    ...(row.returned_boot === null ? {} : { returnedBoot: row.returned_boot }),
     ...(row.reason === null ? {} : { reason: row.reason }),
   };
 }
@@ -216,14 +220,15 @@ export async function saveWatched(
     verified: date(one.verifiedAt),
     returned: date(one.returnedAt),
     returned_with: one.returnedWith,
+    returned_boot: one.returnedBoot,
     retried: one.retry !== undefined,
     ended: date(one.endedAt),
   }));
   await sql`
     update rollouts.deployment d set state = c.state, reason = c.reason, detail = coalesce(c.detail, d.detail), progress = coalesce(c.progress, d.progress), log = c.log,
       boot_id = c.boot, boots = c.boots, seq = c.seq, numbered = d.numbered or c.numbered, accepted_at = c.accepted, rebooting_at = c.rebooting, verified_at = coalesce(c.verified, d.verified_at), returned_at = c.returned,
-      returned_with = c.returned_with, retried = d.retried or c.retried, ended_at = coalesce(c.ended, d.ended_at), updated_at = ${new Date(at)}
+      returned_with = c.returned_with, returned_boot = c.returned_boot, retried = d.retried or c.retried, ended_at = coalesce(c.ended, d.ended_at), updated_at = ${new Date(at)}
     from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as c (id text, state text, reason text, detail text, progress real, log text[], boot text, boots text[], seq bigint, numbered boolean, accepted timestamptz,
-      rebooting timestamptz, verified timestamptz, returned timestamptz, returned_with text, retried boolean, ended timestamptz)
+      rebooting timestamptz, verified timestamptz, returned timestamptz, returned_with text, returned_boot text, retried boolean, ended timestamptz)
     where d.fleet = ${scope.fleet} and d.id = c.id`.execute(tx);
 }

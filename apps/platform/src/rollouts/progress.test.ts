@@ -83,10 +83,15 @@ test("what the boot before the update says after the deadline may be late: it is
   const before = "boot-1";
   const silent = deployment({ state: "unresponsive", reason: "silent_during_update", bootId: before });
   const late = applyHeartbeat(silent, oldBeat(before), 9_000);
-  assert.deepEqual([late?.returnedWith, late?.returnedAt], ["old", undefined]);
+  assert.deepEqual([late?.returnedWith, late?.returnedAt], ["old", 9_000]);
   assert.equal(late && applyHeartbeat(late, oldBeat(before), 9_500), undefined);
   const booted = late && applyHeartbeat(late, beat(), 10_000);
   assert.deepEqual([booted?.returnedWith, booted?.returnedAt, booted?.verifiedAt], ["new", 10_000, 10_000]);
+  assert.equal(
+    booted && applyHeartbeat(booted, oldBeat("boot-9"), 11_000),
+    undefined,
+    "what it does later is no news of this update",
+  );
 });
 
 test("a failure without a reason gets the one of the stage it happened in", () => {

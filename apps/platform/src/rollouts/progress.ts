@@ -30,6 +30,8 @@ export type Watched = {
   verifiedAt?: number;
   returnedAt?: number;
   returnedWith?: "new" | "old";
+  /** The boot in which it was heard again. */
+  returnedBoot?: string;
   reason?: DeploymentReason;
   detail?: string;
   progress?: number;
@@ -165,13 +167,12 @@ function cameBack(
   deployment: Watched,
   { with: returnedWith, boot, proven, at }: { with: "new" | "old"; boot: string; proven: boolean; at: number },
 ): Watched | undefined {
-  if (deployment.returnedAt !== undefined) return undefined;
+  // What the boot before the update says may have been late on its way: it is noted, and the next boot is listened to all the same.
+  const provisional = deployment.returnedBoot !== undefined && deployment.returnedBoot === deployment.bootId;
+  if (deployment.returnedAt !== undefined && (!provisional || boot === deployment.returnedBoot)) return undefined;
   // It had told how it ended. That it comes up with the release all the same is news; that it does not is none.
   if (!wasSilent(deployment) && returnedWith === "old") return undefined;
   // A device on trial has not decided yet which release it came back with.
   if (returnedWith === "new" && !proven) return undefined;
-  // What the boot before the update says may have been late on its way: it is believed, and the next boot is listened to.
-  if (returnedWith === "old" && boot === deployment.bootId)
-    return deployment.returnedWith === "old" ? undefined : { ...deployment, returnedWith };
-  return { ...deployment, returnedAt: at, returnedWith, ...(proven ? { verifiedAt: at } : {}) };
+  return { ...deployment, returnedAt: at, returnedWith, returnedBoot: boot, ...(proven ? { verifiedAt: at } : {}) };
 }

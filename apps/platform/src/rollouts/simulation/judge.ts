@@ -287,8 +287,12 @@ export function createJudge(facts: Facts) {
           const image = alive(device);
           if (image?.hash !== rollout.release.sha256) continue;
           const excuses = mine.filter((row) => row.rollback && row.device === device && row.state !== "succeeded");
-          // That there was nothing to undo is no excuse, but for a device for which two speak, or that left a newer release by itself later.
-          const excused = facts.hasClone(device) || facts.fallsBackLater(device);
+          // That there was nothing to undo is no excuse, but for a device for which two speak, or that left a newer release by itself
+          // later; unless it was led there.
+          const led = rows.some(
+            (row) => row.device === device && row.rollback && row.sha256 === image.hash && row.state === "succeeded",
+          );
+          const excused = facts.hasClone(device) || (facts.fallsBackLater(device) && !led);
           if (!excuses.some(({ reason }) => reason !== "superseded" || excused))
             say(`${device} keeps a release that was rolled back, and nobody says so`);
         }

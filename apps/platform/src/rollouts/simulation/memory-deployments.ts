@@ -7,12 +7,12 @@ const mostAttempts = 3;
 
 /** The book's pages on single devices. */
 export function memoryDeployments(disk: Disk, { change, addRow }: Pen) {
-  const watched = ({ state, reason, offeredAt, returnedAt }: Row): boolean =>
+  const watched = ({ state, reason, offeredAt, returnedAt, returnedBoot, bootId }: Row): boolean =>
     isInFlight(state) ||
     ((["unresponsive", "failed", "rolled_back", "cancelled"].includes(state) ||
       (state === "skipped" && reason === "silent_after_offer")) &&
       offeredAt !== undefined &&
-      returnedAt === undefined);
+      (returnedAt === undefined || (returnedBoot !== undefined && returnedBoot === bootId)));
   return {
     async overdueDeployments(_on, _scope, { rollout, limit, at }) {
       return rowsOf(disk, rollout)
@@ -208,7 +208,9 @@ export function memoryDeployments(disk: Disk, { change, addRow }: Pen) {
             ...(rest.previous === undefined ? {} : { previous: rest.previous }),
             ...(rest.acceptedAt === undefined ? {} : { acceptedAt: rest.acceptedAt }),
             ...(rest.rebootingAt === undefined ? {} : { rebootingAt: rest.rebootingAt }),
+            ...(rest.returnedAt === undefined ? {} : { returnedAt: rest.returnedAt }),
             ...(rest.returnedWith === undefined ? {} : { returnedWith: rest.returnedWith }),
+            ...(rest.returnedBoot === undefined ? {} : { returnedBoot: rest.returnedBoot }),
             ...(rest.reason === undefined ? {} : { reason: rest.reason }),
           }))
       );
@@ -226,7 +228,12 @@ export function memoryDeployments(disk: Disk, { change, addRow }: Pen) {
             boots: one.boots,
             acceptedAt: one.acceptedAt,
           },
-          ...{ rebootingAt: one.rebootingAt, returnedAt: one.returnedAt, returnedWith: one.returnedWith },
+          ...{
+            rebootingAt: one.rebootingAt,
+            returnedAt: one.returnedAt,
+            returnedWith: one.returnedWith,
+            returnedBoot: one.returnedBoot,
+          },
           seq: one.seq,
           numbered: (row.numbered ?? false) || (one.numbered ?? false),
           detail: one.detail ?? row.detail,

@@ -42,6 +42,7 @@ export type Row = {
   verifiedAt?: number | undefined;
   returnedAt?: number | undefined;
   returnedWith?: "new" | "old" | undefined;
+  returnedBoot?: string | undefined;
   deadlineAt?: number | undefined;
   sentAt?: number | undefined;
   endedAt?: number | undefined;
