@@ -13,6 +13,8 @@ export type DdiClient = {
   ask(path: string, asked?: Asked): Promise<Answer>;
   /** Any path, or an absolute link of an answer. */
   askUrl(url: string, asked?: Asked): Promise<Answer>;
+  /** Lets its connections go. */
+  close(): void;
 };
 
 /** A client of the wire rules: HTTP over mutual TLS, and nothing else. */
@@ -49,7 +51,7 @@ export function ddiClient(doors: Doors, device: Device | undefined, base = `/mai
       outgoing.on("timeout", () => outgoing.destroy(new Error(`no answer to ${method} ${url} within 20 s`)));
       outgoing.end(body === undefined || typeof body === "string" || Buffer.isBuffer(body) ? body : JSON.stringify(body));
     });
-  return { ask: (path, asked) => askUrl(`${base}${path}`, asked), askUrl };
+  return { ask: (path, asked) => askUrl(`${base}${path}`, asked), askUrl, close: () => agent.destroy() };
 }
 
 function jsonOf(bytes: Buffer): Json {

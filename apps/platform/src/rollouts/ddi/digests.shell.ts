@@ -11,10 +11,19 @@ export type Digests = {
 
 /** How long a poll may wait. What takes longer is there at one of the next polls. */
 const patienceMs = 2_000;
+/** Bytes never change under their hash, so that what was found once need not be looked up again. */
+const mostRemembered = 256;
 
 /** Works the older hashes out once for each artifact, when the first device behind DDI asks, and keeps them. */
 export function createDigests({ db, blobs, log }: Pick<DdiDeps, "db" | "blobs" | "log">): Digests {
   const underWay = new Map<string, Promise<Digest | undefined>>();
+  const remembered = new Map<string, Digest>();
+  const remember = (sha256: string, digest: Digest): Digest => {
+    remembered.set(sha256, digest);
+    const [oldest] = remembered.keys();
+    if (remembered.size > mostRemembered && oldest !== undefined) remembered.delete(oldest);
+    return digest;
+  };
   const work = async (sha256: string): Promise<Digest | undefined> => {
     try {
       const digest = await digestOf(blobs, sha256);
@@ -29,8 +38,8 @@ export function createDigests({ db, blobs, log }: Pick<DdiDeps, "db" | "blobs" |
   };
   return {
     async of(sha256) {
-      const known = await findDigest(db, sha256);
-      if (known) return known;
+      const known = remembered.get(sha256) ?? (await findDigest(db, sha256));
+      if (known) return remember(sha256, known);
       const working = underWay.get(sha256) ?? work(sha256);
       underWay.set(sha256, working);
       return withPatience(working);

@@ -47,26 +47,53 @@ const actionOf = (row: ActionRow): Action => ({
   ...(row.cancel_refused_at ? { cancelRefusedAt: row.cancel_refused_at.getTime() } : {}),
 });
 
-/** Everything that a poll depends on. */
-export async function readVisit(on: Queryable, of: Device): Promise<Visit> {
-  const [current, action, teller] = await Promise.all([readCurrent(on, of), newestAction(on, of), readTeller(on, of)]);
-  return { ...(current ? { current } : {}), ...(action ? { action } : {}), teller };
+type VisitRow = Omit<TellerRow, "version"> & {
+  told_version: string | null;
+  current: string | null;
+  rollback: boolean;
+  phase: RolloutPhase;
+  current_release: string;
+  current_version: string;
+  current_sha256: string;
+} & ({ action: null } | ActionRow);
+
+/** Everything that a request depends on, in one round trip: what is in flight, the newest action, what the device told. */
+export async function readVisit(on: Queryable, { scope, device }: Device): Promise<Visit> {
+  const { rows } = await sql<VisitRow>`
+    select c.*, a.*, t.attributes, t.told_at, t.asked_at, coalesce(t.starts, 0) as starts, t.boot_id, t.version as told_version
+    from (select ${scope.fleet}::text as fleet, ${device}::text as device) asked
+    left join lateral (
+      select d.id as current, d.rollback, r.phase, coalesce(d.release, '') as current_release, d.version as current_version,
+        d.sha256 as current_sha256
+      from rollouts.deployment d join rollouts.rollout r on r.fleet = d.fleet and r.id = d.rollout
+      where d.fleet = asked.fleet and d.device = asked.device and d.in_flight
+    ) c on true
+    left join lateral (
+      select ${actionColumns} where a.fleet = asked.fleet and a.device = asked.device order by a.action desc limit 1
+    ) a on true
+    left join rollouts.ddi_device t on t.fleet = asked.fleet and t.device = asked.device`.execute(on);
+  const [row] = rows;
+  return row === undefined ? { teller: tellerOf(undefined) } : visitOf(row);
 }
 
-async function readCurrent(on: Queryable, { scope, device }: Device): Promise<Current | undefined> {
-  const { rows } = await sql<Current & { phase: RolloutPhase }>`
-    select d.id as deployment, d.rollback, r.phase, coalesce(d.release, '') as release, d.version, d.sha256
-    from rollouts.deployment d join rollouts.rollout r on r.fleet = d.fleet and r.id = d.rollout
-    where d.fleet = ${scope.fleet} and d.device = ${device} and d.in_flight`.execute(on);
-  return rows[0];
+function visitOf(row: VisitRow): Visit {
+  const current: Current | undefined =
+    row.current === null
+      ? undefined
+      : {
+          deployment: row.current,
+          rollback: row.rollback,
+          phase: row.phase,
+          release: row.current_release,
+          version: row.current_version,
+          sha256: row.current_sha256,
+        };
+  return {
+    ...(current ? { current } : {}),
+    ...(row.action === null ? {} : { action: actionOf(row) }),
+    teller: tellerOf({ ...row, version: row.told_version }),
+  };
 }
-
-async function newestAction(on: Queryable, { scope, device }: Device): Promise<Action | undefined> {
-  const { rows } = await sql<ActionRow>`
-    select ${actionColumns} where a.fleet = ${scope.fleet} and a.device = ${device} order by a.action desc limit 1`.execute(on);
-  return rows[0] && actionOf(rows[0]);
-}
-
 /** An action of this device and of no other. */
 export async function findAction(on: Queryable, { scope, device }: Device, action: number): Promise<Action | undefined> {
   const { rows } = await sql<ActionRow>`
@@ -105,7 +132,7 @@ async function nextNumber(on: Queryable): Promise<number> {
 }
 
 export async function markRead(on: Queryable, action: number, at: number): Promise<void> {
-  await sql`update rollouts.ddi_action set read_at = coalesce(read_at, ${new Date(at)}) where action = ${action}`.execute(on);
+  await sql`update rollouts.ddi_action set read_at = ${new Date(at)} where action = ${action} and read_at is null`.execute(on);
 }
 
 export async function markFetched(on: Queryable, action: number, starts: number): Promise<void> {
@@ -137,7 +164,7 @@ export async function noteStatus(on: Queryable, action: number, messages: readon
 }
 
 type TellerRow = {
-  attributes: Attributes;
+  attributes: Attributes | null;
   told_at: Date | null;
   asked_at: Date | null;
   starts: number;
@@ -153,14 +180,6 @@ const tellerOf = (row: TellerRow | undefined): Teller => ({
   ...(row?.boot_id == null ? {} : { bootId: row.boot_id }),
   ...(row?.version == null ? {} : { version: row.version }),
 });
-
-async function readTeller(on: Queryable, { scope, device }: Device): Promise<Teller> {
-  const { rows } = await sql<TellerRow>`
-    select attributes, told_at, asked_at, starts, boot_id, version from rollouts.ddi_device where fleet = ${scope.fleet} and device = ${device}`.execute(
-    on,
-  );
-  return tellerOf(rows[0]);
-}
 
 /** What the device told so far, locked for this transaction. */
 export async function lockTeller(tx: Transaction, { scope, device }: Device): Promise<Teller> {
