@@ -1,7 +1,7 @@
 /**
- * `npm run test:fuzz [-- TARGET …] [--runs 1000000] [--seed TEXT]`: seeded hostile input for every parser that faces a network, and for the
+ * `npm run test:fuzz [-- TARGET …] [--runs 1000000] [--seed TEXT] [--minutes 60]`: seeded hostile input for every parser that faces a network, and for the
  * MQTT and EST endpoints. Inputs that failed are kept in tools/fuzz/seeds and tried first. Exit code 1 on a death, a hang, a 5xx, or memory
- * that does not come back.
+ * that does not come back. Ends early, with what it has, when the minutes are over.
  */
 
 import { parseArgs } from "node:util";
@@ -32,7 +32,11 @@ const all: Target[] = [
 ];
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { runs: { type: "string", default: "100000" }, seed: { type: "string", default: "tenfold" } },
+  options: {
+    runs: { type: "string", default: "100000" },
+    seed: { type: "string", default: "tenfold" },
+    minutes: { type: "string", default: "120" },
+  },
 });
 const targets = all.filter(({ name }) => positionals.length === 0 || positionals.some((word) => name.includes(word)));
 const runs = Number(values.runs);
@@ -49,6 +53,7 @@ setFlagsFromString("--expose-gc");
 // With the flag set, a new context has the collector as a global.
 const collect = runInNewContext("gc") as () => void;
 
+const until = performance.now() + Number(values.minutes) * 60_000;
 const watchdog = startWatchdog();
 const strays: unknown[] = [];
 process.on("uncaughtException", (error) => strays.push(error)).on("unhandledRejection", (error) => strays.push(error));
@@ -81,6 +86,7 @@ async function fuzz(target: Target, inputs: number): Promise<{ inputs: number; d
     // The first inputs fill caches and compile code; memory is compared from then on.
     const warmUp = Math.min(seeds.length, 500);
     for (const [i, seed] of seeds.entries()) {
+      if (performance.now() > until) break;
       if (i === warmUp - 1) before = await memory();
       const death = await tryOne(target.name, open, { seed, checked: i % checkEvery === checkEvery - 1 ? "alive" : "answer" });
       tried += 1;

@@ -46,9 +46,13 @@ export {
   inspectMetadata,
   nextRoot,
   openTrusted,
+  type Step,
   signersOf,
   type Trusted,
   topTargets,
+  withSnapshot,
+  withTargets,
+  withTimestamp,
 } from "./tuf/trusted.ts";
 export { type FoundTarget, findTarget, type MetadataSource, type Refreshed, refresh, type StoredMetadata } from "./tuf/updater.ts";
 export * from "./tuf/uptane.ts";

@@ -35,7 +35,7 @@ export function verifierOf({ keytype, scheme, keyval }: TufKey): Verifier | unde
 }
 
 const readers: Record<string, (material: string) => Verifier | undefined> = {
-  "ed25519 ed25519": (hex) => (/^[0-9a-f]{64}$/.test(hex) ? usable(ed25519Of(hex), null) : undefined),
+  "ed25519 ed25519": ed25519Verifier,
   "ecdsa ecdsa-sha2-nistp256": (pem) => usable(ofKind(pem, "ec"), "sha256"),
   // The name that older repositories use for the same keys.
   "ecdsa-sha2-nistp256 ecdsa-sha2-nistp256": (pem) => usable(ofKind(pem, "ec"), "sha256"),
@@ -43,8 +43,13 @@ const readers: Record<string, (material: string) => Verifier | undefined> = {
   "rsa rsassa-pss-sha256": (pem) => usable(ofKind(pem, "rsa"), "sha256"),
 };
 
-const ed25519Of = (hex: string): KeyObject =>
-  createPublicKey({ key: Buffer.concat([ed25519Spki, Buffer.from(hex, "hex")]), format: "der", type: "spki" });
+function ed25519Verifier(hex: string): Verifier | undefined {
+  if (!/^[0-9a-f]{64}$/.test(hex)) return undefined;
+  const der = Buffer.concat([ed25519Spki, Buffer.from(hex, "hex")]);
+  return { ...holding(createPublicKey({ key: der, format: "der", type: "spki" }), null), identity: identityOf(der) };
+}
+
+const identityOf = (spki: Uint8Array): string => createHash("sha256").update(spki).digest("hex");
 
 function ofKind(pem: string, kind: "ec" | "rsa"): KeyObject | undefined {
   const key = createPublicKey({ key: pem, format: "pem", type: "spki" });
@@ -54,13 +59,14 @@ function ofKind(pem: string, kind: "ec" | "rsa"): KeyObject | undefined {
   return (kind === "ec" ? namedCurve === "prime256v1" : modulusLength >= 2_048) ? key : undefined;
 }
 
-function usable(key: KeyObject | undefined, hash: "sha256" | null): Verifier | undefined {
-  if (key === undefined) return undefined;
-  const der = key.export({ type: "spki", format: "der" });
+function usable(key: KeyObject | undefined, hash: "sha256"): Verifier | undefined {
+  return key && { ...holding(key, hash), identity: identityOf(key.export({ type: "spki", format: "der" })) };
+}
+
+function holding(key: KeyObject, hash: "sha256" | null): Pick<Verifier, "key" | "verify"> {
   const pss = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_AUTO };
-  const material = key.asymmetricKeyType === "rsa" ? { key, ...pss } : key;
+  const material = hash !== null && key.asymmetricKeyType === "rsa" ? { key, ...pss } : key;
   return {
-    identity: createHash("sha256").update(der).digest("hex"),
     key,
     verify(bytes, sig) {
       if (!signatureDigits.test(sig)) return false;

@@ -185,14 +185,18 @@ export function signersOf(
   role: RoleKeys,
   keys: Keys,
 ): Set<string> {
-  const verifiers = verifiersOf(role, keys);
+  // A key that has signed nothing here need not be read.
+  const keyids = role.keyids.filter((keyid) => envelope.signatures.has(keyid));
+  const verifiers = verifiersOf({ ...role, keyids }, keys);
   const signersOver = (bytes: Uint8Array): string[] => {
     const held = [...verifiers].filter(([keyid, verifier]) => verifier.verify(bytes, envelope.signatures.get(keyid) ?? ""));
     return held.map(([, { identity }]) => identity);
   };
   // Making the canonical form of a large file takes longer than all the rest, and ours are sent in it.
   const asSent = new Set(signersOver(envelope.sentBytes));
-  return asSent.size >= role.threshold ? asSent : new Set([...asSent, ...signersOver(envelope.signedBytes())]);
+  if (asSent.size >= role.threshold || verifiers.size < role.threshold) return asSent;
+  const canonical = envelope.signedBytes();
+  return Buffer.compare(canonical, envelope.sentBytes) === 0 ? asSent : new Set([...asSent, ...signersOver(canonical)]);
 }
 
 function mustBeSigned(envelope: Envelope, role: RoleKeys, keys: Keys): void {
