@@ -4,6 +4,7 @@ import { after, before, describe, test } from "node:test";
 import { minutes, seconds } from "@tenfold/base";
 import { ddiClient } from "./client.ts";
 import { fuzz } from "./fuzz.ts";
+import { ddiPipeline } from "./pipeline.ts";
 import { type DdiWorld, ddiWorld, feedback, type Hardware, until } from "./world.ts";
 
 /** The wire rules of docs/protocol/ddi.md, clause by clause, against a running platform over mutual TLS. */
@@ -305,7 +306,7 @@ describe("hawkBit DDI", () => {
     const device = await ddi.device("fuzzed");
     const rollout = await ddi.offer("3.0.0", device.id);
     const { action, artifact } = await fetchUpdate(device);
-    const found = await fuzz(device, {
+    const found = await fuzz(ddiPipeline(ddi.world, device.credentials), {
       action,
       filename: artifact.filename,
       requests: Number(process.env.TENFOLD_TEST_DDI_REQUESTS ?? 2_000),

@@ -1,6 +1,6 @@
 import { describeError } from "@tenfold/base";
-import type { DdiClient } from "./client.ts";
 import { type Aim, type Mutated, mutatedRequests } from "./mutations.ts";
+import type { Pipeline } from "./pipeline.ts";
 
 type Target = Aim & {
   requests: number;
@@ -14,10 +14,10 @@ export type Found = { answers: Record<string, number>; broken: string[] };
 const inFlight = 8;
 
 /**
- * Sends mutated DDI requests over mutual TLS, several at once on connections that are kept. What is told is never the version that would prove
+ * Sends mutated DDI requests over mutual TLS, several at once on a connection that is kept. What is told is never the version that would prove
  * an update, so that none may succeed; everything has to be answered, and never with a 5xx.
  */
-export async function fuzz(client: DdiClient, { action, filename, requests, seed = "ddi", halfway }: Target): Promise<Found> {
+export async function fuzz(client: Pipeline, { action, filename, requests, seed = "ddi", halfway }: Target): Promise<Found> {
   const next = mutatedRequests(seed, { action, filename });
   const found: Found = { answers: {}, broken: [] };
   let sent = 0;
@@ -33,24 +33,15 @@ export async function fuzz(client: DdiClient, { action, filename, requests, seed
   return found;
 }
 
-async function sendOne(client: DdiClient, { path, asked }: Mutated, found: Found): Promise<void> {
+async function sendOne(client: Pipeline, { path, asked }: Mutated, found: Found): Promise<void> {
   const say = (what: string) => found.broken.push(`${what} ${JSON.stringify({ path, ...asked, body: asked.body?.toString() })}`);
   try {
-    const { status, json } = await again(() => client.ask(path, asked));
-    const answer = json?.code === undefined ? String(status) : `${status} ${json.code}`;
+    const { status, body } = await client.ask(path, asked);
+    const code = status < 400 ? undefined : /"code":"(\w+)"/.exec(body)?.[1];
+    const answer = code === undefined ? String(status) : `${status} ${code}`;
     found.answers[answer] = (found.answers[answer] ?? 0) + 1;
     if (status >= 500) say(String(status));
   } catch (error) {
     say(describeError(error));
-  }
-}
-
-/** A kept connection that the server has just closed is no answer: the request is sent again, twice at most. */
-async function again<T>(send: () => Promise<T>, left = 2): Promise<T> {
-  try {
-    return await send();
-  } catch (error) {
-    if (left === 0 || (error as NodeJS.ErrnoException).code !== "ECONNRESET") throw error;
-    return again(send, left - 1);
   }
 }

@@ -3,10 +3,11 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { describeError } from "@tenfold/base";
 import { type Found, fuzz } from "./fuzz.ts";
+import { ddiPipeline } from "./pipeline.ts";
 import { type DdiWorld, ddiWorld, feedback } from "./world.ts";
 
 /** So few requests a device, because a mutation that closes its action ends what the ones after it can reach. */
-const round = 500;
+const round = 1_000;
 /** Devices under way at once. */
 const lanes = 4;
 const tellEvery = 10_000;
@@ -36,7 +37,7 @@ export async function run(): Promise<Counts> {
   const until = performance.now() + Number(values.minutes) * 60_000;
   const strays: unknown[] = [];
   process.on("uncaughtException", (error) => strays.push(error)).on("unhandledRejection", (error) => strays.push(error));
-  await using ddi = await ddiWorld();
+  await using ddi = await ddiWorld({ TENFOLD_ROLLOUT_TICK: "500ms" });
   await ddi.release("3.0.0");
   const counts = nothing();
   const began = performance.now();
@@ -51,7 +52,7 @@ export async function run(): Promise<Counts> {
       const halts = turn % 3 === 2;
       const target = await open(`fuzzed-${turn++}`);
       const halfway = halts ? () => ddi.halt(target.rollout) : undefined;
-      const found = await fuzz(target.device, { ...target, requests, seed: name, ...(halfway ? { halfway } : {}) });
+      const found = await fuzz(target.pipeline, { ...target, requests, seed: name, ...(halfway ? { halfway } : {}) });
       note(counts, { name, requests, found, installed: await target.end(), strays: strays.splice(0) });
       if (counts.requests >= told + tellEvery || counts.requests === runs) {
         told = counts.requests;
@@ -81,8 +82,9 @@ async function openRound(ddi: DdiWorld, id: string) {
   const href: string = (await device.poll()).json._links.deploymentBase.href;
   const { json } = await device.askUrl(href);
   const [{ filename }] = json.deployment.chunks[0].artifacts;
+  const pipeline = ddiPipeline(ddi.world, device.credentials);
   return {
-    device,
+    pipeline,
     rollout,
     action: String(json.id),
     filename: String(filename),
@@ -92,6 +94,7 @@ async function openRound(ddi: DdiWorld, id: string) {
         await device.ask(`/${link}/${json.id}/feedback`, feedback("closed", "failure"));
       await device.ask(`/cancelAction/${json.id}/feedback`, feedback("canceled", "none"));
       device.close();
+      pipeline.close();
       return (await ddi.deployment(id, rollout)).state === "succeeded" ? 1 : 0;
     },
   };

@@ -64,7 +64,7 @@ export function mutatedRequests(seed: string, { action, filename }: Aim): () => 
   const query = () => (seldom(0.3) ? `?c=${encode(pick(nasty))}&actionHistory=${encode(pick([...nasty, "5", "100", "-1"]))}` : "");
   const details = () => Array.from({ length: Math.floor(random() * 4) }, () => pick(nasty));
 
-  const execution = () => pick(seldom(0.015) ? closing : seldom(0.1) ? noExecution : progressing);
+  const execution = () => pick(seldom(0.008) ? closing : seldom(0.1) ? noExecution : progressing);
   const feedback = () => ({
     id: pick(nasty),
     time: random(),

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { setTimeout as wait } from "node:timers/promises";
 import { api, type Deployment } from "@tenfold/contracts";
 import { generateSigningKey, readPrivateKey, signRelease } from "@tenfold/ota";
-import { enroll } from "../../apps/platform/test/fleet.ts";
+import { type Device, enroll } from "../../apps/platform/test/fleet.ts";
 import { startWorld, type World } from "../../apps/platform/test/world.ts";
 import { type Answer, type DdiClient, ddiClient } from "./client.ts";
 
@@ -19,11 +19,16 @@ export type DdiWorld = AsyncDisposable & {
   deployment(device: string, rollout: string): Promise<Deployment>;
 };
 
-export type Hardware = DdiClient & { id: string; tell(data: Record<string, string>): Promise<Answer>; poll(): Promise<Answer> };
+export type Hardware = DdiClient & {
+  id: string;
+  credentials: Device;
+  tell(data: Record<string, string>): Promise<Answer>;
+  poll(): Promise<Answer>;
+};
 
 /** A whole platform and devices that know nothing but DDI. Its clock can be moved; the loop of the rollouts turns ten times a second. */
-export async function ddiWorld(): Promise<DdiWorld> {
-  const world = await startWorld({ TENFOLD_ROLLOUT_TICK: "100ms", TENFOLD_DDI_POLLING: "60s" });
+export async function ddiWorld(env: Record<string, string> = {}): Promise<DdiWorld> {
+  const world = await startWorld({ TENFOLD_ROLLOUT_TICK: "100ms", TENFOLD_DDI_POLLING: "60s", ...env });
   const { client } = world;
   const signer = generateSigningKey();
   await client.call(api.createSigningKey, { body: { name: "conformance", publicKeyPem: signer.publicKeyPem } });
@@ -43,6 +48,7 @@ export async function ddiWorld(): Promise<DdiWorld> {
       const hardware = {
         ...asking,
         id,
+        credentials: device,
         tell: (data: Record<string, string>) => asking.ask("/configData", { method: "PUT", body: { mode: "merge", data } }),
         poll: () => asking.ask(""),
       };

@@ -14,6 +14,8 @@ export class HttpLinks {
   readonly #endpoint: Endpoint;
   readonly #judges: Judges;
   readonly #known = new WeakMap<TLSSocket, Known>();
+  /** Judgements under way: requests that come together are judged together, and spend of one pace. */
+  readonly #judging = new WeakMap<TLSSocket, Promise<Known>>();
 
   constructor(endpoint: Endpoint, judges: Judges) {
     this.#endpoint = endpoint;
@@ -25,7 +27,7 @@ export class HttpLinks {
     const known = this.#known.get(socket);
     const tick = this.#endpoint.tick();
     const fresh =
-      known && tick - known.judgedAt <= ticksOf(this.#endpoint.limits.verdictMs) ? known : await this.#judge(socket, known);
+      known && tick - known.judgedAt <= ticksOf(this.#endpoint.limits.verdictMs) ? known : await this.#judgeOnce(socket, known);
     if (!fresh.pace.allows(tick))
       throw linkProblems.device_too_fast(
         `Device "${fresh.identity.device}" sends faster than ${this.#endpoint.limits.ratePerS} requests a second.`,
@@ -54,6 +56,12 @@ export class HttpLinks {
     } finally {
       budget.give(bytes);
     }
+  }
+
+  async #judgeOnce(socket: TLSSocket, known: Known | undefined): Promise<Known> {
+    const judging = this.#judging.get(socket) ?? this.#judge(socket, known).finally(() => this.#judging.delete(socket));
+    this.#judging.set(socket, judging);
+    return judging;
   }
 
   async #judge(socket: TLSSocket, known: Known | undefined): Promise<Known> {

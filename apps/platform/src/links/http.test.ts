@@ -166,6 +166,20 @@ test("[H1] a verdict is asked for anew when it has grown old, on the same connec
   agent.destroy();
 });
 
+test("[H1, H6] requests that come together on a new connection are judged once, and spend of one pace", async () => {
+  await using world = await httpWorld({ limits: { ratePerS: 1, burst: 5 } });
+  const device = await world.device("pump-1");
+  const socket = connectTls({ host: "127.0.0.1", port: world.https, servername: "localhost", ca: world.trust, ...device });
+  const request = "GET /v1/deployments/next HTTP/1.1\r\nHost: localhost\r\n\r\n";
+  socket.write(request.repeat(20));
+  let received = "";
+  // The connection of a device that is too fast is closed after the first answer that says so.
+  for await (const part of socket) received += String(part);
+  const statuses = (received.match(/HTTP\/1\.1 \d{3}/g) ?? []).map((line) => Number(line.slice(-3)));
+  assert.deepEqual(statuses, [204, 204, 204, 204, 204, 429]);
+  assert.equal(world.asked(), 1);
+});
+
 test("[H6] a device that asks too often is told to wait", async () => {
   await using world = await httpWorld({ limits: { burst: 2, ratePerS: 0 } });
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });

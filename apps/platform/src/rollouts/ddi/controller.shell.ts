@@ -3,7 +3,7 @@ import { type Action, type Agenda, agendaOf, type Current, unprovable, type Visi
 import { bootNameOf, type ConfigData, mergeAttributes, patchOf, seeStart, type Told, toldIn } from "./attributes.ts";
 import type { DdiDeps } from "./deps.ts";
 import { ddiProblems } from "./errors.ts";
-import { type Answer, answerToCancel, answerToDeployment, type Feedback } from "./feedback.ts";
+import { type Answer, answerToCancel, answerToDeployment, type Feedback, type Known } from "./feedback.ts";
 import {
   closeAction,
   type Device,
@@ -77,10 +77,20 @@ export async function actionToCancel(deps: DdiDeps, of: Device, action: number):
   throw unknownAction(action);
 }
 
-export async function ownAction(deps: DdiDeps, of: Device, action: number): Promise<Action> {
-  const found = await findAction(deps.db, of, action);
+/** An action of this device, with the visit that it was found in. Most ask for the newest, which the visit has already. */
+export async function ownAction(deps: DdiDeps, of: Device, action: number): Promise<{ action: Action; visit: Visit }> {
+  const visit = await readVisit(deps.db, of);
+  const found = visit.action?.action === action ? visit.action : await findAction(deps.db, of, action);
   if (found === undefined) throw unknownAction(action);
-  return found;
+  return { action: found, visit };
+}
+
+/** An action whose bytes the device may have [DDI 4.5]: it is to be installed, or known to run. */
+export async function fetchableAction(deps: DdiDeps, of: Device, number: number): Promise<{ action: Action; visit: Visit }> {
+  const { action, visit } = await ownAction(deps, of, number);
+  const agenda = agendaOf(visit, deps.clock.now());
+  if (action.state !== "succeeded" && !(agenda.is === "deploy" && agenda.action.action === number)) throw unknownAction(number);
+  return { action, visit };
 }
 
 const unknownAction = (action: number) => ddiProblems.ddi_action_unknown(`There is no action ${action} for this device now.`);
@@ -93,8 +103,8 @@ export type About = { action: number; feedback: Feedback; on: "deployment" | "ca
  */
 export async function takeFeedback(deps: DdiDeps, of: Device, { action: number, feedback, on }: About): Promise<void> {
   const { db, clock } = deps;
-  const action = await ownAction(deps, of, number);
-  const answer = on === "cancel" ? answerToCancel(feedback) : answerToDeployment(feedback, await knownOf(deps, of, action));
+  const { action, visit } = await ownAction(deps, of, number);
+  const answer = on === "cancel" ? answerToCancel(feedback) : answerToDeployment(feedback, knownOf(action, visit, clock.now()));
   if (answer.closes === undefined) assertOpen(action);
   if (answer.report) await report(deps, of, action.deployment, answer.report);
   await noteStatus(db, number, feedback.details);
@@ -122,13 +132,12 @@ function assertOpen({ action, closedAt, statuses }: Action): void {
     throw ddiProblems.ddi_too_many_statuses(`Action ${action} has ${mostStatuses} statuses already.`, { retryAfterS: 60 });
 }
 
-async function knownOf({ db, clock }: DdiDeps, of: Device, action: Action) {
-  const visit = await readVisit(db, of);
+function knownOf(action: Action, visit: Visit, now: number): Known {
   const { starts, version } = visit.teller;
   const beganAnew = action.fetchedStart !== undefined && starts > action.fetchedStart;
   return {
     version: action.version,
-    halted: agendaOf(visit, clock.now()).is === "cancel",
+    halted: agendaOf(visit, now).is === "cancel",
     ...(beganAnew && version !== undefined ? { toldAfterInstall: version } : {}),
   };
 }

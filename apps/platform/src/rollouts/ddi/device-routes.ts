@@ -7,6 +7,7 @@ import {
   type About,
   actionAtWork,
   actionToCancel,
+  fetchableAction,
   leaseOf,
   noteFetch,
   ownAction,
@@ -19,7 +20,7 @@ import type { Digests } from "./digests.shell.ts";
 import { artifactOf, type Base, cancelDocument, deploymentDocument, fileNameOf, pollDocument, sleepOf } from "./documents.ts";
 import { ddiProblems } from "./errors.ts";
 import { readFeedback } from "./feedback.ts";
-import { type Device, installedAction, markFetched, markRead, readVisit } from "./store.ts";
+import { type Device, installedAction, markFetched, markRead } from "./store.ts";
 
 type Parts = DdiDeps & { digests: Digests };
 type Asked = { request: FastifyRequest; reply: FastifyReply; of: Device; base: Base };
@@ -102,12 +103,12 @@ async function getDeployment(parts: Parts, asked: Asked): Promise<FastifyReply> 
   const action = await actionAtWork(parts, asked.of, actionIn(asked.request));
   const document = await describe(parts, asked, action);
   await noteFetch(parts, asked.of, action);
-  await markRead(parts.db, action.action, parts.clock.now());
+  if (action.readAt === undefined) await markRead(parts.db, action.action, parts.clock.now());
   return answer(asked, document);
 }
 
 async function getInstalled(parts: Parts, asked: Asked): Promise<FastifyReply> {
-  const action = await ownAction(parts, asked.of, actionIn(asked.request));
+  const { action } = await ownAction(parts, asked.of, actionIn(asked.request));
   if (action.state !== "succeeded") throw ddiProblems.ddi_action_unknown(`Action ${action.action} is not installed.`);
   return answer(asked, await describe(parts, asked, action));
 }
@@ -156,30 +157,24 @@ async function putAttributes(parts: Parts, asked: Asked): Promise<FastifyReply> 
 }
 
 async function listArtifacts(parts: Parts, asked: Asked): Promise<FastifyReply> {
-  const action = await fetchable(parts, asked);
+  const { action } = await fetchableAction(parts, asked.of, actionIn(asked.request));
   return answer(asked, [artifactOf({ base: asked.base, action, ...(await contentOf(parts, asked.of, action)) })]);
 }
 
 /** [DDI 4.5] The bytes of what the device is to install, or has installed; and their MD5 as `md5sum` prints it. */
 async function getArtifact(parts: Parts, asked: Asked): Promise<FastifyReply> {
   const { request, reply, of } = asked;
-  const action = await fetchable(parts, asked);
+  const { action, visit } = await fetchableAction(parts, of, actionIn(request));
   const { name, digest } = await contentOf(parts, of, action);
   const filename = fileNameOf({ name, version: action.version, suffix: digest.suffix });
   const { file = "" } = request.params as { file?: string };
   if (file === `${filename}.MD5SUM`) return plain(reply, `${digest.md5}  ${filename}`);
   if (file !== filename)
     throw ddiProblems.ddi_artifact_unknown(`Action ${action.action} has no artifact of this name; it has ${filename}.`);
-  const { teller } = await readVisit(parts.db, of);
-  await markFetched(parts.db, action.action, teller.starts);
+  const { starts } = visit.teller;
+  if (action.fetchedStart !== starts) await markFetched(parts.db, action.action, starts);
   reply.headers({ "Content-Disposition": `attachment;filename=${filename}`, "X-Content-Type-Options": "nosniff" });
   return parts.releases.sendArtifact(of.scope, action.sha256, { request, reply });
-}
-
-async function fetchable(parts: Parts, { request, of }: Asked): Promise<Action> {
-  const number = actionIn(request);
-  const action = await ownAction(parts, of, number);
-  return action.state === "succeeded" ? action : actionAtWork(parts, of, number);
 }
 
 function actionIn(request: FastifyRequest): number {
