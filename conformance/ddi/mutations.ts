@@ -96,8 +96,7 @@ export function mutatedRequests(seed: string, { action, filename }: Aim): () => 
     { method: "GET", path: () => `/installedBase/${id()}${query()}` },
     { method: "GET", path: () => `/softwaremodules/${id()}/artifacts` },
     { method: "GET", path: () => `/softwaremodules/${id()}/artifacts/${file()}` },
-    { method: "PUT", path: () => "/configData", body: attributes },
-    { method: "POST", path: () => "/configData", body: identity },
+    { method: "PUT", path: () => "/configData", body: () => (seldom(0.3) ? identity : attributes)() },
     { method: "GET", path: () => `/confirmationBase${query()}` },
     { method: "GET", path: () => `/${encode(pick(nasty))}` },
   ];
@@ -109,7 +108,7 @@ export function mutatedRequests(seed: string, { action, filename }: Aim): () => 
   });
   return () => {
     const route = pick(routes);
-    const method = seldom(0.05) ? pick(["GET", "POST", "PUT", "DELETE", "HEAD"]) : route.method;
+    const method = seldom(0.08) ? pick(["GET", "POST", "PUT", "DELETE", "HEAD"]) : route.method;
     const path = route.path();
     const asked: Asked = { method, headers: headers() };
     if (method === "POST" || method === "PUT")
