@@ -24,6 +24,11 @@ const suites: Suite[] = [
   { name: "swupdate", commands: ["openssl", "curl", "cpio", "swupdate"], load: () => import("./third-party/swupdate.ts") },
   { name: "rauc", commands: ["openssl", "curl", "rauc", "mksquashfs", "dbus-daemon"], load: () => import("./third-party/rauc.ts") },
   {
+    name: "rauc-upstream",
+    commands: ["openssl", "curl", "git", "ip", "socat", "setpriv", "unshare", "dbus-run-session", "nginx", "python3"],
+    load: () => import("./third-party/rauc-upstream.ts"),
+  },
+  {
     name: "installers",
     commands: ["openssl", "rauc", "mksquashfs", "dbus-daemon", "busctl", "swupdate", "cpio", "fw_setenv"],
     load: () => import("./third-party/installers.ts"),

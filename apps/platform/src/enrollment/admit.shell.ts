@@ -9,7 +9,13 @@ import type { EnrollmentDeps } from "./deps.ts";
 import { loadTrust } from "./store.ts";
 
 type Admission =
-  | { readonly is: "admit"; readonly device: string; readonly scope: Scope; readonly fingerprint: string }
+  | {
+      readonly is: "admit";
+      readonly device: string;
+      readonly scope: Scope;
+      readonly fingerprint: string;
+      readonly issuedAt: number;
+    }
   | { readonly is: "refuse"; readonly because: AdmitRefusal; readonly detail: string };
 
 /** Whether the holder of a certificate may connect now. The caller's TLS has verified that the peer holds its key. */
@@ -38,7 +44,7 @@ export function createAdmit(deps: AdmitDeps): Admit {
           activateCertificate(tx, scope, { id: stored.id, device: stored.device, generation: stored.generation, at: now }),
         );
     }
-    return { is: "admit", device: stored.device, scope, fingerprint };
+    return { is: "admit", device: stored.device, scope, fingerprint, issuedAt: stored.issuedAt };
   };
 }
 

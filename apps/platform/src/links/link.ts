@@ -30,8 +30,8 @@ export type Received =
 
 export type Transport = "mqtt" | "https";
 
-/** Who stands at the other end. */
-export type Identity = { device: string; scope: Scope; fingerprint: string };
+/** Who stands at the other end; `issuedAt` is when its certificate was made, where that is known. */
+export type Identity = { device: string; scope: Scope; fingerprint: string; issuedAt?: number };
 export type Admission = ({ is: "admit" } & Identity) | { is: "refuse"; because: string; detail: string };
 
 /** Why a connection is closed from this side: a code for programs, an MQTT 5 reason, a sentence. */

@@ -55,6 +55,8 @@ test("attributes are wanted once, and again while a boot is awaited, once an int
     visit({ teller: { attributes: {}, starts: 0, toldAt }, action: action(changes) });
   const installed = { state: "rebooting", closedAs: "installed", closedAt: now } as const;
   assert.equal(wantsAttributes(visit(), now, 1_000), true);
+  assert.equal(wantsAttributes({ ...told(2), issuedAt: 1 }, now, 1_000), false);
+  assert.equal(wantsAttributes({ ...told(1), issuedAt: 2 }, now, 1_000), true);
   assert.equal(wantsAttributes(told(1), now, 1_000), false);
   assert.equal(wantsAttributes(told(now - 1, installed), now, 1_000), true);
   assert.equal(wantsAttributes(told(now + 1, installed), now + 2, 1_000), false);

@@ -40,7 +40,8 @@ export type Teller = {
   version?: string;
 };
 
-export type Visit = { current?: Current; action?: Action; teller: Teller };
+/** `issuedAt`: when the certificate was made with which the device comes. */
+export type Visit = { current?: Current; action?: Action; teller: Teller; issuedAt?: number };
 
 /** What a poll leads to. */
 export type Agenda =
@@ -94,12 +95,12 @@ function leftOver(action: Action | undefined, now: number): Agenda {
 const awaitsBoot = ({ action }: Visit): boolean => action?.closedAs === "installed" && isInFlight(action.state);
 
 /**
- * Whether to ask for configData: until it was told once, and again while a boot is awaited, once a polling interval at most, because
- * Zephyr's client asks again at once as long as the link is there [DDI 7.1].
+ * Whether to ask for configData: until it was told once with this certificate (a board that came back from repair may be another inside), and
+ * again while a boot is awaited, once a polling interval at most, because Zephyr's client asks again at once as long as the link is there [DDI 7.1].
  */
 export function wantsAttributes(visit: Visit, now: number, pollMs: number): boolean {
   const { toldAt } = visit.teller;
-  if (toldAt === undefined) return true;
+  if (toldAt === undefined || toldAt < (visit.issuedAt ?? 0)) return true;
   return awaitsBoot(visit) && (toldAt <= (visit.action?.closedAt ?? 0) || now - toldAt >= pollMs);
 }
 

@@ -20,8 +20,8 @@ export type DdiDeps = {
     observeReports(batch: readonly ObservedReport[]): Promise<void>;
     observeHeartbeats(batch: readonly ObservedHeartbeat[]): Promise<void>;
   };
-  /** Lets a device in by its client certificate, or throws the Problem that says why not. */
-  admitRequest: (request: FastifyRequest) => Promise<{ device: string; scope: Scope }>;
+  /** Lets a device in by its client certificate, or throws the Problem that says why not. `issuedAt` is when that certificate was made. */
+  admitRequest: (request: FastifyRequest) => Promise<{ device: string; scope: Scope; issuedAt?: number }>;
   /** A sign of life that nobody has to wait for. */
   contact: (contact: Contact) => void;
   /** How often devices are asked to poll. */

@@ -58,7 +58,7 @@ async function enter(parts: Parts, { request, reply }: Pick<Asked, "request" | "
     throw ddiProblems.ddi_certificate_required("DDI needs a client certificate; target and gateway tokens are not taken.", {
       fix: "Give the client the device's operational certificate and key.",
     });
-  const { device, scope } = await parts.admitRequest(request);
+  const { device, scope, issuedAt } = await parts.admitRequest(request);
   const { fleet = "", id = "" } = request.params as { fleet?: string; id?: string };
   // [DDI 1.2] hawkBit writes tenants in capitals and calls the only one DEFAULT; here the certificate has said which fleet it is.
   if (![scope.fleet.toLowerCase(), "default"].includes(fleet.toLowerCase()))
@@ -70,7 +70,12 @@ async function enter(parts: Parts, { request, reply }: Pick<Asked, "request" | "
       fix: `Set the client's controller id to ${device}.`,
     });
   parts.contact({ device, at: parts.clock.now(), leaseMs: leaseOf(parts.pollMs) });
-  return handler(parts, { request, reply, of: { device, scope }, base: baseOf(request) });
+  return handler(parts, {
+    request,
+    reply,
+    of: { device, scope, ...(issuedAt === undefined ? {} : { issuedAt }) },
+    base: baseOf(request),
+  });
 }
 
 /** [DDI 2.3] Links are absolute, and lead where the client came from. */

@@ -6,7 +6,7 @@ import type { Action, Current, Teller, Visit } from "./agenda.ts";
 import type { Attributes, Starts } from "./attributes.ts";
 import { type Digest, isUsableNumber } from "./documents.ts";
 
-export type Device = { scope: Scope; device: string };
+export type Device = { scope: Scope; device: string; issuedAt?: number };
 
 type ActionRow = {
   action: number;
@@ -58,7 +58,7 @@ type VisitRow = Omit<TellerRow, "version"> & {
 } & ({ action: null } | ActionRow);
 
 /** Everything that a request depends on, in one round trip: what is in flight, the newest action, what the device told. */
-export async function readVisit(on: Queryable, { scope, device }: Device): Promise<Visit> {
+export async function readVisit(on: Queryable, { scope, device, issuedAt }: Device): Promise<Visit> {
   const { rows } = await sql<VisitRow>`
     select c.*, a.*, t.attributes, t.told_at, t.asked_at, coalesce(t.starts, 0) as starts, t.boot_id, t.version as told_version
     from (select ${scope.fleet}::text as fleet, ${device}::text as device) asked
@@ -73,7 +73,8 @@ export async function readVisit(on: Queryable, { scope, device }: Device): Promi
     ) a on true
     left join rollouts.ddi_device t on t.fleet = asked.fleet and t.device = asked.device`.execute(on);
   const [row] = rows;
-  return row === undefined ? { teller: tellerOf(undefined) } : visitOf(row);
+  const visit = row === undefined ? { teller: tellerOf(undefined) } : visitOf(row);
+  return issuedAt === undefined ? visit : { ...visit, issuedAt };
 }
 
 function visitOf(row: VisitRow): Visit {
