@@ -21,7 +21,14 @@ test("a certificate of ours is admitted with its device and fleet; its first use
   await using w = await enrollmentWorld();
   const { certificate } = await pump(w);
   const fingerprint = certificate.fingerprint256.replaceAll(":", "").toLowerCase();
-  assert.deepEqual(await w.enrollment.admit(certificate), { is: "admit", device: "pump-1", scope: defaultScope, fingerprint });
+  const issuedAt = w.clock.now();
+  assert.deepEqual(await w.enrollment.admit(certificate), {
+    is: "admit",
+    device: "pump-1",
+    scope: defaultScope,
+    fingerprint,
+    issuedAt,
+  });
   const { findByFingerprint } = await import("./certificate-store.shell.ts");
   assert.equal((await findByFingerprint(w.db, fingerprint))?.state, "active");
 });
