@@ -52,14 +52,14 @@ export async function recordArtifact(
   });
 }
 
-/** The artifact when both its row and its bytes are there. */
+/** The artifact when both its row and all of its bytes are there. What the disk lost a part of is sent again like something new. */
 export async function heldArtifact(
   { db, blobs }: { db: Queryable; blobs: Blobs },
   scope: Scope,
   sha256: string,
 ): Promise<StoredArtifact | undefined> {
   const artifact = await findArtifact(db, scope, sha256);
-  return artifact && (await blobs.stat(sha256)) ? artifact : undefined;
+  return artifact && (await blobs.stat(sha256))?.size === artifact.size ? artifact : undefined;
 }
 
 export type Exchange = { request: FastifyRequest; reply: FastifyReply };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -88,6 +88,8 @@ async function releasesWorld() {
       (
         await sql<{ action: string }>`select action from access.audit_entry where subject_id = ${subject} order by seq`.execute(db)
       ).rows.map(({ action }) => action),
+    /** Where the artifact's bytes lie. */
+    file: join(folder, "blobs", sha256.slice(0, 2), sha256),
     upload: (content = bytes, as?: string) => call("PUT", `/artifacts/${sha256}`, content, as),
     async [Symbol.asyncDispose]() {
       await app.close();
@@ -275,6 +277,18 @@ test("a device reads an artifact whole, in parts, and from where it stopped", as
   assert.equal((await w.download({ "if-none-match": `"${sha256}"` })).statusCode, 304);
   const head = await w.download({}, "HEAD");
   assert.deepEqual([head.statusCode, head.headers["content-length"], head.body], [200, String(bytes.length), ""]);
+});
+
+test("an artifact of which the disk lost a part, or which grew there, is not sent to any device, and can be uploaded anew", async () => {
+  await using w = await releasesWorld();
+  for (const damaged of [bytes.subarray(0, -1), Buffer.alloc(0), Buffer.concat([bytes, bytes])]) {
+    await w.upload();
+    await writeFile(w.file, damaged);
+    const answer = await w.download();
+    assert.deepEqual([answer.statusCode, answer.json().code], [404, "artifact_unknown"]);
+    assert.equal((await w.upload()).status, 201);
+    assert.ok((await w.download()).rawPayload.equals(bytes));
+  }
 });
 
 test("nobody gets an artifact without being let in, and no device one of another fleet", async () => {
