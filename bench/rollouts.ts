@@ -3,7 +3,9 @@
  * on a virtual clock, and the bugs that are planted in it to see whether the simulation finds them; and what strata are worth.
  * `--parts=scale,strata,simulation,hunt,way-back` runs some of it; `--runs=2500 --from=5000` simulates some of the seeds (10,000 from 0).
  */
+import { setImmediate as turn } from "node:timers/promises";
 import { seededRandom } from "@tenfold/base";
+import { gatherDocuments } from "../apps/platform/src/links/gather.ts";
 import { haltAtLogE, logEvidence } from "../apps/platform/src/rollouts/gate.ts";
 import { placeDevices } from "../apps/platform/src/rollouts/membership.ts";
 import { emptyTally } from "../apps/platform/src/rollouts/rollout.ts";
@@ -83,19 +85,26 @@ async function measureSize(size: number): Promise<Record<string, number>> {
   await addDevices(db, { count: size - 1, at: clock.time });
   await fleet.release("1.0.0");
   await fleet.release("2.0.0");
-  fleet.link.send = () => true;
+  // The links read what devices are told: many at once, as in the product.
+  const ask = gatherDocuments(async (devices, of) => written(await rollouts.nextOf(devices, of)), turn);
+  const read: Promise<unknown>[] = [];
+  fleet.link.refresh = (device, topic) => read.push(ask(device, scope, topic)) > 0;
+  const lookAndTell = async () => {
+    await rollouts.reconcile();
+    await Promise.all(read.splice(0));
+  };
   let id = "";
   const creation = await timed(async () => {
     id = (await fleet.start({ release: "2.0.0", stages: [{ share: 1 }], atOnce: changes, deadline: "PT8H" })).id;
   });
-  for (let i = 0; i < 4; i++) await rollouts.reconcile();
+  for (let i = 0; i < 4; i++) await lookAndTell();
   const look = () => lookNow(db, { id, at: clock.time });
   const idle: number[] = [];
   const why: number[] = [];
   for (let i = 0; i < 9; i++) {
     clock.time += 1_000;
     await look();
-    idle.push(await timed(() => rollouts.reconcile()));
+    idle.push(await timed(lookAndTell));
     why.push(await timed(() => rollouts.explain(scope, { device: `x${Math.floor(size / 2) + i}` })));
   }
   // One such look a rollout: 500 verified boots and 500 new offers. A second one would find too few waiting among 1,000 devices, and compare
@@ -110,7 +119,7 @@ async function measureSize(size: number): Promise<Record<string, number>> {
       heartbeat: { bootId: `new-${device}`, firmware: { version: "2.0.0", hash: hashOf("2.0.0"), state: "confirmed" as const } },
     })),
   );
-  const busy = await timed(() => rollouts.reconcile());
+  const busy = await timed(lookAndTell);
   const offered = (await devicesInFlight(db, { id, limit: changes + 1 })).length;
   if (devices.length !== changes || offered !== changes)
     throw new Error(`${devices.length} devices changed and ${offered} were offered instead, not ${changes}`);
@@ -129,6 +138,9 @@ async function measureSize(size: number): Promise<Record<string, number>> {
   );
   return found;
 }
+
+const written = (documents: ReadonlyMap<string, object>): Map<string, string> =>
+  new Map([...documents].map(([device, document]) => [device, JSON.stringify(document)]));
 
 async function simulateMany(): Promise<Record<string, number>> {
   const [runs, from] = [Number(option("runs", "10000")), Number(option("from", "0"))];

@@ -62,7 +62,7 @@ function generalEndpoint(): Links {
   return createLinks({
     admit: async () => ({ is: "refuse", because: "certificate_missing", detail: "The runner shows none." }),
     receive: async () => ({ is: "stored" }),
-    downlink: async () => undefined,
+    downlink: async () => new Map(),
     bus: createBus(systemClock),
     clock: systemClock,
     log: silentLog,

@@ -1,11 +1,13 @@
 import { duplexPair } from "node:stream";
 import { setImmediate as turn } from "node:timers/promises";
-import type { DownTopic, Links } from "../../apps/platform/src/links/index.ts";
+import type { Links } from "../../apps/platform/src/links/index.ts";
 import { type Reply, splitReplies } from "./replies.ts";
 import type { Sequence } from "./sequences.ts";
 
 /** What came back, without the answer to the default CONNECT, and how the connection stood in the end. */
 export type Played = { replies: Reply[]; ended: "open" | "closed" | "closed_after_wait" | "mute" };
+
+type Topic = Parameters<Links["send"]>[1]["topic"];
 
 const device = "p";
 /** Turns of the event loop without a byte after which nothing more is taken to come: nothing here waits for anything slower. */
@@ -21,7 +23,7 @@ export async function play(links: Links, sequence: Sequence): Promise<Played> {
   for (const step of sequence.steps) {
     if (step.is === "send") client.write(step.bytes);
     // The recorded topics are those of a general broker; the runner's topic rule takes any.
-    else if (step.is === "publish_from_elsewhere") links.send(device, { topic: step.topic as DownTopic, payload: step.payload });
+    else if (step.is === "publish_from_elsewhere") links.send(device, { topic: step.topic as Topic, payload: step.payload });
     else await client.quiet();
   }
   await client.quiet();

@@ -129,6 +129,7 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
     ...(duties.company === "shared" ? { authority: duties.authority } : {}),
     endpoints: duties.devices,
     send: (device, message) => links.send(device, message),
+    refresh: (device, topic) => links.refresh(device, topic),
     deviceUrl: () => config["device.public.url"] ?? devicesReach(hostnames, deviceHttp?.server.address() ?? null),
   });
 
@@ -175,9 +176,9 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
     admit: (certificate, from) => enrollment.admit(certificate, from),
     pressure: () => intake.pressure(),
     receive: (message) => (message.channel === "renewal" ? enrollment.renewOnLink(message) : intake.receive(message)),
-    downlink: async (device, scope, topic) => {
-      if (topic === "identity") return JSON.stringify(await enrollment.notice(scope, device));
-      return topic === "deployments/next" ? JSON.stringify(await rollouts.next(device, scope)) : commands.desired(device, scope);
+    downlink: async (devices, scope, topic) => {
+      if (topic === "state/desired") return commands.desired(devices, scope);
+      return written(topic === "identity" ? await enrollment.notice(devices) : await rollouts.nextOf(devices, scope));
     },
     pending: (device, scope) => commands.pending(device, scope),
     delivered: (device, scope, { command, at }) => deliveries.add({ device, scope, command, at }),
@@ -241,7 +242,7 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
     db,
     registry,
     releases,
-    send: (device, message) => links.send(device, message),
+    refresh: (device, topic) => links.refresh(device, topic),
     audit,
     bus,
     clock,
@@ -253,6 +254,7 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
     db,
     registry,
     send: (device, message) => links.send(device, message),
+    refresh: (device, topic) => links.refresh(device, topic),
     audit,
     bus,
     clock,
@@ -439,3 +441,7 @@ function devicesReach([name = hostname()]: readonly string[], address: AddressIn
 function assertWell(health: { is: "well" } | { is: "broken"; because: string }): void {
   if (health.is === "broken") throw new Error(health.because);
 }
+
+/** Each device's document, as text. */
+const written = (documents: ReadonlyMap<string, object>): Map<string, string> =>
+  new Map([...documents].map(([device, document]) => [device, JSON.stringify(document)]));

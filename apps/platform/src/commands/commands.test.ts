@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { days, defaultScope, minutes, seconds } from "@tenfold/base";
 import { commandDocument } from "@tenfold/contracts";
 import { type Audit, createAccess } from "../access/index.ts";
-import { createBus, createHttp, silentLog } from "../kernel/index.ts";
+import { createBus, createHttp, type Database, silentLog } from "../kernel/index.ts";
 import { testDatabase } from "../kernel/testing.ts";
 import { createRegistry } from "../registry/index.ts";
 import { createCommands } from "./index.ts";
@@ -12,19 +12,24 @@ const scope = defaultScope;
 const operator = { kind: "person", id: "per_1", name: "Olga" } as const;
 
 /** Commands over a database of their own; devices are connected when they stand in `connected`; only `pass` moves the clock. */
-async function commandsWorld(devices: string[]) {
+async function commandsWorld(devices: string[], { committed }: { committed?: () => Promise<void> } = {}) {
   const database = await testDatabase();
   let now = Date.UTC(2026, 9, 1);
   const clock = { now: () => now };
   const bus = createBus(clock);
   const changes: string[] = [];
   bus.subscribe(({ type, subject, data }) => void changes.push(`${type} ${subject} ${data.state ?? data.generation ?? ""}`));
-  const { db } = database;
+  const db = committed ? afterCommit(database.db, committed) : database.db;
   const access = createAccess({ db, clock, log: silentLog });
   const audit: Audit = access.audit;
   const registry = createRegistry({ db, bus, clock, log: silentLog, audit });
   const connected = new Set<string>();
   const sent: { device: string; topic: string; payload: string }[] = [];
+  const links: Promise<void>[] = [];
+  const tell = async (device: string, topic: string) => {
+    const payload = (await commands.desired([device], scope)).get(device);
+    if (payload !== undefined) sent.push({ device, topic, payload });
+  };
   const commands = createCommands({
     db,
     registry,
@@ -32,6 +37,10 @@ async function commandsWorld(devices: string[]) {
       if (!connected.has(device)) return false;
       sent.push({ device, ...message });
       return true;
+    },
+    refresh(device, topic) {
+      if (connected.has(device)) links.push(tell(device, topic));
+      return connected.has(device);
     },
     audit,
     bus,
@@ -58,6 +67,11 @@ async function commandsWorld(devices: string[]) {
       now += ms;
     },
     now: () => now,
+    /** Looks, and waits until what was told of has reached the devices. */
+    async reconcile() {
+      await commands.reconcile();
+      await Promise.all(links.splice(0));
+    },
     verifyAudit: () => access.verifyAudit(),
     /** Gives one command; its id. */
     async give(device: string, wish: Record<string, unknown> = {}): Promise<string> {
@@ -81,7 +95,7 @@ test("a command is queued, sent, delivered and done, and each step says why and 
   const id = await world.give("pump-1", { args: { seconds: 5 } });
   assert.equal((await world.show(id)).state, "queued");
   world.connected.add("pump-1");
-  await world.commands.reconcile();
+  await world.reconcile();
   const document = commandDocument.parse(JSON.parse(world.sent[0]?.payload ?? ""));
   assert.deepEqual(document, { command: id, name: "identify", args: { seconds: 5 }, deadlineS: 300 });
   assert.equal(world.sent[0]?.topic, `commands/${id}`);
@@ -104,12 +118,12 @@ test("a command is queued, sent, delivered and done, and each step says why and 
 test("silence past the deadline is expired; a result after it is kept beside and changes nothing", async () => {
   await using world = await commandsWorld(["pump-1"]);
   const id = await world.give("pump-1", { deadline: "PT1M" });
-  await world.commands.reconcile();
+  await world.reconcile();
   world.pass(minutes(1) + seconds(1));
-  await world.commands.reconcile();
+  await world.reconcile();
   assert.equal((await world.show(id)).state, "queued", "a result in time may still be on its way");
   world.pass(seconds(1));
-  await world.commands.reconcile();
+  await world.reconcile();
   const expired = await world.show(id);
   assert.deepEqual([expired.state, expired.because], ["expired", "The device was not connected before the deadline."]);
   await world.commands.observeResults([{ scope, device: "pump-1", command: id, result: succeeded, at: world.now() }]);
@@ -123,7 +137,7 @@ test("a result that was here in time counts although the loop had given the comm
   const id = await world.give("pump-1", { deadline: "PT1M" });
   const inTime = world.now() + minutes(1);
   world.pass(minutes(2));
-  await world.commands.reconcile();
+  await world.reconcile();
   assert.equal((await world.show(id)).state, "expired");
   await world.commands.observeResults([{ scope, device: "pump-1", command: id, result: succeeded, at: inTime }]);
   assert.equal((await world.show(id)).state, "succeeded");
@@ -173,14 +187,14 @@ test("a command that is not acknowledged is sent again, less and less often; one
   const id = await world.give("pump-1", { deadline: "P1D" });
   for (const pause of [0, 9, 1, 19, 1]) {
     world.pass(seconds(pause));
-    await world.commands.reconcile();
+    await world.reconcile();
   }
   assert.equal(world.sent.length, 3);
   await world.commands.observeDeliveries([{ scope, device: "pump-1", command: id, at: world.now() }]);
   world.pass(minutes(30));
-  await world.commands.reconcile();
+  await world.reconcile();
   world.pass(minutes(30));
-  await world.commands.reconcile();
+  await world.reconcile();
   assert.equal(world.sent.length, 3);
 });
 
@@ -223,7 +237,7 @@ test("a desired state has a generation, refuses who was overtaken, and converges
   world.connected.add("pump-1");
   const path = "/devices/pump-1/desired-state";
   assert.equal((await world.call("GET", "/devices/pump-1/state")).body.convergence.is, "nothing_desired");
-  assert.equal(await world.commands.desired("pump-1", scope), undefined);
+  assert.equal((await world.commands.desired(["pump-1"], scope)).size, 0);
   const first = await world.call("PUT", path, { state: { heartbeatS: 30, led: "on" }, expectedGeneration: 0, reason: "first" });
   assert.deepEqual([first.status, first.body.desired.generation, first.body.convergence.is], [200, 1, "waiting"]);
   const overtaken = await world.call("PATCH", path, { patch: { led: null }, expectedGeneration: 0, reason: "too late" });
@@ -231,9 +245,9 @@ test("a desired state has a generation, refuses who was overtaken, and converges
   const second = await world.call("PATCH", path, { patch: { led: null }, expectedGeneration: 1, reason: "no light" });
   assert.deepEqual(second.body.desired.state, { heartbeatS: 30 });
   await world.call("PATCH", path, { patch: { heartbeatS: 30 }, reason: "changes nothing" });
-  await world.commands.reconcile();
+  await world.reconcile();
   assert.deepEqual(JSON.parse(world.sent.at(-1)?.payload ?? ""), { generation: 2, state: { heartbeatS: 30 } });
-  assert.equal(await world.commands.desired("pump-1", scope), world.sent.at(-1)?.payload);
+  assert.equal((await world.commands.desired(["pump-1"], scope)).get("pump-1"), world.sent.at(-1)?.payload);
   world.pass(seconds(1));
   await world.commands.observeReported([
     { scope, device: "pump-1", at: world.now(), patch: { desired: { generation: 2, refused: ["heartbeatS"] } } },
@@ -253,7 +267,7 @@ test("a desired state has a generation, refuses who was overtaken, and converges
   );
   const sends = world.sent.length;
   world.pass(days(1));
-  await world.commands.reconcile();
+  await world.reconcile();
   assert.equal(world.sent.length, sends, "what is followed is not sent again");
 });
 
@@ -261,13 +275,33 @@ test("a desired state is sent again until the device follows, and a device from 
   await using world = await commandsWorld(["pump-1"]);
   world.connected.add("pump-1");
   await world.call("PUT", "/devices/pump-1/desired-state", { state: { a: 1 }, reason: "test" });
-  await world.commands.reconcile();
+  await world.reconcile();
   world.pass(minutes(1));
-  await world.commands.reconcile();
+  await world.reconcile();
   assert.equal(world.sent.length, 2);
   await world.commands.observeReported([{ scope, device: "pump-1", at: world.now(), patch: { desired: { generation: 9 } } }]);
-  await world.commands.reconcile();
+  await world.reconcile();
   assert.deepEqual(JSON.parse(world.sent.at(-1)?.payload ?? ""), { generation: 10, state: { a: 1 } });
+});
+
+test("a desired state that changes after the loop has looked and before it tells is not told in its older form", async () => {
+  let commits = Number.NaN;
+  await using world = await commandsWorld(["pump-1"], {
+    async committed() {
+      commits += 1;
+      // The loop's first is about commands, its second about desired states.
+      if (commits === 2) await world.call("PUT", path, { state: { a: 2 }, reason: "test" });
+    },
+  });
+  const path = "/devices/pump-1/desired-state";
+  world.connected.add("pump-1");
+  assert.equal((await world.call("PUT", path, { state: { a: 1 }, reason: "test" })).status, 200);
+  commits = 0;
+  await world.reconcile();
+  assert.deepEqual(
+    world.sent.map(({ payload }) => JSON.parse(payload)),
+    [{ generation: 2, state: { a: 2 } }],
+  );
 });
 
 test("changing many desired states changes all or none, and says how many", async () => {
@@ -280,3 +314,22 @@ test("changing many desired states changes all or none, and says how many", asyn
   assert.equal((await world.call("POST", "/desired-state-changes", tooMuch)).status, 413);
   assert.equal((await world.call("GET", "/devices/pump-1/state")).body.desired.generation, 1);
 });
+
+/** The same database; `committed` happens after each transaction that is committed, before whoever asked for it hears so. */
+function afterCommit(db: Database, committed: () => Promise<void>): Database {
+  const transaction = () => {
+    const begun = db.transaction();
+    const execute: typeof begun.execute = async (work) => {
+      const result = await begun.execute(work);
+      await committed();
+      return result;
+    };
+    return { ...begun, execute };
+  };
+  return new Proxy(db, {
+    get(target, name) {
+      const member: unknown = name === "transaction" ? transaction : Reflect.get(target, name, target);
+      return typeof member === "function" ? member.bind(target) : member;
+    },
+  });
+}

@@ -36,6 +36,14 @@ export async function readDesired(on: Queryable, scope: Scope, device: string): 
   return rows[0] && desiredOf(rows[0]);
 }
 
+export async function listDesired(on: Queryable, scope: Scope, devices: readonly string[]): Promise<Desired[]> {
+  const { rows } =
+    await sql<Row>`select ${columns} from commands.desired where fleet = ${scope.fleet} and device = any(${devices}::text[])`.execute(
+      on,
+    );
+  return rows.map(desiredOf);
+}
+
 /** The rows of these devices, made where there are none, and locked in one order, so that two changes of many devices never wait for each other. */
 export async function lockDesired(
   tx: Transaction,
@@ -112,16 +120,16 @@ export async function recordApplied(
   return rows;
 }
 
-/** Desired states that no device follows yet and that are to be sent now, locked; rows that somebody else works on are passed over. */
+/** Whose desired state is not followed yet and is to be told now, locked; rows that somebody else works on are passed over. */
 export async function lockUnfollowed(
   tx: Transaction,
   { at, limit }: { at: number; limit: number },
-): Promise<(Desired & { fleet: string; attempts: number })[]> {
-  const { rows } = await sql<Row & { fleet: string; attempts: number }>`
-    select fleet, attempts, ${columns} from commands.desired where look_at <= ${new Date(at)} order by look_at limit ${limit} for update skip locked`.execute(
+): Promise<{ fleet: string; device: string; attempts: number }[]> {
+  const { rows } = await sql<{ fleet: string; device: string; attempts: number }>`
+    select fleet, device, attempts from commands.desired where look_at <= ${new Date(at)} order by look_at limit ${limit} for update skip locked`.execute(
     tx,
   );
-  return rows.map((row) => ({ ...desiredOf(row), fleet: row.fleet, attempts: row.attempts }));
+  return rows;
 }
 
 export async function recordTold(

@@ -4,7 +4,7 @@ import type { TimelineEntry } from "@tenfold/contracts";
 import { type Http, type Loop, startLoop } from "../kernel/index.ts";
 import { documentOf, timelineEntry } from "./command.ts";
 import type { CommandsDeps } from "./deps.ts";
-import { readDesired, recordApplied } from "./desired.shell.ts";
+import { listDesired, recordApplied } from "./desired.shell.ts";
 import { desiredDocumentOf, readApplied } from "./desired.ts";
 import { announce, announceState, reconcileDue } from "./reconcile.ts";
 import { routes } from "./routes.ts";
@@ -24,8 +24,8 @@ export type Commands = {
   reconcile(): Promise<void>;
   /** What waits for a device, oldest first: for when it begins to listen, and for when it asks. Counts as sent. */
   pending(device: string, scope: Scope): Promise<{ topic: `commands/${string}`; payload: string }[]>;
-  /** What a device finds at `state/desired` now; undefined where nothing is desired of it. */
-  desired(device: string, scope: Scope): Promise<string | undefined>;
+  /** What these devices find at `state/desired` now; those of which nothing is desired are left out. */
+  desired(devices: readonly string[], scope: Scope): Promise<Map<string, string>>;
   /** The devices acknowledged these commands. Idempotent. */
   observeDeliveries(deliveries: readonly Delivery[]): Promise<void>;
   /** Takes in results; `at` is when the platform received them. Idempotent, in any order; another device's command changes nothing. */
@@ -59,10 +59,9 @@ export function createCommands(deps: CommandsDeps): Commands {
         payload: JSON.stringify(documentOf(command, now)),
       }));
     },
-    async desired(device, scope) {
-      const desired = await readDesired(db, scope, device);
-      const document = desired && desiredDocumentOf(desired);
-      return document && JSON.stringify(document);
+    async desired(devices, scope) {
+      const documents = (await listDesired(db, scope, devices)).map((one) => [one.device, desiredDocumentOf(one)] as const);
+      return new Map(documents.flatMap(([device, document]) => (document ? [[device, JSON.stringify(document)]] : [])));
     },
     async observeDeliveries(deliveries) {
       announce(deps, await markDelivered(db, deliveries));

@@ -2,7 +2,6 @@ import type { Scope } from "@tenfold/base";
 import { documentOf } from "./command.ts";
 import type { CommandsDeps } from "./deps.ts";
 import { lockUnfollowed, recordTold } from "./desired.shell.ts";
-import { type Desired, desiredDocumentOf } from "./desired.ts";
 import { planCommand, resendAfter } from "./plan.ts";
 import { type Due, lockDue, type Moved, markSent, recordExpiries, recordLooks } from "./store.ts";
 
@@ -49,7 +48,7 @@ async function sendAll(deps: CommandsDeps, sends: readonly Due[]): Promise<void>
   announce(deps, await markSent(db, { sent: sent.map(({ scope, id }) => ({ fleet: scope.fleet, id })), at: now }));
 }
 
-async function reconcileDesired({ db, send, clock }: CommandsDeps): Promise<number> {
+async function reconcileDesired({ db, refresh, clock }: CommandsDeps): Promise<number> {
   const now = clock.now();
   const unfollowed = await db.transaction().execute(async (tx) => {
     const due = await lockUnfollowed(tx, { at: now, limit: batchSize });
@@ -59,13 +58,8 @@ async function reconcileDesired({ db, send, clock }: CommandsDeps): Promise<numb
     );
     return due;
   });
-  for (const desired of unfollowed) sendDesired(send, desired);
+  for (const { device } of unfollowed) refresh(device, "state/desired");
   return unfollowed.length;
-}
-
-function sendDesired(send: CommandsDeps["send"], desired: Desired): void {
-  const document = desiredDocumentOf(desired);
-  if (document) send(desired.device, { topic: "state/desired", payload: JSON.stringify(document) });
 }
 
 /** Tells who watches. */

@@ -74,7 +74,9 @@ export type EnrollmentDeps = {
   /** Over how long a rotation spreads devices that it asks for new trust or a new certificate, in milliseconds; six hours unless told otherwise. */
   readonly rotationWithin?: number;
   /** Sends to a device that is connected; false where it is not. It is told when it connects. */
-  readonly send?: (device: string, message: { topic: "identity" | "identity/certificate"; payload: string }) => boolean;
+  readonly send?: (device: string, message: { topic: "identity/certificate"; payload: string }) => boolean;
+  /** What a device finds there has changed: its link, if it is connected, asks `notice` and sends that. */
+  readonly refresh?: (device: string, topic: "identity") => boolean;
   /** What to do about an attestation that failed or shows unknown software; it is noted unless told otherwise. */
   readonly onAttestationFailure?: AttestationFailurePolicy;
   /** Whether this process keeps the authority's keys or asks the one that does; `keep` unless told otherwise. */

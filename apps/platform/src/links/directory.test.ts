@@ -16,7 +16,7 @@ function linkOf(identity: Identity, closings: Farewell[] = []): Link {
     open: true,
     close: (farewell) => closings.push(farewell),
     offer: () => false,
-    pull: () => {},
+    refresh: () => false,
   };
 }
 

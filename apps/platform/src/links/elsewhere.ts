@@ -10,8 +10,8 @@ export type Others = {
   /** A device came in here: its older connection elsewhere ends. */
   opened(device: string): void;
   closed(device: string): void;
-  /** Something is meant for a device that is not connected here. */
-  pull(device: string, topic: string): void;
+  /** What a device finds at a topic has changed, and the device is not connected here. */
+  refresh(device: string, topic: string): void;
   stop(): void;
 };
 
@@ -28,7 +28,7 @@ export function followOthers({ bus, directory }: { bus: Bus; directory: Director
     bus.onHint(changed, (body) => {
       const change = readChange(body);
       if (change === undefined) return;
-      for (const link of directory.of(change.device)) link.pull(change.topic);
+      for (const link of directory.of(change.device)) link.refresh(change.topic);
     }),
   ];
   return {
@@ -38,7 +38,7 @@ export function followOthers({ bus, directory }: { bus: Bus; directory: Director
       bus.hint(opened, { device, at });
     },
     closed: (device) => void since.delete(device),
-    pull: (device, topic) => bus.hint(changed, { device, topic }),
+    refresh: (device, topic) => bus.hint(changed, { device, topic }),
     stop: () => {
       for (const end of leave) end();
     },

@@ -1,4 +1,5 @@
 import type { Scope } from "@tenfold/base";
+import type { DocumentTopic } from "@tenfold/contracts";
 import type { Directory } from "./directory.ts";
 import type { Limits } from "./limits.ts";
 import type { Farewell, Identity, Received, Transport, UpMessage } from "./link.ts";
@@ -32,7 +33,7 @@ export type Endpoint = {
   /** Over how many seconds a device that loses its connection should spread its coming back. */
   reconnectWithinS(): number;
   receive(message: UpMessage): Promise<Received>;
-  downlink(device: string, scope: Scope, topic: string): Promise<string | undefined>;
+  downlink(device: string, scope: Scope, topic: DocumentTopic): Promise<string | undefined>;
   /** The commands that wait for a device, each with its topic below the device's own. */
   pending(device: string, scope: Scope): Promise<readonly Pending[]>;
   /** The device acknowledged what was sent to it on this topic, at QoS 1. */

@@ -101,7 +101,7 @@ export class HttpLinks {
       open: true,
       close: () => socket.destroy(),
       offer: () => false,
-      pull: () => {},
+      refresh: () => false,
     };
     this.#known.set(socket, { link, identity, judgedAt: tick, pace: known?.pace ?? new Pace(limits, tick) });
     if (known === undefined) socket.once("close", () => directory.remove(link));

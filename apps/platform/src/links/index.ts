@@ -1,5 +1,6 @@
 import type { X509Certificate } from "node:crypto";
 import type { Duplex } from "node:stream";
+import { setImmediate } from "node:timers/promises";
 import type { TLSSocket } from "node:tls";
 import type { Scope } from "@tenfold/base";
 import type { AnswerTopic, DocumentTopic, ToldLimit } from "@tenfold/contracts";
@@ -18,6 +19,7 @@ import { Directory } from "./directory.ts";
 import { followOthers } from "./elsewhere.ts";
 import { Budget, type Endpoint } from "./endpoint.ts";
 import { farewells } from "./farewells.ts";
+import { gatherDocuments, type ReadDocuments } from "./gather.ts";
 import { HttpLinks } from "./http.shell.ts";
 import { barredBy } from "./lifecycle.ts";
 import { defaultLimits, type Limits, tickMs, ticksOf } from "./limits.ts";
@@ -42,8 +44,8 @@ export type LinksParts = {
   receive(message: UpMessage): Promise<Received>;
   /** `high` stops reading from every socket until it is `none` again. */
   pressure?(): "none" | "high";
-  /** The current document for a topic below the device's own, or undefined where there is none. */
-  downlink(device: string, scope: Scope, topic: DocumentTopic): Promise<string | undefined>;
+  /** What devices find at a topic now, those for which nothing stands there left out. Asked for many at once. */
+  downlink: ReadDocuments;
   /** The commands that wait for a device: asked when it begins to listen for them, and when it asks over HTTPS. */
   pending?(device: string, scope: Scope): Promise<readonly { topic: `commands/${string}`; payload: string }[]>;
   /** Told that a device acknowledged (PUBACK) a command. */
@@ -62,7 +64,8 @@ export type LinksParts = {
   topics?: TopicRule;
 };
 
-export type DownTopic = DocumentTopic | AnswerTopic | `commands/${string}`;
+/** Topics of messages that stand for themselves. A document is never sent, only told to have changed: its link reads the newest. */
+type MessageTopic = AnswerTopic | `commands/${string}`;
 
 export type Links = {
   /** Opens the MQTT endpoint; says on which port. */
@@ -72,10 +75,15 @@ export type Links = {
   /** Registers the devices' HTTPS paths, and MQTT over WebSocket beside them. */
   deviceRoutes(app: DeviceHttp): void;
   /**
-   * Sends a document to a device that is connected here and subscribed. False where it is not: another process that holds its connection is told
+   * Sends a message to a device that is connected here and subscribed. False where it is not: another process that holds its connection is told
    * to send what is current, and else the device will ask when it connects.
    */
-  send(device: string, message: { topic: DownTopic; payload: string }): boolean;
+  send(device: string, message: { topic: MessageTopic; payload: string }): boolean;
+  /**
+   * What a device finds at a topic has changed, and is committed: its connection reads the newest and sends it, never an older one after a newer [M17].
+   * False where the device does not listen for it here; then as for `send`.
+   */
+  refresh(device: string, topic: DocumentTopic): boolean;
   /** Closes every connection of a device at once; says how many there were. */
   disconnect(device: string, because: string): number;
   connected(device: string): boolean;
@@ -120,8 +128,7 @@ export function createLinks(parts: LinksParts): Links {
     mayConnect: (device) => comings.allow(device),
     reconnectWithinS: () => Math.max(limits.reconnectWithinS, Math.ceil(reports.openCount() / limits.reconnectsPerS)),
     receive: (message) => parts.receive(message),
-    // The endpoint asks for the documents of its own closed list only.
-    downlink: (device, scope, topic) => parts.downlink(device, scope, topic as DocumentTopic),
+    downlink: gatherDocuments(parts.downlink, () => setImmediate()),
     pending: async (device, scope) => (await parts.pending?.(device, scope)) ?? [],
     delivered: ({ device, scope }, topic) => {
       const command = commandIn(endpoint.topics.address(device, ""), topic);
@@ -191,7 +198,12 @@ export function createLinks(parts: LinksParts): Links {
     },
     send(device, { topic, payload }) {
       if (directory.of(device).some((link) => link.offer(endpoint.topics.address(device, topic), payload))) return true;
-      elsewhere.pull(device, topic);
+      elsewhere.refresh(device, topic);
+      return false;
+    },
+    refresh(device, topic) {
+      if (directory.of(device).some((link) => link.refresh(topic))) return true;
+      elsewhere.refresh(device, topic);
       return false;
     },
     disconnect: (device, because) => end(device, farewells.barred(because, `The platform ended this connection: ${because}.`)),

@@ -322,8 +322,11 @@ test("[M17] no more documents are on the way to a device than it takes at once, 
     messageId: 1,
     subscriptions: [{ topic: "devices/pump-1/#", qos: 1, nl: false, rap: false, rh: 0 }],
   });
-  for (const payload of ["1", "2", "3"]) world.links.send("pump-1", { topic: "state/desired", payload });
-  await device.quiet();
+  for (const payload of ["1", "2", "3"]) {
+    world.documents.set("pump-1/state/desired", payload);
+    world.links.refresh("pump-1", "state/desired");
+    await device.quiet();
+  }
   const down = () => device.packets.flatMap((packet) => (packet.cmd === "publish" ? [String(packet.payload)] : []));
   assert.deepEqual(down(), ["1"]);
   await device.say({ cmd: "puback", messageId: 1 });
@@ -393,7 +396,7 @@ test("[M18] a device that owes an acknowledgement and says nothing is taken for 
   const subscriptions = [{ topic: "devices/pump-1/#", qos: 1 as const, nl: false, rap: false, rh: 0 }];
   await device.say({ cmd: "subscribe", messageId: 1, subscriptions });
   pass(world, 60_000);
-  world.links.send("pump-1", { topic: "state/desired", payload: "1" });
+  world.links.send("pump-1", { topic: "commands/c1", payload: "1" });
   pass(world, 9_000);
   await device.say({ cmd: "pingreq" });
   pass(world, 9_000);

@@ -67,6 +67,8 @@ export type Limits = {
    */
   rememberVerdictMs: number;
   maxVerdicts: number;
+  /** When a document that has changed could not be read, it is tried again this often. */
+  rereadMs: number;
   /** The contact of one device is told at most this often. */
   contactMs: number;
 };
@@ -104,6 +106,7 @@ export const defaultLimits: Limits = {
   verdictMs: seconds(3),
   rememberVerdictMs: minutes(1),
   maxVerdicts: 100_000,
+  rereadMs: seconds(5),
   contactMs: seconds(10),
 };
 

@@ -44,8 +44,8 @@ export type Link = {
   /** False while an MQTT client has not yet been let in. */
   readonly open: boolean;
   close(farewell: Farewell): void;
-  /** Sends a document down; false when this connection does not take it. */
+  /** Sends a message down; false when this connection does not take it. */
   offer(topic: string, payload: string): boolean;
-  /** Asks for the current document of a topic below the device's own and sends it, where the device listens for it. */
-  pull(topic: string): void;
+  /** What stands at a topic below the device's own has changed: reads it and sends it. False where the device does not listen for it here. */
+  refresh(topic: string): boolean;
 };

@@ -130,34 +130,85 @@ for (const protocolVersion of [5, 4] as const) {
       await client.endAsync();
     });
 
-    test("[M17] a document that is sent while an older one is still being read comes after it, so that the last one heard is the current one", async () => {
-      const reading = Promise.withResolvers<void>();
-      const released = Promise.withResolvers<void>();
+    test("[M17] however often a document changes while it is read, and however slow that is, an older one never comes after a newer", async () => {
+      const readings: PromiseWithResolvers<void>[] = [];
+      const begun: (() => void)[] = [];
       await using world = await linksWorld({
         hasRead: async (topic) => {
           if (topic !== "state/desired") return;
-          reading.resolve();
-          await released.promise;
+          const reading = Promise.withResolvers<void>();
+          readings.push(reading);
+          begun.shift()?.();
+          await reading.promise;
         },
       });
-      world.documents.set("pump-1/state/desired", '{"generation":1}');
+      const nextReading = () => new Promise<void>((resolve) => begun.push(resolve));
+      const change = (generation: number) => {
+        world.documents.set("pump-1/state/desired", `{"generation":${generation}}`);
+        return world.links.refresh("pump-1", "state/desired");
+      };
+      change(1);
       const client = await open(world, await world.device("pump-1"), { protocolVersion });
       const [told, asked] = [[] as string[], Promise.withResolvers<void>()];
       client.on("message", (topic, payload) => {
         if (topic === "devices/pump-1/state/desired") told.push(String(payload));
         else asked.resolve();
       });
+      const first = nextReading();
       await client.subscribeAsync("devices/pump-1/#", { qos: 1 });
-      await reading.promise;
-      world.documents.set("pump-1/state/desired", '{"generation":2}');
-      assert.equal(world.links.send("pump-1", { topic: "state/desired", payload: '{"generation":2}' }), true);
-      released.resolve();
+      await first;
+      assert.deepEqual([change(2), change(3)], [true, true]);
+      const second = nextReading();
+      readings[0]?.resolve();
+      await second;
+      change(4);
+      const third = nextReading();
+      readings[1]?.resolve();
+      await third;
+      readings[2]?.resolve();
       // The reader's answers need turns of the loop; then this one follows them on the same connection.
       await new Promise(setImmediate);
       world.links.send("pump-1", { topic: "commands/cmd_1", payload: "reboot" });
       await asked.promise;
-      assert.equal(told.at(-1), '{"generation":2}', told.join(" then "));
+      assert.deepEqual(told, ['{"generation":1}', '{"generation":3}', '{"generation":4}']);
       await client.endAsync();
+    });
+
+    test("[M17] a change that cannot be read leaves the connection alone and is told as soon as it can be; a first document that cannot be read ends it", async () => {
+      let broken = false;
+      await using world = await linksWorld({
+        limits: { rereadMs: 500 },
+        hasRead: async () => {
+          if (broken) throw new Error("The database is away.");
+        },
+      });
+      world.documents.set("pump-1/state/desired", '{"generation":1}');
+      const client = await open(world, await world.device("pump-1"), { protocolVersion });
+      const first = heard(client, "message");
+      await client.subscribeAsync("devices/pump-1/state/desired", { qos: 1 });
+      await first;
+      broken = true;
+      world.documents.set("pump-1/state/desired", '{"generation":2}');
+      assert.equal(world.links.refresh("pump-1", "state/desired"), true);
+      const failures = () => world.logged.filter(({ event }) => event === "link.downlink_failed").length;
+      while (failures() < 1) await new Promise(setImmediate);
+      for (let i = 0; i < 10; i++) {
+        world.links.tick();
+        await new Promise(setImmediate);
+      }
+      assert.deepEqual([client.connected, failures()], [true, 1], "said once");
+      const ended = heard(client, "close");
+      const second = await open(world, await world.device("pump-2"), { protocolVersion });
+      const sent = heard(second, "close");
+      await second.subscribeAsync("devices/pump-2/#", { qos: 1 });
+      await sent;
+      broken = false;
+      const last = heard(client, "message");
+      for (let i = 0; i < 3; i++) world.links.tick();
+      assert.deepEqual(String((await last)[1]), '{"generation":2}');
+      await client.endAsync();
+      await ended;
+      await second.endAsync();
     });
 
     test("[M10] a topic of another device is refused: nothing is stored, and somebody hears of it", async () => {

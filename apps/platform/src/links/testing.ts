@@ -85,10 +85,13 @@ export async function linksWorld({ limits = {}, receive, hasRead }: WorldOptions
       stored.push({ ...message, payload: Buffer.from(message.payload) });
       return { is: "stored" };
     },
-    downlink: async (device, _scope, topic) => {
-      const read = documents.get(`${device}/${topic}`);
+    downlink: async (devices, _scope, topic) => {
+      const read = devices.flatMap((device) => {
+        const document = documents.get(`${device}/${topic}`);
+        return document === undefined ? [] : [[device, document] as const];
+      });
       await hasRead?.(topic);
-      return read;
+      return new Map(read);
     },
     contact: (device) => contacts.push(device),
     bus,

@@ -100,6 +100,7 @@ const endpoint = {
     clause: "M3",
   },
   maxVerdicts: { unit: "count", means: "Admissions that are remembered.", clause: "M3" },
+  rereadMs: { unit: "ms", means: "How often a changed document that cannot be read is tried again.", clause: "M17" },
   contactMs: { unit: "ms", means: "How often a device's contact is noted, at most." },
 } as const satisfies Record<keyof Limits, Telling>;
 
@@ -120,6 +121,12 @@ const handshakes = {
     unit: "count",
     means:
       "Connections that have not said hello, and as many that wait for their turn; beyond them the newest of the address with the most is closed.",
+    clause: "M2",
+  },
+  maxBegun: {
+    unit: "count",
+    means:
+      "TLS handshakes that are not done; beyond them the oldest of the address with the most is closed for one with fewer, and others wait.",
     clause: "M2",
   },
   handshakeMs: {

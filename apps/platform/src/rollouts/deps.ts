@@ -26,8 +26,6 @@ export type DevicePicture = {
   lastContactAt?: number | undefined;
 } & Circumstances;
 
-type Send = (device: string, message: { topic: "deployments/next"; payload: string }) => boolean | Promise<boolean>;
-
 export type RolloutsDeps = {
   db: Database;
   /** Where rollouts are written down: `postgresBook`. */
@@ -36,8 +34,11 @@ export type RolloutsDeps = {
   guardBook: GuardBook;
   registry: Pick<Registry, "select" | "pictures">;
   releases: Pick<Releases, "get" | "usability" | "running" | "markUsed">;
-  /** Gives a device its document if it is connected here. What is not sent is asked for: `next` answers from the tables. */
-  send: Send;
+  /**
+   * What a device finds there has changed, and is committed. Its link asks `next`, which answers from the tables, and sends that: what was read here could
+   * be older than what the device has heard by then. A device that is not connected asks when it comes.
+   */
+  refresh: (device: string, topic: "deployments/next") => boolean | Promise<boolean>;
   /** Crashes that were received while devices were exposed to a rollout, those on the most devices first. */
   crashSignatures?: (scope: Scope, rollout: string) => Promise<CrashSignature[]>;
   audit: Audit;

@@ -42,6 +42,8 @@ export type Rollouts = {
   observeEvents(batch: readonly WatchedEvent[]): Promise<void>;
   /** What a device finds at `deployments/next` now. */
   next(device: string, scope: Scope): Promise<NextDeployment>;
+  /** The same for many: each of them is in the answer. */
+  nextOf(devices: readonly string[], scope: Scope): Promise<Map<string, NextDeployment>>;
   /** Rollouts that halted: as long as devices are being brought back, and for a day after they were halted. */
   conditions(scope: Scope): Promise<RolloutCondition[]>;
   /** What rollouts did for the time to patch; times in ms. */
@@ -88,6 +90,7 @@ export function createRollouts({
     async next(device, scope) {
       return (await documentsFor(deps, scope, [device])).get(device) ?? { is: "none" };
     },
+    nextOf: (devices, scope) => documentsFor(deps, scope, devices),
     async conditions(scope) {
       const halted = await haltedSince(db, scope, clock.now() - conditionLasts);
       return Promise.all(

@@ -112,12 +112,12 @@ test("an offer that was recorded and never sent is sent by the next look: dying 
     await fleet.tick();
     await fleet.release("1.1.0");
     const { id } = await fleet.start({ release: "1.1.0", ...quick });
-    const send = fleet.link.send;
+    const { refresh } = fleet.link;
     let calls = 0;
-    fleet.link.send = (device, message) => {
+    fleet.link.refresh = (device, topic) => {
       calls += 1;
       if (dies && calls % 2 === 1) throw new Error("killed between record and act");
-      return send(device, message);
+      return refresh(device, topic);
     };
     const reconcile = () => fleet.rollouts.reconcile().catch((error: Error) => assert.match(error.message, /killed/));
     const phase = await fleet.untilEnded(id, { reconcile });
@@ -210,7 +210,7 @@ test("what a device is offered is signed, names its bytes, and leaves it the tim
   await fleet.tick();
   const release = await fleet.release("1.1.0");
   await fleet.start({ release: release.id, deadline: "PT10M" });
-  fleet.link.send = () => false;
+  fleet.link.refresh = () => false;
   await fleet.rollouts.reconcile();
   fleet.clock.time += minutes(4);
   const next = await fleet.rollouts.next("d0", scope);

@@ -8,20 +8,15 @@ import { isHalted } from "./rollout.ts";
 /** An offer that is not answered is sent again after this long. */
 const tellAgainAfter = seconds(30);
 
-/** Sends what stands in the tables to devices that have not been told. Resolves to how many there were, a batch at most. */
+/** Has devices told that have not been. Resolves to how many there were, a batch at most. */
 export async function tellDevices(deps: RolloutsDeps, scope: Scope, { id, limit }: { id: string; limit: number }): Promise<number> {
-  const { db, book, send, clock } = deps;
+  const { db, book, refresh, clock } = deps;
   const untold = await book.untoldDevices(db, scope, { rollout: id, limit, againBefore: clock.now() - tellAgainAfter });
   if (untold.length === 0) return 0;
-  const documents = await documentsFor(
-    deps,
-    scope,
-    untold.map(({ device }) => device),
-  );
   const told: string[] = [];
   try {
     for (const { deployment, device } of untold) {
-      await send(device, { topic: "deployments/next", payload: JSON.stringify(documents.get(device) ?? { is: "none" }) });
+      await refresh(device, "deployments/next");
       told.push(deployment);
     }
   } finally {

@@ -99,7 +99,9 @@ export async function pretendFleet({
   });
   const random = seededRandom(seed);
   const devices = new Map<string, PretendDevice>();
-  const link: { send: RolloutsDeps["send"] } = { send: (device, { payload }) => hear(device, payload) };
+  const link: { refresh: RolloutsDeps["refresh"] } = {
+    refresh: async (device) => hear(device, await rollouts.next(device, scope)),
+  };
   const deps: RolloutsDeps = {
     db,
     book: postgresBook,
@@ -111,7 +113,7 @@ export async function pretendFleet({
     clock,
     log: silentLog,
     tickMs: 1_000,
-    send: (device, message) => link.send(device, message),
+    refresh: (device, topic) => link.refresh(device, topic),
   };
   const rollouts = createRollouts(deps);
   const signer = generateSigningKey();
@@ -136,10 +138,10 @@ export async function pretendFleet({
 
   const inReach = ({ id, reachable }: PretendDevice) => reachable && !(dark?.(site?.(id) ?? "", clock.time) ?? false);
 
-  function hear(id: string, payload: string): boolean {
+  function hear(id: string, next: NextDeployment): boolean {
     const device = devices.get(id);
     if (device === undefined || !device.alive || !inReach(device) || random() < weather) return false;
-    take(device, nextDeployment.parse(JSON.parse(payload)));
+    take(device, nextDeployment.parse(JSON.parse(JSON.stringify(next))));
     return true;
   }
 

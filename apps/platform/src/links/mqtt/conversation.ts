@@ -95,6 +95,7 @@ export class Conversation {
     const overdue = this.#overdue(this.#session, tick);
     if (overdue) this.close(overdue);
     if (tick - this.#judged > ticksOf(endpoint.limits.readmitMs)) this.#judgeAgain(tick);
+    this.#session.look(tick);
     wire.readOn();
   }
 
@@ -160,9 +161,7 @@ export class Conversation {
       },
       close: (farewell) => this.close(farewell),
       offer: (topic, payload) => isOpen() && (this.#session?.offer(topic, payload) ?? false),
-      pull: (topic) => {
-        if (isOpen()) this.#session?.pull(topic);
-      },
+      refresh: (topic) => isOpen() && (this.#session?.refresh(topic) ?? false),
     };
     this.#link = link;
     return link;

@@ -1,10 +1,8 @@
-import { describeError } from "@tenfold/base";
-import { type DocumentTopic, downTopics } from "@tenfold/contracts";
-import type { Endpoint, Pending } from "../endpoint.ts";
+import type { Endpoint } from "../endpoint.ts";
 import { farewells } from "../farewells.ts";
 import { ticksOf } from "../limits.ts";
 import type { Farewell, Identity } from "../link.ts";
-import { matches } from "../topics.ts";
+import { Documents } from "./documents.ts";
 import { Downlink } from "./downlink.ts";
 import type { Acknowledgement, Connect, Disconnect, Packet, Subscribe, Unsubscribe, Will } from "./packets.ts";
 import { reasons, type Violation } from "./reasons.ts";
@@ -25,9 +23,6 @@ export type SessionParts = {
   broke(error: unknown): void;
 };
 
-/** What a device is sent as soon as it listens: the documents, and the commands that wait for it. */
-type Document = DocumentTopic | "commands";
-
 /** An accepted connection: what each packet of the device brings about. It ends with its connection. */
 export class Session {
   readonly identity: Identity;
@@ -37,7 +32,7 @@ export class Session {
   readonly keepAliveTicks: number;
   readonly #parts: SessionParts;
   readonly #downlink: Downlink;
-  readonly #pulling = new Map<string, "once" | "again">();
+  readonly #documents: Documents;
   #will: Will | undefined;
 
   constructor(parts: SessionParts) {
@@ -47,6 +42,11 @@ export class Session {
     this.keepAliveTicks = ticksOf(parts.keepAliveS * 1_500);
     this.uplink = new Uplink(parts);
     this.#downlink = new Downlink(parts.endpoint.limits, parts.connect.receiveMaximum);
+    this.#documents = new Documents({
+      ...parts,
+      hears: (topic) => this.#downlink.hears(topic),
+      offer: (topic, payload) => void this.offer(topic, payload),
+    });
     this.#will = parts.connect.will;
   }
 
@@ -84,34 +84,22 @@ export class Session {
     }
   }
 
-  /**
-   * Sends a document to a device that listens for it; false when it does not, or when too much waits for it already. While what is current for the
-   * topic is being read, that answer may be older than this document and would follow it: it is read once more instead, and the newest goes last.
-   */
+  /** Sends a message to a device that listens for it; false when it does not, or when too much waits for it already. */
   offer(topic: string, payload: string): boolean {
-    if (!this.#downlink.hears(topic)) return false;
-    const document = this.#documentOf(topic);
-    if (document === undefined || !this.#pulling.has(document)) return this.#offer(topic, payload);
-    this.#pulling.set(document, "again");
-    return true;
-  }
-
-  #documentOf(topic: string): DocumentTopic | undefined {
-    const { topics } = this.#parts.endpoint;
-    return downTopics.find((rest) => topics.address(this.identity.device, rest) === topic);
-  }
-
-  #offer(topic: string, payload: string): boolean {
     if (!this.#downlink.hears(topic)) return false;
     const taken = this.#downlink.offer({ topic, payload });
     this.#sendDown();
     return taken;
   }
 
-  /** Sends what is current for a topic, if the device listens for it: somebody else has changed it. */
-  pull(topic: string): void {
-    const document: Document | undefined = topic.startsWith("commands/") ? "commands" : downTopics.find((one) => one === topic);
-    if (document !== undefined) this.#pull(document).catch(this.#parts.broke);
+  /** What stands at a topic below the device's own has changed: it is read and sent. False where the device does not listen for it. */
+  refresh(topic: string): boolean {
+    return this.#documents.refresh(topic);
+  }
+
+  /** Called at each tick. */
+  look(tick: number): void {
+    this.#documents.look(tick);
   }
 
   /** The connection ended without a word of the device. */
@@ -140,12 +128,7 @@ export class Session {
     const { device } = this.identity;
     const granted = this.#downlink.subscribe(packet, { device, version: this.peer.version, topics });
     this.#parts.send(writeSuback(this.peer, packet.packetId, granted));
-    const heard = packet.filters.filter((_, i) => (granted[i] ?? refused) < refused);
-    for (const rest of downTopics)
-      if (heard.some(({ filter }) => matches(filter, topics.address(device, rest)))) this.#pull(rest).catch(this.#parts.broke);
-    const commands = topics.address(device, "commands/");
-    if (heard.some(({ filter }) => filter.startsWith(commands) || matches(filter, `${commands}any`)))
-      this.#pull("commands").catch(this.#parts.broke);
+    this.#documents.heard(packet.filters.filter((_, i) => (granted[i] ?? refused) < refused).map(({ filter }) => filter));
   }
 
   #unsubscribe({ packetId, filters }: Unsubscribe): void {
@@ -161,35 +144,6 @@ export class Session {
     // [MQTT5 3.14.2.1] Any reason but 0 asks for the will all the same.
     if (reason !== 0) this.execute();
     this.#parts.close(farewells.left);
-  }
-
-  /** Asks what is current for a topic and sends it. Subscribing again while the question is under way asks once more, not once each. */
-  async #pull(rest: Document): Promise<void> {
-    if (this.#pulling.has(rest)) return void this.#pulling.set(rest, "again");
-    do {
-      this.#pulling.set(rest, "once");
-      await this.#pullOnce(rest);
-    } while (this.#pulling.get(rest) === "again");
-    this.#pulling.delete(rest);
-  }
-
-  async #pullOnce(rest: Document): Promise<void> {
-    const { endpoint, close } = this.#parts;
-    const { device } = this.identity;
-    try {
-      for (const { topic, payload } of await this.#current(rest)) this.#offer(endpoint.topics.address(device, topic), payload);
-    } catch (error) {
-      endpoint.failed("link.downlink_failed", { device, topic: rest, because: describeError(error) });
-      close(farewells.unavailable("What is meant for this device cannot be read now; connect again."));
-    }
-  }
-
-  async #current(rest: Document): Promise<readonly Pending[]> {
-    const { endpoint } = this.#parts;
-    const { device, scope } = this.identity;
-    if (rest === "commands") return endpoint.pending(device, scope);
-    const payload = await endpoint.downlink(device, scope, rest);
-    return payload === undefined ? [] : [{ topic: rest, payload }];
   }
 
   #sendDown(): void {

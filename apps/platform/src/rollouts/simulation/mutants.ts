@@ -13,12 +13,6 @@ export const mutants: readonly Mutant[] = [
     put: "const places = rollout.atOnce + 1 - inFlight(picture);",
   },
   {
-    name: "sends before it records",
-    file: "reconcile.ts",
-    find: "    await recordSteps(",
-    put: '    for (const step of planned) if (step.do === "offer") await deps.send(step.device, { topic: "deployments/next", payload: JSON.stringify({ is: "cancel", deployment: step.deployment }) });\n    await recordSteps(',
-  },
-  {
     name: "counts everybody twice",
     file: "tallies.shell.ts",
     find: '      sum[columnOf(state)] += devices;\n      if (state === "succeeded"',

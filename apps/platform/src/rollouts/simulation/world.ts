@@ -147,9 +147,9 @@ function createRun(random: () => number, scenario: Scenario) {
     clock: run.clock,
     log: { debug() {}, info() {}, warn() {}, error() {}, child: () => deps.log },
     tickMs,
-    send(id, { payload }) {
+    async refresh(id) {
       point();
-      const next = nextDeployment.parse(JSON.parse(payload));
+      const next = nextDeployment.parse((await documentsFor(deps, scope, [id])).get(id));
       run.judge.inspectSend(disk, id, next);
       const device = devices.get(id);
       if (scenario.pollsEvery !== undefined || !device?.alive || lost(run)) return false;
