@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { chmod, mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Config } from "./config.ts";
-import type { Ending } from "./ending.ts";
+import { createEnding, type Ending } from "./ending.ts";
 import {
   absentJournal,
   absentStore,
@@ -52,7 +52,7 @@ export type Engines = {
   kinds: Record<string, string>;
 };
 
-export type EngineOptions = {
+type EngineOptions = {
   config: Config;
   clock: Clock;
   log: Log;
@@ -61,8 +61,27 @@ export type EngineOptions = {
   onBroken: (because: string) => void;
 };
 
+/** Engines that are starting, and what becomes of them. */
+export type StartingEngines = {
+  engines: Promise<Engines>;
+  /** Ends whatever has started so far. */
+  ending: Ending;
+  /** Resolves when the journal can promise nothing any more: this process must end, so that another one begins from what is on the disk. */
+  broken: Promise<string>;
+};
+
+/** Begins to start them and does not wait. */
+export function beginEngines({ config, clock, log }: Pick<EngineOptions, "config" | "clock" | "log">): StartingEngines {
+  const ending = createEnding(log);
+  const broken = Promise.withResolvers<string>();
+  const engines = startEngines({ config, clock, log, ending, onBroken: broken.resolve });
+  // Whoever awaits them hears of a failure; until somebody does it must not end the process.
+  engines.catch(() => {});
+  return { engines, ending, broken: broken.promise };
+}
+
 /** Starts the embedded engines, or connects to those that the configuration names. `ending` stops what was started, in the reverse order. */
-export async function startEngines({ config, clock, log, ending, onBroken }: EngineOptions): Promise<Engines> {
+async function startEngines({ config, clock, log, ending, onBroken }: EngineOptions): Promise<Engines> {
   const dataDir = resolve(config.data);
   await mkdir(dataDir, { recursive: true });
   // The embedded database's user must be able to pass through; what is secret below has a mode of its own.

@@ -11,9 +11,8 @@ import type { Config } from "./config.ts";
 import { serveConsole } from "./console.ts";
 import { consumeMessages } from "./consumers.ts";
 import { createCrashes } from "./crashes/index.ts";
-import { createEnding, type Ending } from "./ending.ts";
 import { announceEndpoints, type Endpoints, listening, portsOf, waysIn } from "./endpoints.ts";
-import { startEngines } from "./engines.ts";
+import { beginEngines, type StartingEngines } from "./engines.ts";
 import { createEnrollment } from "./enrollment/index.ts";
 import { healthRoutes } from "./health.ts";
 import {
@@ -65,6 +64,8 @@ export type PlatformOptions = {
   config: Config;
   log: Log;
   clock?: Clock;
+  /** Engines that were begun already, with the same configuration, log and clock. */
+  starting?: StartingEngines;
   /** Tests hold every answer against its schema. */
   answers?: "validate" | "stringify";
   /** Tests leave out the metrics of the process, which all platforms of one process would share. */
@@ -82,22 +83,20 @@ const drainMs = 3_000;
  * part cannot be started, those before it are stopped again, and nothing is left running.
  */
 export async function startPlatform(options: PlatformOptions): Promise<Platform> {
-  const ending = createEnding(options.log);
+  const { config, log, clock = systemClock, starting = beginEngines({ config, clock, log }) } = options;
   try {
-    return await build(options, ending);
+    return await build(options, starting);
   } catch (error) {
-    await ending.end();
+    await starting.ending.end();
     throw error;
   }
 }
 
-async function build(options: PlatformOptions, ending: Ending): Promise<Platform> {
+async function build(options: PlatformOptions, { engines, ending, broken }: StartingEngines): Promise<Platform> {
   const { config, log, clock = systemClock, answers = "stringify", processMetrics = "collect" } = options;
-  const broken = Promise.withResolvers<string>();
   const duties = dutiesOf(config);
   const { has } = duties;
-  const engines = await startEngines({ config, clock, log, ending, onBroken: broken.resolve });
-  const { db, store, bus, journal, blobs, uploadParts, crashBlobs, dataDir } = engines;
+  const { db, databaseUrl, store, bus, journal, blobs, uploadParts, crashBlobs, dataDir, kinds } = await engines;
   const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string };
   const startedAt = new Date(clock.now()).toISOString();
   const metrics = createMetrics({ processMetrics });
@@ -315,7 +314,7 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
     node: process.version,
     startedAt,
     roles: [...config.roles],
-    engines: engines.kinds,
+    engines: kinds,
     ...(devicePorts && { devicePorts }),
   }));
   const peoplesDoor = async () => {
@@ -400,7 +399,7 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
         ]));
     };
     if (duties.company === "alone") return lead();
-    const leader = seekLead({ url: engines.databaseUrl, lock: loopsLock, log: part("loops"), lead });
+    const leader = seekLead({ url: databaseUrl, lock: loopsLock, log: part("loops"), lead });
     return () => leader.stop();
   }
 
@@ -427,7 +426,7 @@ async function build(options: PlatformOptions, ending: Ending): Promise<Platform
   return {
     version,
     endpoints: waysIn({ endpoints, roles: config.roles, setUpUrl, dataDir }),
-    broken: broken.promise,
+    broken,
     stop: () => ending.end(),
   };
 }

@@ -43,24 +43,30 @@ export class HandshakeQueue<Waiting> {
     return last;
   }
 
-  /** Those whose handshakes begin now. */
-  due(now: number): Waiting[] {
+  /** Those whose handshakes begin now. `mayBegin` is asked of each address when its turn has come; where it may not, the next one's has. */
+  due(now: number, mayBegin: (address: string, next: Waiting) => boolean = () => true): Waiting[] {
     const { perSecond, burst } = this.#pace;
     this.#tokens = Math.min(burst, this.#tokens + (Math.max(0, now - this.#at) * perSecond) / 1_000);
     this.#at = now;
     const due: Waiting[] = [];
-    for (; this.#tokens >= 1 && this.#count > 0; this.#tokens -= 1) due.push(this.#next());
+    for (; this.#tokens >= 1; this.#tokens -= 1) {
+      const next = this.#next(mayBegin);
+      if (next === undefined) break;
+      due.push(next);
+    }
     return due;
   }
 
-  #next(): Waiting {
-    // Called only while somebody waits, and no line is empty.
-    const [address, line] = this.#lines.entries().next().value as [string, Set<Waiting>];
-    const [first] = line as unknown as [Waiting];
-    this.#lines.delete(address);
-    this.#lines.set(address, line);
-    this.leave(address, first);
-    return first;
+  #next(mayBegin: (address: string, next: Waiting) => boolean): Waiting | undefined {
+    for (const [address, line] of this.#lines) {
+      const [first] = line;
+      if (first === undefined || !mayBegin(address, first)) continue;
+      this.#lines.delete(address);
+      this.#lines.set(address, line);
+      this.leave(address, first);
+      return first;
+    }
+    return undefined;
   }
 
   /** No longer waits, whether it did or not. */

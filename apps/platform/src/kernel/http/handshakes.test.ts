@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type AddressInfo, createConnection, type Socket } from "node:net";
+import { Duplex } from "node:stream";
 import { test } from "node:test";
 import { connect, createServer } from "node:tls";
 import {
@@ -17,6 +18,7 @@ import {
 } from "@tenfold/pki";
 import { silentLog } from "../log.ts";
 import { createDeviceHttp } from "./device-http.ts";
+import { HandshakePlaces } from "./handshake-places.ts";
 import { HandshakeQueue } from "./handshake-queue.ts";
 import { createHandshakes, type HandshakeLimits } from "./handshakes.ts";
 
@@ -47,6 +49,31 @@ test("when too many wait, the newest of the longest line is sent away, and nobod
   assert.deepEqual(sentAway, [undefined, undefined, undefined, "flood 3", "flood 4", "flood 5"]);
   assert.equal(queue.arrive("valve", "valve"), "flood 2");
   assert.equal(queue.waiting, 4);
+});
+
+test("at the most of unfinished handshakes an address with fewer takes the place of the oldest of the address with the most, and the latter waits", () => {
+  const places = new HandshakePlaces<string>(3);
+  for (const member of ["flood 1", "flood 2", "flood 3"]) assert.equal(places.take("flood", member), undefined);
+  assert.equal(places.mayTake("flood"), false);
+  assert.equal(places.mayTake("pump"), true);
+  assert.equal(places.take("pump", "pump 1"), "flood 1");
+  assert.equal(places.mayTake("pump"), false, "one against two: they would only change places");
+  assert.equal(places.mayTake("valve"), true);
+  places.leave("flood", "flood 1");
+  assert.equal(places.taken, 3, "who was sent away holds nothing");
+  places.leave("pump", "pump 1");
+  assert.deepEqual([places.taken, places.mayTake("flood")], [2, true]);
+});
+
+test("whose address may not begin is passed over, and loses nothing by it", () => {
+  const queue = new HandshakeQueue<string>({ ...pace, maxWaiting: 100 }, 0);
+  for (const who of ["flood 1", "flood 2"]) queue.arrive("flood", who);
+  queue.arrive("pump", "pump");
+  assert.deepEqual(
+    queue.due(0, (address) => address !== "flood"),
+    ["pump"],
+  );
+  assert.deepEqual(queue.due(0), ["flood 1"]);
 });
 
 async function identity() {
@@ -98,6 +125,22 @@ async function listening(limits: Partial<HandshakeLimits>) {
   };
 }
 
+/** What a client of TLS says first. */
+async function firstFlight(): Promise<Buffer> {
+  const said = Promise.withResolvers<Buffer>();
+  const wire = new Duplex({
+    read() {},
+    write(bytes: Buffer, _encoding, done) {
+      said.resolve(bytes);
+      done();
+    },
+  });
+  const client = connect({ socket: wire, servername: "localhost" }).on("error", () => {});
+  const bytes = await said.promise;
+  client.destroy();
+  return bytes;
+}
+
 /** However it ends: with a reset, where what it sent was not read. */
 const closed = (socket: Socket) => new Promise((resolve) => socket.once("close", resolve));
 
@@ -107,6 +150,24 @@ test("who comes through the door talks as if there were none", async () => {
   await once(socket, "secureConnect");
   socket.write("hello");
   assert.equal(String((await once(socket, "data"))[0]), "hello");
+});
+
+test("while somebody's handshakes that never end take all places, a device from another address comes in at once", async () => {
+  await using at = await listening({ maxBegun: 4, burst: 20, handshakeMs: 60_000 });
+  const stuck = Array.from({ length: 6 }, () => at.raw());
+  for (const socket of stuck) socket.write(await firstFlight());
+  while (at.handshakes.waiting() !== 2) await new Promise(setImmediate);
+  const device = at.secure({ localAddress: "127.0.0.2" });
+  await Promise.all([once(device, "secureConnect"), closed(stuck[0] ?? assert.fail())]);
+});
+
+test("a peer that reads nothing is gone when its time is over, and hears so at once", async () => {
+  await using at = await listening({ handshakeMs: 80 });
+  const peer = at.raw().pause();
+  peer.write(await firstFlight());
+  const began = performance.now();
+  await Promise.race([closed(peer), once(peer, "error")]);
+  assert.ok(performance.now() - began < 5_000);
 });
 
 test("a silent socket, and one that stops in the middle of its handshake, are closed when their time is over", async () => {

@@ -2,9 +2,12 @@ import type { Socket } from "node:net";
 import type { Server, TLSSocket } from "node:tls";
 import type { Metrics } from "../metrics.ts";
 import { helloIn } from "./client-hello.ts";
+import { HandshakePlaces } from "./handshake-places.ts";
 import { type HandshakePace, HandshakeQueue } from "./handshake-queue.ts";
 
 export type HandshakeLimits = HandshakePace & {
+  /** Handshakes that have begun and are not done; at their most an address with fewer takes the place of one with more. */
+  maxBegun: number;
   /** From its connection to the end of its ClientHello, and from its turn to the end of its handshake, milliseconds. */
   handshakeMs: number;
   /** What a peer may send until its handshake is done, bytes. An honest chain of two certificates takes 2 KiB. */
@@ -19,6 +22,7 @@ export const usualHandshakes: HandshakeLimits = {
   perSecond: 300,
   burst: 30,
   maxWaiting: 4_096,
+  maxBegun: 512,
   handshakeMs: 5_000,
   maxBytes: 16 * 1024,
 };
@@ -33,7 +37,7 @@ export type Handshakes = {
 
 const stepMs = 20;
 
-type Waiting = { socket: Socket; begin: () => void };
+type Waiting = { socket: Socket; address: string; begin: () => void };
 
 /**
  * Admission to TLS, for all listeners of the process together. Until a connection has sent a whole ClientHello it is a socket and those bytes, and no
@@ -48,6 +52,7 @@ export function createHandshakes({ limits: given = {}, metrics }: Parts = {}): H
   const lobby = new HandshakeQueue<Socket>(limits, now());
   const greeting = new Map<Socket, number>();
   const begun = new Map<Socket, number>();
+  const places = new HandshakePlaces<Socket>(limits.maxBegun);
   /** Whose turn has come, and who begins in one of the next turns of the event loop. */
   const turns: Waiting[] = [];
   const guarded: { server: Server; open: Set<Socket> }[] = [];
@@ -60,14 +65,19 @@ export function createHandshakes({ limits: given = {}, metrics }: Parts = {}): H
     if (next === undefined || next.socket.destroyed) return;
     const { socket, begin } = next;
     begun.set(socket, now());
-    socket.once("close", () => begun.delete(socket));
     count("begun");
     begin();
+  };
+  const takePlace = (address: string, { socket }: Waiting) => {
+    if (!places.mayTake(address)) return false;
+    const leaves = places.take(address, socket);
+    if (leaves) end(leaves, "sent_away");
+    return true;
   };
   /** One a turn of the event loop: each costs some two milliseconds, and what connected devices send is served between them. */
   const beginDue = () => {
     const idle = turns.length === 0;
-    turns.push(...queue.due(now()));
+    turns.push(...queue.due(now(), takePlace));
     if (idle && turns.length > 0) beginNext();
   };
   const endOverdue = () => {
@@ -97,14 +107,15 @@ export function createHandshakes({ limits: given = {}, metrics }: Parts = {}): H
   const sendAway = (socket: Socket | undefined) => {
     if (socket === undefined) return;
     count("sent_away");
-    setImmediate(() => socket.destroy());
+    setImmediate(() => socket.resetAndDestroy());
   };
   const end = (socket: Socket, because: string) => {
     count(because);
     begun.delete(socket);
     greeting.delete(socket);
-    // Not within the timer's own turn of the event loop: the close would show only at the next event, whenever that comes (measured).
-    setImmediate(() => socket.destroy());
+    // Not within the timer's own turn of the event loop: the close would show only at the next event, whenever that comes (measured). A reset, because
+    // an orderly close waits for whoever does not read.
+    setImmediate(() => socket.resetAndDestroy());
   };
 
   return {
@@ -128,13 +139,15 @@ export function createHandshakes({ limits: given = {}, metrics }: Parts = {}): H
           greeting.delete(socket);
           lobby.leave(address, socket);
           queue.leave(address, waiting);
+          places.leave(address, socket);
+          begun.delete(socket);
           if (handshaking.get(peer) === socket) handshaking.delete(peer);
         });
         const begin = () => {
           handshaking.set(peer, socket);
           for (const listener of listeners) listener.call(server, socket);
         };
-        const waiting = { socket, begin };
+        const waiting = { socket, address, begin };
         sendAway(lobby.arrive(address, socket));
         greeting.set(socket, now());
         untilHello(socket, limits.maxBytes, (became) => {
@@ -153,6 +166,7 @@ export function createHandshakes({ limits: given = {}, metrics }: Parts = {}): H
         if (socket) {
           begun.delete(socket);
           open.delete(socket);
+          places.leave(secured.remoteAddress ?? "", socket);
         }
         secured.resume();
       });
