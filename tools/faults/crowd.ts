@@ -2,6 +2,7 @@
  * Connections of somebody without a valid certificate, from a process of their own, so that what they cost is not taken for what the platform costs.
  * Started by hostile.ts with its orders as JSON; says `{ standing }` when all are there and `{ ended }` when all are closed or it has waited long enough.
  */
+import { readFileSync } from "node:fs";
 import { createConnection, type Socket } from "node:net";
 import { Duplex } from "node:stream";
 import { setTimeout as wait } from "node:timers/promises";
@@ -53,11 +54,14 @@ const kinds = {
   },
   /** A whole handshake without a certificate, and then no CONNECT. */
   noCertificate: (socket: Socket) => void connect({ socket, rejectUnauthorized: false }).on("error", () => {}),
-  /** Reads nothing for longer than it may live, so that its handshake never ends. Only then can it see that it was closed. */
+  /** Reads nothing, so that its handshake never ends. That it was closed it hears from the kernel, which forgets a connection that was reset. */
   zeroWindow(socket: Socket) {
     socket.pause();
     socket.write(hello);
-    setTimeout(() => socket.resume(), unreadMs);
+    const look = setInterval(() => {
+      if (!established().has(socket.localPort ?? 0)) socket.destroy();
+    }, 250);
+    socket.once("close", () => clearInterval(look));
   },
   /** Gone as soon as it is there. */
   flash: (socket: Socket) => void socket.resetAndDestroy(),
@@ -67,8 +71,19 @@ export type CrowdKind = keyof typeof kinds;
 
 const hello = await firstFlight();
 const chunk = Buffer.alloc(4_096, 22);
-/** Longer than a handshake and the wait for its turn. */
-const unreadMs = 10_000;
+let lastLook = { at: Number.NEGATIVE_INFINITY, ports: new Set<number>() };
+
+/** The local ports of TCP connections that stand, as the kernel knows them; looked up at most every tenth of a second. */
+function established(): Set<number> {
+  if (performance.now() - lastLook.at < 100) return lastLook.ports;
+  const rows = readFileSync("/proc/net/tcp", "utf8").split("\n").slice(1);
+  const fields = rows.map((row) => row.trim().split(/\s+/));
+  const ports = new Set(
+    fields.filter(([, , , state]) => state === "01").map(([, local = ""]) => Number.parseInt(local.split(":")[1] ?? "0", 16)),
+  );
+  lastLook = { at: performance.now(), ports };
+  return ports;
+}
 
 /** What a client of TLS says first. */
 async function firstFlight(): Promise<Buffer> {
