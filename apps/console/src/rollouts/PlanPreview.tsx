@@ -95,9 +95,10 @@ function Detours({ detours }: Pick<RolloutPreview, "detours">) {
     <div>
       <h3>Stepping stones</h3>
       <ul className={classes.lines}>
-        {detours.map(({ over, devices }) => (
+        {detours.map(({ over, devices, waitsFor = [] }) => (
           <li key={over.join()}>
             {counted(devices, "device")} {devices === 1 ? "boots" : "boot"} {over.join(", then ")} first, verified like the release
+            {waitsFor.length > 0 && `, once ${waitsFor.join(" and ")} has completed`}
           </li>
         ))}
       </ul>

@@ -66,6 +66,7 @@ async function drive(book: Book, db: RolloutsDeps["db"], seed: string): Promise<
         line,
         at: now,
         weight: rollout === "rol_a" ? 100 : 300,
+        except: random() < 0.3 ? ["rol_b"] : [],
       });
       told.push(queued);
       const watched = await book.lockWatched(tx, scope, ["d0", "d1", "d2", "d3", "d4", "d5"]);
@@ -85,6 +86,7 @@ async function drive(book: Book, db: RolloutsDeps["db"], seed: string): Promise<
                   online: random() < 0.5,
                   deadlineAt: now + minutes(10),
                   bootId: `b${below(3)}`,
+                  ...pick([{ seq: below(9) }, {}]),
                   previous: { version: "1", hash: sha(1) },
                   ...pick([{ previousRelease: "rel_x" }, { previousRelease: "rel_0" }, {}]),
                 },
@@ -100,7 +102,10 @@ async function drive(book: Book, db: RolloutsDeps["db"], seed: string): Promise<
           break;
         case 4:
           if (flying) {
-            const retry = { attempt: flying.attempt + 1, notBefore: now + 60_000, because: "again" };
+            const retry = {
+              ...{ attempt: flying.attempt + 1, notBefore: now + 60_000, because: "again" },
+              ...(random() < 0.3 ? { halted: true as const } : {}),
+            };
             await book.saveWatched(tx, scope, {
               at: now,
               changed: [
@@ -216,6 +221,7 @@ async function picture(book: Book, db: RolloutsDeps["db"], { rollout, now }: { r
     proofs: [...(await book.lastProofs(db, scope, ["d0", "d1", "d2", "d9"]))].toSorted(([a], [b]) => (a < b ? -1 : 1)),
     members: [...(await book.membersAmong(db, scope, { rollout, devices: ["d1", "d9"] }))],
     approvals: (await book.approvalsOf(db, scope, rollout)).length,
+    last: [...(await book.lastRollouts(db, scope, ["rel_0", "rel_1", "rel_none"]))].toSorted(([a], [b]) => (a < b ? -1 : 1)),
     unmet: await book.unmetRollouts(db, scope, ["rol_a", "rol_none"]),
     open: (await book.openRollouts(db, scope)).map(({ id }) => id),
     due: (await book.dueRollouts(db, { at: now, limit: 5 })).map(({ id }) => id).toSorted(),

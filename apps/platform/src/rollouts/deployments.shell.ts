@@ -22,6 +22,8 @@ export type OfferRecord = {
   online: boolean;
   deadlineAt: number;
   bootId?: string;
+  /** The number of the newest heartbeat of that boot. */
+  seq?: number;
   /** Older boots, as far as contacts have told. */
   pastBoots?: readonly string[];
   previous?: Firmware;
@@ -40,7 +42,7 @@ export async function recordOffers(
   const when = new Date(at);
   await sql`
     update rollouts.deployment d set state = 'offered', offered_at = ${when}, updated_at = ${when}, deadline_at = to_timestamp(o.deadline / 1000.0), online_at_offer = o.online,
-      boot_id = o.boot, boots = coalesce((
+      boot_id = o.boot, seq = o.seq, boots = coalesce((
         select array_agg(distinct boot) from (
           select unnest(e.boots || e.boot_id) as boot from (
             select boots, boot_id from rollouts.deployment e where e.fleet = d.fleet and e.device = d.device and e.id <> d.id and e.offered_at is not null
@@ -52,11 +54,11 @@ export async function recordOffers(
       previous_version = o.version, previous_hash = o.hash, previous_release = o.previous, sent_at = null,
       release = coalesce(o.via, d.release), version = coalesce(o.via_version, d.version), sha256 = coalesce(o.via_sha256, d.sha256),
       blocked = null, blocked_because = null, blocked_until = null
-    from unnest(${offers.map((o) => o.deployment)}::text[], ${offers.map((o) => o.deadlineAt)}::float8[], ${offers.map((o) => o.online)}::bool[], ${offers.map((o) => o.bootId ?? null)}::text[],
+    from unnest(${offers.map((o) => o.deployment)}::text[], ${offers.map((o) => o.deadlineAt)}::float8[], ${offers.map((o) => o.online)}::bool[], ${offers.map((o) => o.bootId ?? null)}::text[], ${offers.map((o) => o.seq ?? null)}::bigint[],
                 ${offers.map((o) => JSON.stringify(o.pastBoots ?? []))}::jsonb[],
                 ${offers.map((o) => o.previous?.version ?? null)}::text[], ${offers.map((o) => o.previous?.hash ?? null)}::text[], ${offers.map((o) => o.previousRelease ?? null)}::text[],
                 ${offers.map((o) => o.via?.release ?? null)}::text[], ${offers.map((o) => o.via?.version ?? null)}::text[], ${offers.map((o) => o.via?.sha256 ?? null)}::text[])
-         as o (id, deadline, online, boot, past, version, hash, previous, via, via_version, via_sha256)
+         as o (id, deadline, online, boot, seq, past, version, hash, previous, via, via_version, via_sha256)
     where d.fleet = ${scope.fleet} and d.id = o.id and d.waiting`.execute(tx);
 }
 

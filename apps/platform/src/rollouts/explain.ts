@@ -99,6 +99,7 @@ export function fixOf(code: UpdateCode, { device, rollout }: { device: string; r
     excluded: "tenfold rollout pins, and lift the exclusion",
     device_not_active: `tenfold device show ${device}`,
     model_unknown: "It says its model in its heartbeat; let it be heard once.",
+    stone_not_proven: "Wait until that has completed; if it was taken back, release a stone that is good.",
     prerequisite_missing: "Bring the device to what the plan requires first.",
     joined_too_late: "Start another rollout, or let late joiners join by the plan.",
     beyond_last_stage: "Start a rollout whose last stage reaches everybody.",

@@ -27,6 +27,8 @@ export type Candidate = Circumstances & {
   busyWith?: string;
   /** The rollout that goes first on this device. */
   yieldsTo?: { rollout: string; because: string };
+  /** The stepping stone that it comes to next has yet to be proven by its own rollout. */
+  unproven?: string;
   /** Pins and exclusions that hold for it. */
   pins: readonly Pin[];
   /** The prerequisite that it does not meet, if so. */
@@ -49,10 +51,11 @@ export function judgeCandidate(
   rules: LineRules,
   { now, openWindows }: { now: number; openWindows: WindowJudge },
 ): Block | undefined {
-  const { busyWith, yieldsTo, notBefore, missing } = candidate;
+  const { busyWith, yieldsTo, notBefore, missing, unproven } = candidate;
   if (busyWith !== undefined) return { code: "update_in_flight", because: `An update of ${busyWith} is on its way on it.` };
   if (rules.kind === "restores") return undefined;
   if (yieldsTo !== undefined) return { code: "yields", because: yieldsTo.because };
+  if (unproven !== undefined) return { code: "stone_not_proven", because: unproven };
   if (notBefore !== undefined && notBefore.at > now)
     return { code: notBefore.code, because: notBefore.because, until: notBefore.at };
   return (

@@ -76,7 +76,10 @@ async function observeFleet<M extends Message>(
   return changed.length;
 }
 
-/** What goes on as long as the rollout does: failures that the plan wants tried again, and stones that were booted, after which the release is next. */
+/**
+ * What takes the place of what ended: the release after a stone that was booted, also where a halt came between, so that nobody counts as
+ * updated by a stone; and, as long as the rollout goes on, another try of a failure that the plan wants tried again.
+ */
 async function withRetries(
   book: RolloutsDeps["book"],
   tx: Transaction,
@@ -84,17 +87,21 @@ async function withRetries(
   { changed, at }: { changed: readonly Watched[]; at: number },
 ): Promise<Watched[]> {
   const ended = changed.filter(({ state, rollback }) => state === "failed" || (state === "succeeded" && !rollback));
-  const open = new Map<string, { retries: Retries; release: { version: string; sha256: string } }>();
+  const known = new Map<string, { retries: Retries; release: { version: string; sha256: string }; open: boolean }>();
   for (const id of rolloutsOf(ended)) {
     const rollout = await book.findRollout(tx, scope, id);
-    if (rollout?.phase === "running" || rollout?.phase === "paused")
-      open.set(id, { retries: retriesOf(rollout.plan.retries), release: rollout.release });
+    if (rollout === undefined) continue;
+    const open = rollout.phase === "running" || rollout.phase === "paused";
+    known.set(id, { retries: retriesOf(rollout.plan.retries), release: rollout.release, open });
   }
   return changed.map((one) => {
-    const rollout = open.get(one.rollout);
-    const next =
-      rollout && (nextAfterStone(one, rollout.release, at) ?? retryOf({ ...one, reason: one.reason }, rollout.retries, at));
-    return next ? { ...one, retry: next } : one;
+    const rollout = known.get(one.rollout);
+    if (rollout === undefined) return one;
+    const { release, retries, open } = rollout;
+    const stone = nextAfterStone(one, release, at);
+    if (stone) return { ...one, retry: open ? stone : { ...stone, halted: true } };
+    const again = open ? retryOf({ ...one, reason: one.reason }, retries, at) : undefined;
+    return again ? { ...one, retry: again } : one;
   });
 }
 

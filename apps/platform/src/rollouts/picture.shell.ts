@@ -10,7 +10,7 @@ import type { Queued } from "./queue.shell.ts";
 import { engineOf } from "./rollout.ts";
 import { placesFor } from "./shares.ts";
 import { standsStill } from "./standstill.ts";
-import { stonesOf } from "./stones.shell.ts";
+import { stonesOf, waitingFor } from "./stones.shell.ts";
 import type { StoredRollout } from "./store.ts";
 import { talliesOf } from "./tallies.shell.ts";
 import { fittingOf, pointlessOffer } from "./targets.ts";
@@ -117,9 +117,11 @@ async function waitingIn({ book }: RolloutsDeps, scope: Scope, view: View, lined
     .filter(({ deployment }) => still.has(deployment))
     .map((one) => {
       const rules: LineRules = { kind, windows, conditions, version: one.version, policyWindows: policy.windows };
+      const { stone, ...waiting } = waitingOf(one, rollout, offered);
       return {
-        ...waitingOf(one, rollout, offered),
-        ...blockOf(one, rules, { now, openWindows }),
+        ...waiting,
+        ...(stone ? { via: targetOfStone(stone) } : {}),
+        ...blockOf({ ...one, ...(stone ? { stone } : {}) }, rules, { now, openWindows }),
         ...(startedAt === undefined ? {} : { since: startedAt }),
       };
     });
@@ -129,7 +131,7 @@ function waitingOf(
   { deployment, device, version, sha256, picture, busyWith, yieldsTo }: InLine,
   { phase, release }: StoredRollout,
   offered: Offered | undefined,
-): Waiting {
+): Waiting & { stone?: Stone } {
   // While something is on its way on it, or another way back goes first, what it runs is about to change.
   const changing = busyWith !== undefined || (phase === "rolling_back" && yieldsTo !== undefined);
   const way = offered && picture && !changing ? wayTo(offered.fits, fittingOf(picture), offered.stones) : undefined;
@@ -143,14 +145,14 @@ function waitingOf(
   return {
     ...{ deployment, device, online: picture?.connectivity.is === "online" },
     ...(pointless ? { pointless } : {}),
-    ...(way?.is === "over" && !pointless ? { via: targetOfStone(way.stones[0]) } : {}),
+    ...(way?.is === "over" && !pointless ? { stone: way.stones[0] } : {}),
   };
 }
 
 const targetOfStone = ({ release, version, sha256 }: Stone): Target => ({ release, version, sha256 });
 
 function blockOf(
-  { picture, busyWith, yieldsTo, pins, missing }: InLine,
+  { picture, busyWith, yieldsTo, pins, missing, stone }: InLine & { stone?: Stone },
   rules: LineRules,
   moment: Parameters<typeof judgeCandidate>[2],
 ): Pick<Waiting, "block"> {
@@ -162,6 +164,7 @@ function blockOf(
       ...(picture?.net ? { net: picture.net } : {}),
       ...(busyWith === undefined ? {} : { busyWith }),
       ...(missing === undefined ? {} : { missing }),
+      ...(stone?.provenBy === undefined ? {} : { unproven: notProven(stone.version, stone.provenBy) }),
       ...(yieldsTo === undefined ? {} : { yieldsTo: { rollout: yieldsTo.rollout, because: yields(yieldsTo) } }),
     },
     rules,
@@ -169,6 +172,9 @@ function blockOf(
   );
   return block === undefined ? {} : { block };
 }
+
+const notProven = (version: string, rollout: string): string =>
+  `${version}, a stepping stone that it comes to first, is still being rolled out by ${rollout}.`;
 
 const yields = ({ rollout, rollback, weight }: NonNullable<Queued["yieldsTo"]>): string =>
   rollback ? `${rollout} is bringing it back first.` : `${rollout} has more weight (${weight}) and goes first on it.`;
@@ -184,6 +190,7 @@ export async function lineUp(deps: RolloutsDeps, scope: Scope, { rollout, now }:
     limit: Math.min(batch, places * 2 + 20),
     line: rollout.phase === "running" ? { is: "stage", stage: rollout.stage } : { is: "restores" },
     weight: rollout.weight,
+    except: await waitingFor(deps, db, scope, rollout),
     at: now,
   });
   if (queued.length === 0) return [];

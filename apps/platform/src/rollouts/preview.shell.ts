@@ -10,6 +10,7 @@ import { listNamedPlans } from "./policy.shell.ts";
 import { type Prepared, prepare } from "./prepare.shell.ts";
 import { emptyTally, engineOf, type Rollout } from "./rollout.ts";
 import { standsStill } from "./standstill.ts";
+import type { Detour } from "./targets.ts";
 import { blockView } from "./view.ts";
 
 /** The plan that a request stands for: a stored plan by its name, and what the request says otherwise. */
@@ -26,6 +27,11 @@ export async function planOf({ db }: Pick<RolloutsDeps, "db">, scope: Scope, req
 }
 
 const usualWithin = days(30);
+
+function describeDetour({ stones, devices }: Detour): RolloutPreview["detours"][number] {
+  const waitsFor = stones.flatMap(({ provenBy }) => provenBy ?? []);
+  return { over: stones.map(({ version }) => version), devices, ...(waitsFor.length > 0 ? { waitsFor } : {}) };
+}
 
 /** A dry run: who, how many bytes, how long, and the most that a bad release could harm. */
 export async function previewRollout(deps: RolloutsDeps, scope: Scope, request: RolloutRequest): Promise<RolloutPreview> {
@@ -66,7 +72,7 @@ export async function previewRollout(deps: RolloutsDeps, scope: Scope, request: 
     bytes:
       places.length * release.artifact.size + sumOf(detours, ({ stones, devices }) => devices * sumOf(stones, ({ size }) => size)),
     excluded,
-    detours: detours.map(({ stones, devices }) => ({ over: stones.map(({ version }) => version), devices })),
+    detours: detours.map(describeDetour),
     worstCaseExposed: estimate.stages[0]?.worstCaseExposed ?? 0,
     estimate: {
       takes: formatDuration(estimate.endsAt - now),

@@ -102,12 +102,12 @@ export function applyHeartbeat(deployment: Watched, { bootId, firmware, seq }: B
   if (isStale(deployment, { bootId, seq }, at)) return undefined;
   const onTarget = firmware.hash === undefined ? firmware.version === deployment.version : firmware.hash === deployment.sha256;
   const proven = onTarget && firmware.state === "confirmed" && bootId !== deployment.bootId;
-  if (hasEnded(deployment)) return cameBack(deployment, { with: onTarget ? "new" : "old", boot: bootId, proven, at });
+  if (hasEnded(deployment)) return cameBack(deployment, { with: onTarget ? "new" : "old", boot: bootId, seq, proven, at });
   if (!isInFlight(deployment.state)) return undefined;
   if (bootId === deployment.bootId) return noteNumber(deployment, seq);
   if (proven) return { ...deployment, state: "succeeded", verifiedAt: at, endedAt: at, ...numbering(deployment, seq) };
   if (onTarget) return onTrial(deployment, at);
-  if (deployment.rebootingAt === undefined || at <= deployment.rebootingAt) return rebooted(deployment, bootId);
+  if (deployment.rebootingAt === undefined || at <= deployment.rebootingAt) return rebooted(deployment, { bootId, seq });
   return fellBack(deployment, firmware, at);
 }
 
@@ -125,9 +125,10 @@ const isStale = ({ offeredAt, seqFloor, boots }: Watched, { bootId, seq }: Pick<
   at < offeredAt || (seq !== undefined && seqFloor !== undefined && seq < seqFloor) || boots.includes(bootId);
 
 /** A power cut on the way: that boot is now the one to tell apart from, and so are those before it. */
-const rebooted = (deployment: Watched, bootId: string): Watched => ({
+const rebooted = (deployment: Watched, { bootId, seq }: Pick<Beat, "bootId" | "seq">): Watched => ({
   ...deployment,
   bootId,
+  ...(seq === undefined ? {} : { seq }),
   boots: deployment.bootId === undefined ? deployment.boots : [...deployment.boots, deployment.bootId].slice(-50),
 });
 
@@ -165,7 +166,13 @@ function fellBack(deployment: Watched, firmware: Heartbeat["firmware"], at: numb
 /** The record of an ended update is completed, not rewritten: that it was silent past its deadline, or failed, counted. */
 function cameBack(
   deployment: Watched,
-  { with: returnedWith, boot, proven, at }: { with: "new" | "old"; boot: string; proven: boolean; at: number },
+  {
+    with: returnedWith,
+    boot,
+    seq,
+    proven,
+    at,
+  }: { with: "new" | "old"; boot: string; seq: number | undefined; proven: boolean; at: number },
 ): Watched | undefined {
   // What the boot before the update says may have been late on its way: it is noted, and the next boot is listened to all the same.
   const provisional = deployment.returnedBoot !== undefined && deployment.returnedBoot === deployment.bootId;
@@ -174,5 +181,6 @@ function cameBack(
   if (!wasSilent(deployment) && returnedWith === "old") return undefined;
   // A device on trial has not decided yet which release it came back with.
   if (returnedWith === "new" && !proven) return undefined;
-  return { ...deployment, returnedAt: at, returnedWith, returnedBoot: boot, ...(proven ? { verifiedAt: at } : {}) };
+  const back = { ...deployment, returnedAt: at, returnedWith, returnedBoot: boot };
+  return proven ? { ...back, verifiedAt: at, ...numbering(deployment, seq) } : back;
 }

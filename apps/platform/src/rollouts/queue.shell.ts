@@ -71,12 +71,12 @@ type QueuedRow = {
 
 /**
  * The next in line whom the loop is to look at: never looked at first, then those whose time has come, in the order of their places.
- * A way back yields only to another one that leads to what it is there to undo: that one was planned while its target was still good.
+ * Nobody yields to a rollout of `except`: those wait for this one. A way back yields only to another one that leads to what it is there to undo: that one was planned while its target was still good.
  */
 export async function queuedDeployments(
   on: Queryable,
   scope: Scope,
-  { rollout, limit, line, at, weight }: OfRollout & { line: Line; at: number; weight: number },
+  { rollout, limit, line, at, weight, except }: OfRollout & { line: Line; at: number; weight: number; except: readonly string[] },
 ): Promise<Queued[]> {
   const which = line.is === "stage" ? sql`not d.rollback and d.stage = ${line.stage}` : sql`d.rollback`;
   // Who is busy is asked for the whole line at once: where the planner knows nothing of the index, that is one walk through all on their way
@@ -96,7 +96,7 @@ export async function queuedDeployments(
       select o.rollout, o.rollback, r.weight from rollouts.deployment o join rollouts.rollout r on r.fleet = o.fleet and r.id = o.rollout
       where o.fleet = d.fleet and o.device = d.device and o.waiting and o.rollout <> d.rollout
         and case when d.rollback then o.rollback and r.phase = 'rolling_back' and o.sha256 = undone.sha256 and r.release_sha256 <> d.sha256
-          else (o.rollback and r.phase = 'rolling_back') or (not o.rollback and r.phase = 'running' and r.weight > ${weight}) end
+          else (o.rollback and r.phase = 'rolling_back') or (not o.rollback and r.phase = 'running' and r.weight > ${weight} and r.id <> all(${[...except]}::text[])) end
       order by o.rollback desc, r.weight desc, o.rollout limit 1) rival on true
     order by d.look_again_at, d.place`.execute(on);
   return rows.map(({ id, device, version, sha256, busy_with, rival, rival_rollback, rival_weight }) => ({
@@ -141,7 +141,10 @@ export async function recheckBlocked(on: Queryable, scope: Scope, at: number): P
 
 export type RetryRecord = Retry & { id: string; of: string };
 
-/** Another try takes the place of one that failed, or of a stone that was booted: for the rollout's release. Planning twice is planning once. */
+/**
+ * Another try takes the place of one that failed, or of a stone that was booted: for the rollout's release. What follows a stone in a rollout
+ * that has been halted is cancelled as it is written. Planning twice is planning once.
+ */
 export async function insertRetries(
   tx: Transaction,
   scope: Scope,
@@ -150,11 +153,14 @@ export async function insertRetries(
   if (retries.length === 0) return;
   await sql`
     insert into rollouts.deployment (fleet, id, rollout, device, rollback, attempt, stage, place, stratum, release, version, sha256, state, updated_at, look_again_at,
-      blocked, blocked_because, blocked_until)
-    select d.fleet, r.id, d.rollout, d.device, false, r.attempt, d.stage, d.place, d.stratum, o.release, o.release_version, o.release_sha256, 'queued', ${new Date(at)},
-      to_timestamp(r.again / 1000.0), 'backing_off', r.because, to_timestamp(r.again / 1000.0)
+      blocked, blocked_because, blocked_until, reason, ended_at)
+    select d.fleet, r.id, d.rollout, d.device, false, r.attempt, d.stage, d.place, d.stratum, o.release, o.release_version, o.release_sha256,
+      case when r.halted then 'cancelled' else 'queued' end, ${new Date(at)}, to_timestamp(r.again / 1000.0),
+      case when not r.halted then 'backing_off' end, case when not r.halted then r.because end, case when not r.halted then to_timestamp(r.again / 1000.0) end,
+      case when r.halted then 'rollout_halted' end, case when r.halted then ${new Date(at)}::timestamptz end
     from unnest(${retries.map(({ id }) => id)}::text[], ${retries.map(({ of }) => of)}::text[], ${retries.map(({ attempt }) => attempt)}::int[],
-                ${retries.map(({ notBefore }) => notBefore)}::float8[], ${retries.map(({ because }) => because)}::text[]) as r (id, of, attempt, again, because)
+                ${retries.map(({ notBefore }) => notBefore)}::float8[], ${retries.map(({ because }) => because)}::text[],
+                ${retries.map(({ halted }) => halted === true)}::bool[]) as r (id, of, attempt, again, because, halted)
     join rollouts.deployment d on d.fleet = ${scope.fleet} and d.id = r.of
     join rollouts.rollout o on o.fleet = d.fleet and o.id = d.rollout
     on conflict do nothing`.execute(tx);

@@ -49,8 +49,10 @@ export async function recordSteps(page: Page & { guardBook: GuardBook }, { rollo
 /** What ran before the update: what it must be told apart from afterwards, and where the way back leads. */
 function before(one: InLine | undefined) {
   const firmware = one?.picture && firmwareOf(one.picture);
+  const { bootId, seq } = one?.picture ?? {};
   return {
-    ...(one?.picture?.bootId === undefined ? {} : { bootId: one.picture.bootId }),
+    ...(bootId === undefined ? {} : { bootId }),
+    ...(bootId === undefined || seq === undefined ? {} : { seq }),
     ...(one?.picture?.pastBoots === undefined ? {} : { pastBoots: one.picture.pastBoots }),
     ...(firmware ? { previous: firmware } : {}),
     ...(one?.previousRelease === undefined ? {} : { previousRelease: one.previousRelease }),

@@ -19,8 +19,8 @@ export const retriesOf = ({ most, backoff, on }: RetryRule): Retries => ({
   on,
 });
 
-/** Another try of an update that failed: the row that takes its place. */
-export type Retry = { attempt: number; notBefore: number; because: string };
+/** Another try of an update that failed: the row that takes its place; `halted` where the rollout hands nothing out any more. */
+export type Retry = { attempt: number; notBefore: number; because: string; halted?: true };
 
 type Booted = { attempt: number; rollback: boolean; state: DeploymentState; version: string; sha256: string };
 

@@ -4,7 +4,8 @@ import { sql } from "kysely";
 import { explainDevice } from "./explain.shell.ts";
 import { previewRollout } from "./preview.shell.ts";
 import { replayRollout } from "./replay.shell.ts";
-import { type Effect, hashOf, pretendFleet, scope } from "./testing.ts";
+import { type Effect, hashOf, pretendFleet, scope, who } from "./testing.ts";
+import { rollBackRollout } from "./writes.shell.ts";
 
 const quick = { deadline: "PT5M", soak: "PT30S" };
 
@@ -103,4 +104,62 @@ test("a stone that was retired leads nobody: the devices before it are left out,
     preview.excluded.map(({ code, devices }) => [code, devices]),
     [["below_minimum_version", 10]],
   );
+});
+
+test("while the stone's own rollout goes on nobody else is led over it, whatever weighs more; then both come to their end", async () => {
+  await using fleet = await fleetBefore3();
+  const stone = await fleet.start({ release: "2.0.0", stages: [{ share: 0.3 }, { share: 1 }], ...quick });
+  const preview = await previewRollout(fleet.deps, scope, { release: "3.0.0", weight: 300, ...quick });
+  assert.deepEqual(preview.detours, [{ over: ["2.0.0"], devices: 10, waitsFor: [stone.id] }]);
+  const { id } = await fleet.start({ release: "3.0.0", weight: 300, stages: [{ share: 1 }], ...quick });
+  await fleet.rollouts.reconcile();
+  const standing = await explainDevice(fleet.deps, scope, { device: "d5", rollout: id });
+  assert.equal(standing.code, "stone_not_proven");
+  assert.ok(standing.because.includes(stone.id));
+  assert.equal(await fleet.untilEnded(stone.id), "completed");
+  assert.ok(
+    (await rows(fleet, id)).every(({ version }) => version !== "2.0.0"),
+    "nobody came to the stone but by its own rollout",
+  );
+  assert.equal(await fleet.untilEnded(id), "completed");
+});
+
+test("a stone that its own rollout took back leads nobody: those before it are skipped with that reason", async () => {
+  await using fleet = await fleetBefore3((version) => (version === "2.0.0" ? "falls_back" : "good"));
+  const stone = await fleet.start({ release: "2.0.0", stages: [{ share: 0.3 }, { share: 1 }], ...quick });
+  const { id } = await fleet.start({ release: "3.0.0", weight: 300, stages: [{ share: 1 }], ...quick });
+  assert.equal(await fleet.untilEnded(stone.id), "rolled_back");
+  await fleet.untilEnded(id);
+  const found = await rows(fleet, id);
+  assert.ok(found.every(({ version }) => version === "3.0.0"));
+  assert.equal(found.filter(({ state }) => state === "skipped").length, 10);
+});
+
+test("a stone that is booted only after a halt counts nobody as updated, and is where the device stays", async () => {
+  await using fleet = await fleetBefore3((version, device) => (version === "3.0.0" && device === "d0" ? "bricks" : "good"));
+  const { id } = await fleet.start({ release: "3.0.0", stages: [{ share: 1 }], ...quick });
+  let taken = 0;
+  for (let i = 0; i < 40 && taken === 0; i++) {
+    await fleet.rollouts.reconcile();
+    // About to reboot: too late to cancel.
+    const booting = ({ work }: { work?: { offer: { release: { signed: { version: string } } }; step: number } }) =>
+      work?.offer.release.signed.version === "2.0.0" && work.step === 4;
+    taken = [...fleet.devices.values()].filter(booting).length;
+    if (taken === 0) await fleet.tick();
+  }
+  assert.ok(taken > 0);
+  await rollBackRollout(fleet.deps, who, { id, reason: "recalled" });
+  await fleet.untilEnded(id);
+  const found = await rows(fleet, id);
+  assert.ok([...fleet.devices.values()].every(({ firmware }) => firmware.version !== "3.0.0"));
+  const late = found.filter(({ version, state }) => version === "2.0.0" && state === "succeeded");
+  assert.ok(late.length > 0, "a stone was booted after the halt");
+  for (const { device } of late)
+    assert.deepEqual(
+      found.filter((row) => row.device === device).map(({ version, state }) => [version, state]),
+      [
+        ["2.0.0", "succeeded"],
+        ["3.0.0", "cancelled"],
+      ],
+    );
 });

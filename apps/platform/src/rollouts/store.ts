@@ -164,6 +164,21 @@ export async function pageOfRollouts(
   return rows.map(rolloutOf);
 }
 
+/** The last rollout of each of these releases that has had one. */
+export async function lastRollouts(
+  on: Queryable,
+  scope: Scope,
+  releases: readonly string[],
+): Promise<Map<string, { id: string; phase: RolloutPhase }>> {
+  if (releases.length === 0) return new Map();
+  const { rows } = await sql<{ release: string; id: string; phase: RolloutPhase }>`
+    select distinct on (release) release, id, phase from rollouts.rollout
+    where fleet = ${scope.fleet} and release = any(${[...releases]}::text[]) order by release, created_at desc, id desc`.execute(
+    on,
+  );
+  return new Map(rows.map(({ release, ...last }) => [release, last]));
+}
+
 /** Rollouts that have not ended, those of most weight first. */
 export async function openRollouts(on: Queryable, scope: Scope): Promise<StoredRollout[]> {
   const { rows } = await sql<Row>`

@@ -131,7 +131,8 @@ export function pointlessOffer(
   const { firmware } = device;
   if (firmware === undefined) return undefined;
   if (runsConfirmed(firmware, target)) return { reason: "superseded", detail: `It already runs ${target.version}.` };
-  if (undoes && !runs(firmware, undoes))
+  // A trial may end as it began: what it had confirmed before is what there is to undo.
+  if (undoes && firmware.state !== "trial" && !runs(firmware, undoes))
     return { reason: "superseded", detail: `It runs ${firmware.version} now, so there is nothing to undo.` };
   // Another rollout was faster, and a device refuses to go back (offer_downgrade_refused).
   if (!undoes && compareVersions(target.version, firmware.version) < 0)

@@ -3,7 +3,12 @@ import { type Compatibility, type Misfit, misfitOf, nextStone } from "@tenfold/o
 import type { Target } from "./picture.ts";
 
 /** A release that can be installed on the way to another one. */
-export type Stone = Target & { size: number; fits: Compatibility };
+export type Stone = Target & {
+  size: number;
+  fits: Compatibility;
+  /** The rollout that has yet to show that it is good: until then no other leads devices over it. */
+  provenBy?: string;
+};
 /** Stones by version, all of the name of the release that is wanted. */
 export type Stones = ReadonlyMap<string, Stone>;
 

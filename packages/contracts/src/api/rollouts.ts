@@ -116,8 +116,8 @@ export const rolloutPreview = z.object({
   strata: z.array(z.object({ stratum: z.string(), devices: z.int(), canary: z.int() })),
   bytes: z.int(),
   excluded: z.array(z.object({ code: exclusionCode, because: z.string(), devices: z.int() })),
-  /** Devices that come to the release over stepping stones, which they boot one after the other first. */
-  detours: z.array(z.object({ over: z.array(z.string()), devices: z.int() })).default([]),
+  /** Devices that come to the release over stepping stones, which they boot one after the other first; `waitsFor`: rollouts of stones that must complete before. */
+  detours: z.array(z.object({ over: z.array(z.string()), devices: z.int(), waitsFor: z.array(z.string()).optional() })).default([]),
   worstCaseExposed: z.int(),
   estimate: z.object({ takes: isoDuration, endsAt: timestamp, assumptions: z.array(z.string()) }),
   /** What would keep it from making offers if it began now. */

@@ -29,6 +29,7 @@ export const blockCodes = [
   "outside_window",
   "update_in_flight",
   "yields",
+  "stone_not_proven",
   "pinned",
   "excluded",
   "prerequisite_missing",

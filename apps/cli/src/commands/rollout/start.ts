@@ -45,7 +45,10 @@ function describePreview(preview: RolloutPreview): string[] {
       (stage, i) =>
         `  stage ${i + 1}: up to ${Math.round(stage.share * 100)} %, ${stage.devices} devices, ${humanDuration(parseDuration(stage.takes) ?? 0)}, worst case ${stage.worstCaseExposed} exposed`,
     ),
-    ...detours.map(({ over, devices }) => `  ${devices} devices go over ${over.join(", then ")} first`),
+    ...detours.map(
+      ({ over, devices, waitsFor = [] }) =>
+        `  ${devices} devices go over ${over.join(", then ")} first${waitsFor.length > 0 ? `, once ${waitsFor.join(" and ")} completed` : ""}`,
+    ),
     ...strata.map(({ stratum, devices, canary }) => `  ${stratum}: ${devices} devices, ${canary} in the canary`),
     ...excluded.map(({ because, devices }) => `  left out: ${devices} devices, ${because}`),
     ...estimate.assumptions.map((one) => `  assumed: ${one}`),

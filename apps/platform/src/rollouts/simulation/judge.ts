@@ -23,6 +23,8 @@ export type Facts = {
   hasClone: (device: string) => boolean;
   /** Whether it leaves a release by itself, minutes after it has confirmed it. */
   fallsBackLater: (device: string) => boolean;
+  /** The release that a device must have booted before it may be offered this one. */
+  stoneOf: (version: string) => string | undefined;
   /** How many must approve, and who approved the very plan that stands there now: the world's own record. */
   approvalsNeeded: (rollout: string) => number;
   approvers: (rollout: string) => number;
@@ -113,7 +115,10 @@ export function createJudge(facts: Facts) {
   }
 
   function inspectRetry(disk: Disk, row: Row): void {
-    const { most = 0 } = disk.rollouts.get(row.rollout)?.plan.retries ?? {};
+    const { plan, release } = disk.rollouts.get(row.rollout) ?? {};
+    const most = plan?.retries.most ?? 0;
+    // A stone that was booted goes on to the release, however often that is.
+    if (row.state === "succeeded" && row.sha256 !== release?.sha256) return;
     if (row.reason === undefined || neverAgain.test(row.reason)) say(`${row.device} is tried again after ${row.reason}`);
     if (row.attempt > most) say(`${row.device} is tried more often than the plan says`);
   }
@@ -163,6 +168,14 @@ export function createJudge(facts: Facts) {
       say(`${row.device}: offered without its prerequisite`);
     if (plan.requires.rollouts.some((id) => disk.rollouts.get(id)?.phase !== "completed"))
       say(`${rollout.id}: went before its prerequisite`);
+    const stone = facts.stoneOf(row.version);
+    if (stone !== undefined && device.versions.every((version) => Number.parseInt(version, 10) < Number.parseInt(stone, 10)))
+      say(`${row.device}: offered ${row.version} over ${device.versions.join(", ")}, past its stepping stone`);
+    const proving = [...disk.rollouts.values()].find((other) => other.id !== rollout.id && other.release.version === row.version);
+    if (row.version !== rollout.release.version && proving && !["completed", "cancelled"].includes(proving.phase))
+      say(`${row.device}: led over ${row.version}, whose own rollout is ${proving.phase}`);
+    if (row.version !== rollout.release.version && facts.stoneOf(rollout.release.version) !== row.version)
+      say(`${row.device}: offered ${row.version} in a rollout of ${rollout.release.version}`);
     if (device.versions.every((version) => Number.parseInt(row.version, 10) < Number.parseInt(version, 10)))
       say(`${row.device}: offered ${row.version} over ${device.versions.join(", ")}`);
     const rival = [...disk.rows.values()].find((other) => {
@@ -173,7 +186,8 @@ export function createJudge(facts: Facts) {
         !other.rollback &&
         of?.phase === "running" &&
         phases.get(of.id) === "running" &&
-        of.weight > rollout.weight
+        of.weight > rollout.weight &&
+        facts.stoneOf(of.release.version) !== rollout.release.version
       );
     });
     if (rival && last.get(rival.id)?.state === "queued") say(`${row.device}: ${rival.rollout} has more weight and was to go first`);
@@ -189,7 +203,7 @@ export function createJudge(facts: Facts) {
       (one) => one.rollout === row.rollout && one.device === row.device && !one.rollback && one.attempt === row.attempt - 1,
     );
     const wait = (parseDuration(plan.retries.backoff) ?? 0) * 2 ** (row.attempt - 2);
-    if (failed && now < (failed.endedAt ?? 0) + wait) say(`${row.device}: tried again too soon`);
+    if (failed && failed.state !== "succeeded" && now < (failed.endedAt ?? 0) + wait) say(`${row.device}: tried again too soon`);
   }
 
   const before = (row: Row) => last.get(row.id);
@@ -239,7 +253,8 @@ export function createJudge(facts: Facts) {
     if (verified.length > 0 && now < Math.max(...verified) + soak) say(`stage ${stage.index} passed before its soak`);
     const lastOne = ![...disk.stages.values()].some(({ rollout: of, index }) => of === stage.rollout && index > stage.index);
     const proven = [...disk.rows.values()].some(
-      (row) => row.rollout === stage.rollout && row.stage <= stage.index && !row.rollback && row.state === "succeeded",
+      (row) =>
+        row.rollout === stage.rollout && row.stage <= stage.index && !row.rollback && !row.retried && row.state === "succeeded",
     );
     if (!proven && !lastOne && rollout?.waivedStage !== stage.index) say(`stage ${stage.index} passed and nothing was proven`);
     for (const stratum of new Set(rows.map((row) => row.stratum))) {
@@ -278,6 +293,9 @@ export function createJudge(facts: Facts) {
         const mine = rows.filter((row) => row.rollout === rollout.id);
         const first = new Set(mine.filter((row) => !row.rollback && row.attempt === 1).map(({ device }) => device));
         if (first.size !== rollout.targets) say(`${rollout.id} lost devices: ${first.size} of ${rollout.targets}`);
+        for (const row of mine)
+          if (row.state === "succeeded" && !row.retried && !row.rollback && row.sha256 !== rollout.release.sha256)
+            say(`${row.device} counts as updated by a stepping stone`);
         for (const device of first) {
           const ends = mine.filter((row) => row.device === device && !row.rollback && !row.retried).length;
           if (ends !== 1) say(`${device} has ${ends} outcomes`);

@@ -24,7 +24,7 @@ export function memoryDeployments(disk: Disk, { change, addRow }: Pen) {
           ...{ offeredAt, held: false },
         }));
     },
-    async queuedDeployments(_on, _scope, { rollout, limit, line, at, weight }) {
+    async queuedDeployments(_on, _scope, { rollout, limit, line, at, weight, except }) {
       const rows = [...disk.rows.values()];
       return rowsOf(disk, rollout)
         .filter(
@@ -38,7 +38,7 @@ export function memoryDeployments(disk: Disk, { change, addRow }: Pen) {
         .map((row) => {
           const others = rows.filter((other) => other.device === row.device);
           const busy = others.find(({ state }) => isInFlight(state));
-          const rival = rivalOf(row, others, { rollouts: disk.rollouts, weight });
+          const rival = rivalOf(row, others, { rollouts: disk.rollouts, weight, except });
           return {
             ...{ deployment: row.id, device: row.device, version: row.version, sha256: row.sha256 },
             ...(busy ? { busyWith: busy.rollout } : {}),
@@ -115,7 +115,7 @@ export function memoryDeployments(disk: Disk, { change, addRow }: Pen) {
       for (const id of deployments) change(id, { sentAt: at });
     },
     async recordOffers(_tx, _scope, { offers, at }) {
-      for (const { deployment, online, deadlineAt, bootId, pastBoots = [], previous, previousRelease, via } of offers) {
+      for (const { deployment, online, deadlineAt, bootId, seq, pastBoots = [], previous, previousRelease, via } of offers) {
         const row = disk.rows.get(deployment);
         if (row?.state !== "queued") continue;
         const busy = [...disk.rows.values()].some(({ device, state }) => device === row.device && isInFlight(state));
@@ -132,7 +132,7 @@ export function memoryDeployments(disk: Disk, { change, addRow }: Pen) {
         const earlier = bootsBefore([...disk.rows.values()], row);
         const boots = [...new Set([...earlier, ...pastBoots])].filter((boot) => boot !== bootId).toSorted();
         const seqFloor = floorOf([...disk.rows.values()], row);
-        change(deployment, { ...offered, ...via, bootId, boots, seqFloor, previous, previousRelease });
+        change(deployment, { ...offered, ...via, bootId, seq, boots, seqFloor, previous, previousRelease });
       }
     },
     async recordEnds(_tx, _scope, { ends, at }) {
@@ -153,8 +153,8 @@ export function memoryDeployments(disk: Disk, { change, addRow }: Pen) {
       for (const { id } of queued) change(id, { state: "cancelled", reason: "rollout_halted", endedAt: at, block: undefined });
       return queued.length;
     },
-    async insertRetries(_tx, _scope, { retries }) {
-      for (const { id, of, attempt, notBefore, because } of retries) {
+    async insertRetries(_tx, _scope, { retries, at }) {
+      for (const { id, of, attempt, notBefore, because, halted } of retries) {
         const row = disk.rows.get(of);
         if (row === undefined) continue;
         const { rollout, device, stage, place, stratum } = row;
@@ -163,8 +163,10 @@ export function memoryDeployments(disk: Disk, { change, addRow }: Pen) {
         const release = wanted?.id ?? row.release;
         addRow({
           ...{ id, rollout, device, rollback: false, attempt, stage, place, stratum, delayMs: 0, release, version, sha256 },
-          ...{ state: "queued", retried: false, log: [], boots: [], lookAgainAt: notBefore },
-          block: { code: "backing_off", because, until: notBefore },
+          ...{ retried: false, log: [], boots: [], lookAgainAt: notBefore },
+          ...(halted
+            ? { state: "cancelled", reason: "rollout_halted", endedAt: at }
+            : { state: "queued", block: { code: "backing_off", because, until: notBefore } }),
         });
       }
     },

@@ -1,7 +1,7 @@
 import type { Book } from "../book.shell.ts";
 import type { StoredRollout } from "../store.ts";
 import { type Disk, type Pen, rowsOf, type StoredRow } from "./memory-disk.ts";
-import { newRow, timesOf } from "./memory-rows.ts";
+import { lastRolloutsOf, newRow, timesOf } from "./memory-rows.ts";
 
 /** The book's pages on whole rollouts, and on what binds them. */
 export function memoryRollouts(disk: Disk, { set, push, change, changeRollout, addRow }: Pen) {
@@ -48,6 +48,15 @@ export function memoryRollouts(disk: Disk, { set, push, change, changeRollout, a
     },
     async findByIdempotencyKey(_on, _scope, key) {
       return plain([...disk.rollouts.values()].find(({ idempotencyKey }) => idempotencyKey === key));
+    },
+    async lastRollouts(_on, _scope, releases) {
+      const last = lastRolloutsOf(disk);
+      return new Map(
+        releases.flatMap((release) => {
+          const rollout = last.get(release);
+          return rollout ? [[release, { id: rollout.id, phase: rollout.phase }] as const] : [];
+        }),
+      );
     },
     async openRollouts() {
       const open = [...disk.rollouts.values()].filter(({ endedAt }) => endedAt === undefined);

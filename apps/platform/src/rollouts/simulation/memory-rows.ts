@@ -1,4 +1,4 @@
-import type { StageProgress } from "@tenfold/contracts";
+import type { RolloutPhase, StageProgress } from "@tenfold/contracts";
 import type { StoredRollout } from "../store.ts";
 import type { StoredStage } from "../tallies.shell.ts";
 import type { Disk, Row } from "./memory-disk.ts";
@@ -36,7 +36,7 @@ export const timesOf = (state: StageProgress["state"], at: number): Partial<Stor
 export function rivalOf(
   row: Row,
   others: readonly Row[],
-  { rollouts, weight }: { rollouts: ReadonlyMap<string, StoredRollout>; weight: number },
+  { rollouts, weight, except }: { rollouts: ReadonlyMap<string, StoredRollout>; weight: number; except: readonly string[] },
 ): { rollout: string; rollback: boolean; weight: number } | undefined {
   const rivals = others.flatMap((other) => {
     const rollout = rollouts.get(other.rollout);
@@ -44,7 +44,7 @@ export function rivalOf(
     const returns = other.rollback && rollout.phase === "rolling_back";
     const first = row.rollback
       ? returns && other.sha256 === rollouts.get(row.rollout)?.release.sha256 && rollout.release.sha256 !== row.sha256
-      : returns || (!other.rollback && rollout.phase === "running" && rollout.weight > weight);
+      : returns || (!other.rollback && rollout.phase === "running" && rollout.weight > weight && !except.includes(rollout.id));
     return first ? [{ rollout: rollout.id, rollback: other.rollback, weight: rollout.weight }] : [];
   });
   return rivals.toSorted(
@@ -52,13 +52,18 @@ export function rivalOf(
   )[0];
 }
 
+/** The last rollout of each release. */
+export function lastRolloutsOf({ rollouts }: Pick<Disk, "rollouts">): Map<string, StoredRollout> {
+  const inOrder = [...rollouts.values()].toSorted((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1));
+  return new Map(inOrder.map((rollout) => [rollout.release.id, rollout]));
+}
+
+const takenBack: ReadonlySet<RolloutPhase> = new Set(["rolling_back", "rolled_back", "halted"]);
+
 /** The last known good release of a device: see `unrestoredDeployments` of PostgreSQL's side. */
 export function goodReleaseOf({ rows, rollouts }: Disk, row: Row): string | undefined {
-  const takenBack = new Set<string>();
-  for (const { release, phase } of [...rollouts.values()].toSorted((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1))) {
-    if (phase === "rolling_back" || phase === "rolled_back" || phase === "halted") takenBack.add(release.id);
-    else takenBack.delete(release.id);
-  }
+  const last = lastRolloutsOf({ rollouts });
+  const isBad = (release: string) => takenBack.has(last.get(release)?.phase ?? "running");
   const offeredAt = row.offeredAt ?? 0;
   const others = [...rows.values()].filter(({ device }) => device === row.device);
   const newest = (ran: readonly { release: string | undefined; at: number }[]) =>
@@ -70,5 +75,5 @@ export function goodReleaseOf({ rows, rollouts }: Disk, row: Row): string | unde
     at !== undefined && at < offeredAt ? { release: previousRelease, at } : [],
   );
   const ran = [row.previousRelease, ...[...newest(verified), ...newest(before)].map(({ release }) => release)];
-  return ran.find((release) => release !== undefined && release !== row.release && !takenBack.has(release));
+  return ran.find((release) => release !== undefined && release !== row.release && !isBad(release));
 }

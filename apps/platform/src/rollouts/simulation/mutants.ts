@@ -157,6 +157,48 @@ export const mutants: readonly Mutant[] = [
     find: "!rollback && isHalted(phase)",
     put: "!rollback && isHalted(phase) && rollback",
   },
+  {
+    name: "leads past the stepping stone",
+    file: "picture.shell.ts",
+    find: "...(stone ? { via: targetOfStone(stone) } : {}),",
+    put: "",
+  },
+  {
+    name: "a stepping stone is the release",
+    file: "retries.ts",
+    find: 'state !== "succeeded" || sha256 === release.sha256',
+    put: 'state !== "succeeded" || sha256 !== release.sha256 || rollback',
+  },
+  {
+    name: "leads over a release that is still being proven",
+    file: "line.ts",
+    find: 'if (unproven !== undefined) return { code: "stone_not_proven", because: unproven };',
+    put: "",
+  },
+  {
+    name: "leads over a release that was taken back",
+    file: "stones.shell.ts",
+    find: "return isHalted(last.phase) ? [] : [{",
+    put: "return isHalted(last.phase) ? [stone] : [{",
+  },
+  {
+    name: "waits for a rollout that waits for it",
+    file: "picture.shell.ts",
+    find: "except: await waitingFor(deps, db, scope, rollout),",
+    put: "except: [],",
+  },
+  {
+    name: "a halt makes a stepping stone count",
+    file: "observe.shell.ts",
+    find: "{ ...stone, halted: true }",
+    put: "undefined",
+  },
+  {
+    name: "a trial is what a device runs",
+    file: "targets.ts",
+    find: 'if (undoes && firmware.state !== "trial" && ',
+    put: "if (undoes && ",
+  },
   { name: "gives a device up at once", file: "line.ts", find: "now >= since + giveUpAfterMs", put: "now >= since" },
   {
     name: "offers to whoever waits, whatever the stage",

@@ -60,9 +60,10 @@ export function registryOf(run: {
   };
 }
 
-export function releasesOf(): RolloutsDeps["releases"] {
+export function releasesOf({ stoneOf }: Pick<Scenario, "stoneOf">): RolloutsDeps["releases"] {
   type Release = NonNullable<Awaited<ReturnType<RolloutsDeps["releases"]["get"]>>>;
   const release = (version: string): Release => {
+    const stone = stoneOf[version];
     const statement = {
       type: "tenfold.release.v1" as const,
       name: "fw",
@@ -70,6 +71,7 @@ export function releasesOf(): RolloutsDeps["releases"] {
       models: [],
       artifact: { sha256: hashOf(version), size: 10 },
       signedAt: new Date(epoch).toISOString(),
+      ...(stone === undefined ? {} : { mustPassThrough: [stone] }),
     };
     return {
       ...{ id: `rel_${version}`, name: "fw", version, models: [], signedBy: [], notes: "", channel: "stable", createdAt: epoch },
@@ -81,7 +83,7 @@ export function releasesOf(): RolloutsDeps["releases"] {
     ["1", "2", "3"].flatMap((version) => [[version, release(version)] as const, [`rel_${version}`, release(version)] as const]),
   );
   return {
-    get: async (_on, _scope, named) => known.get(named),
+    get: async (_on, _scope, named) => known.get(named.replace(/^fw@/, "")),
     usability: async () => ({ is: "usable" }),
     markUsed: async () => undefined,
     running: async (_on, _scope, firmware) => firmware.map(({ version }) => known.get(version)),

@@ -12,6 +12,8 @@ export type Scenario = {
   pins: UpdatePin[];
   /** Somebody writes another plan over one that was approved. */
   tampers: "at_tick_20" | "never";
+  /** What must be passed through on the way to a release: its stepping stone, by version. */
+  stoneOf: Readonly<Record<string, string>>;
   crashes: number;
   loss: number;
   /** Devices hear only what they ask for, every so many ticks; pushed to and asking by chance where left out. */
@@ -19,8 +21,10 @@ export type Scenario = {
 };
 
 type Random = () => number;
+/** The day's clock face, and whether the way to release 3 leads over release 2: as a rollout after that of 2, or as the only one. */
+type Given = { startOfDay: (minute: number) => string; stones: "none" | "after_it" | "only_over_it" };
 
-export function scenarioOf(random: Random, startOfDay: (minute: number) => string): Scenario {
+export function scenarioOf(random: Random, { startOfDay, stones }: Given): Scenario {
   const chance = (p: number) => random() < p;
   const between = (low: number, high: number) => low + Math.floor(random() * (high - low + 1));
   const pick = <T>(all: readonly T[]): T => all[Math.floor(random() * all.length)] as T;
@@ -63,19 +67,21 @@ export function scenarioOf(random: Random, startOfDay: (minute: number) => strin
       ...(chance(0.2) ? { requires: { device: "tag:ready=yes" } } : {}),
     });
   const second = chance(0.4);
-  const first = plan("2", 100);
+  const aim = stones === "only_over_it" ? "3" : "2";
+  const first = plan(aim, 100);
   return {
     devices,
     modeOf,
     plans: [
-      { version: "2", atTick: 1, plan: first },
-      ...(second ? [{ version: "3", atTick: between(3, 30), plan: plan("3", pick([50, 300])) }] : []),
+      { version: aim, atTick: 1, plan: first },
+      ...(second && aim === "2" ? [{ version: "3", atTick: between(3, 30), plan: plan("3", pick([50, 300])) }] : []),
     ],
     policy: { approvals: 0, windows: [], ...(chance(0.3) ? { atOnce: between(2, 5) } : {}) },
     freeze: chance(0.2) ? { fromTick: between(5, 20), toTick: between(40, 60) } : undefined,
     pins: chance(0.2)
       ? [{ id: "pin_1", filter: "id:d1", reason: "demo", createdBy: "x", createdAt: "", ...(chance(0.5) ? { version: "1" } : {}) }]
       : [],
+    stoneOf: stones === "none" ? {} : { 3: "2" },
     tampers: first.approvals > 0 && chance(0.3) ? "at_tick_20" : "never",
     crashes: pick([0, 0.003, 0.01]),
     loss: pick([0, 0.1, 0.3]),

@@ -37,7 +37,9 @@ type Message =
 /** One run. The same seed gives the same run, to the last step. */
 export async function simulate(seed: string): Promise<Outcome> {
   const random = seededRandom(seed);
-  return play(seed, { random, scenario: scenarioOf(random, clockFace) });
+  const die = seededRandom(`${seed}/stones`)();
+  const stones = die < 0.7 ? "none" : die < 0.85 ? "after_it" : "only_over_it";
+  return play(seed, { random, scenario: scenarioOf(random, { startOfDay: clockFace, stones }) });
 }
 
 /** A run of a given scenario. `look` is called after every tick. */
@@ -91,6 +93,7 @@ function createRun(random: () => number, scenario: Scenario) {
       },
       hasClone: (id) => scenario.plans.some(({ version }) => scenario.modeOf(version, id) === "has_a_clone"),
       fallsBackLater: (id) => scenario.plans.some(({ version }) => scenario.modeOf(version, id) === "falls_back_after_ten_minutes"),
+      stoneOf: (version) => scenario.stoneOf[version],
       approvalsNeeded: (id) => Math.max(disk.rollouts.get(id)?.plan.approvals ?? 0, disk.policy.approvals),
       approvers: (id) => {
         const text = JSON.stringify(disk.rollouts.get(id)?.plan);
@@ -141,7 +144,7 @@ function createRun(random: () => number, scenario: Scenario) {
     // Guards compare series of measurements, which pretended devices do not have.
     guardBook: emptyGuardBook,
     registry: registryOf(run),
-    releases: releasesOf(),
+    releases: releasesOf(scenario),
     audit: async () => undefined,
     bus: { publish() {} } as unknown as RolloutsDeps["bus"],
     clock: run.clock,
@@ -257,7 +260,7 @@ function speak(run: Run): void {
   }
 }
 
-const newest = (run: Run): string => (run.disk.rollouts.has("rol_1") ? "3" : "2");
+const newest = ({ disk, scenario }: Run): string => (disk.rollouts.has("rol_1") ? "3" : (scenario.plans[0]?.version ?? "2"));
 
 /** Loses, doubles, delays and mixes while the weather is bad. */
 function post(run: Run, message: Message, half: boolean): void {
