@@ -73,3 +73,12 @@ test("whom a stepping stone leads to the release is taken, and counted by the st
     [[["2.0.0"], 2]],
   );
 });
+
+test("a device that tries another release out is brought back from what it had confirmed, for a trial may end as it began", () => {
+  const undone = { version: "1.0.0", sha256: "cd".repeat(32) };
+  const back = (firmware: DevicePicture["firmware"]) =>
+    pointlessOffer(device({ firmware }), { target: { version: "0.9.0", sha256: "ef".repeat(32) }, undoes: undone })?.reason;
+  assert.equal(back({ version: "1.0.0", state: "confirmed" }), undefined);
+  assert.equal(back({ version: "2.0.0", state: "confirmed" }), "superseded");
+  assert.equal(back({ version: "2.0.0", state: "trial" }), undefined);
+});

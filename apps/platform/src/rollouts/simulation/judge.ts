@@ -85,6 +85,7 @@ export function createJudge(facts: Facts) {
     )
       say(`${row.device} was given up too early`);
     if (row.retried && !before?.retried) inspectRetry(disk, row);
+    if (row.block?.code === "yields" && before?.block?.code !== "yields") inspectYielding(disk, row);
   }
 
   /** A way back is also gone by a device that falls back by itself just before it is offered; an update only by a boot after the offer. */
@@ -112,6 +113,19 @@ export function createJudge(facts: Facts) {
     );
     const share = hurt.filter((row) => row.stage === rollout.stage).length / Math.max(1, stage.length);
     if (hurt.length < 2 && share <= rollout.plan.haltAbove) say(`${id} was halted for ${hurt.length} harmed of ${stage.length}`);
+  }
+
+  /** A rollout over this one's release as a stepping stone waits for it, and so must not be waited for. */
+  function inspectYielding(disk: Disk, row: Row): void {
+    const version = disk.rollouts.get(row.rollout)?.release.version;
+    const leads = (id: string) => {
+      const of = disk.rollouts.get(id);
+      return of?.phase === "running" && facts.stoneOf(of.release.version) === version;
+    };
+    const circle = [...disk.rows.values()].find(
+      (other) => other.device === row.device && other.state === "queued" && !other.rollback && leads(other.rollout),
+    );
+    if (circle && !row.rollback) say(`${row.device}: ${row.rollout} and ${circle.rollout} wait for each other`);
   }
 
   function inspectRetry(disk: Disk, row: Row): void {

@@ -193,12 +193,6 @@ export const mutants: readonly Mutant[] = [
     find: "{ ...stone, halted: true }",
     put: "undefined",
   },
-  {
-    name: "a trial is what a device runs",
-    file: "targets.ts",
-    find: 'if (undoes && firmware.state !== "trial" && ',
-    put: "if (undoes && ",
-  },
   { name: "gives a device up at once", file: "line.ts", find: "now >= since + giveUpAfterMs", put: "now >= since" },
   {
     name: "offers to whoever waits, whatever the stage",
