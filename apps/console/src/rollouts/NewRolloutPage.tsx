@@ -13,7 +13,7 @@ import { ask, client } from "../queries.ts";
 import { Page } from "../shell/Page.tsx";
 import { PlanFields, TargetFields } from "./PlanFields.tsx";
 import { fillFrom, PlanPicker } from "./PlanPicker.tsx";
-import { PlanPreview } from "./PlanPreview.tsx";
+import { PlanPreview, useDryRun } from "./PlanPreview.tsx";
 import { draftOf, newDraft, type PlanDraft } from "./plan.ts";
 import { type Faults, readPlan } from "./plan-read.ts";
 import classes from "./rollouts.module.css";
@@ -22,6 +22,7 @@ import classes from "./rollouts.module.css";
 export function NewRolloutPage() {
   const { draft, picked, touched, change, pick } = useDraft();
   const reading = readPlan(draft);
+  const preview = useDryRun(reading);
   const allowed = useMay(api.startRollout);
   const go = useGo();
   const queries = useQueryClient();
@@ -35,9 +36,10 @@ export function NewRolloutPage() {
       go(paths.rollout(rollout.id), "replace");
     },
   });
+  const startable = reading.is === "plan" && preview.data?.targets !== 0;
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    if (reading.is === "plan" && allowed.allowed) start.mutate();
+    if (startable && allowed.allowed) start.mutate();
   };
   const faults = reading.is === "incomplete" ? shown(reading.faults, touched) : {};
   return (
@@ -56,9 +58,9 @@ export function NewRolloutPage() {
         </Section>
         <div className={classes.stick}>
           <Section title="Dry run">
-            <PlanPreview reading={reading} />
+            <PlanPreview reading={reading} preview={preview} />
             {start.error && <ProblemNote error={start.error} />}
-            <Button type="submit" mt="md" fullWidth disabled={reading.is !== "plan" || !allowed.allowed} loading={start.isPending}>
+            <Button type="submit" mt="md" fullWidth disabled={!startable || !allowed.allowed} loading={start.isPending}>
               Start the rollout
             </Button>
             {!allowed.allowed && <p>{allowed.because}</p>}

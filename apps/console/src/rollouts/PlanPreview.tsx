@@ -1,5 +1,5 @@
 import { useDebouncedValue } from "@mantine/hooks";
-import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import { keepPreviousData, type UseQueryResult, useQuery } from "@tanstack/react-query";
 import { humanDuration, parseDuration } from "@tenfold/base";
 import { api, type RolloutPreview } from "@tenfold/contracts";
 import { bytes, count, counted, localTimes } from "../format.ts";
@@ -11,10 +11,10 @@ import { stageName, stageReach } from "./ladder.ts";
 import type { PlanReading } from "./plan-read.ts";
 import classes from "./rollouts.module.css";
 
-/** The dry run of a plan: who in which stage, who not and why, how many bytes, how long, and the most that a bad release could harm. */
-export function PlanPreview({ reading }: { reading: PlanReading }) {
+/** The dry run of a plan as it stands in its form, asked for anew a moment after each change. */
+export function useDryRun(reading: PlanReading): UseQueryResult<RolloutPreview> {
   const [settled] = useDebouncedValue(reading.is === "plan" ? JSON.stringify(reading.plan) : undefined, 350);
-  const preview = useQuery({
+  return useQuery({
     queryKey: [api.previewRollout.name, settled],
     queryFn: ({ signal }) => {
       if (reading.is !== "plan") throw new Error("The plan is not complete yet.");
@@ -23,6 +23,10 @@ export function PlanPreview({ reading }: { reading: PlanReading }) {
     enabled: settled !== undefined && reading.is === "plan",
     placeholderData: keepPreviousData,
   });
+}
+
+/** The dry run of a plan: who in which stage, who not and why, how many bytes, how long, and the most that a bad release could harm. */
+export function PlanPreview({ reading, preview }: { reading: PlanReading; preview: UseQueryResult<RolloutPreview> }) {
   if (reading.is === "incomplete") return <Empty title="The plan is not complete yet.">{Object.values(reading.faults)[0]}</Empty>;
   return <Answer of={preview}>{(found) => <Preview found={found} />}</Answer>;
 }

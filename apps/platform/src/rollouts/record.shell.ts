@@ -138,14 +138,24 @@ export async function haltRollout(
 
 const findings = { expire: "found_silent", hold: "deadline_put_off", cannot_restore: "rollback_impossible" } as const;
 const acts = { offer: "offered", skip: "skipped", plan_restore: "rollback_planned" } as const;
-type Batches = { rollout: StoredRollout; steps: readonly Step[]; now: number; named: Readonly<Record<string, string>> };
+type Batched = (typeof findings)[keyof typeof findings] | (typeof acts)[keyof typeof acts];
+/** What became of so many devices, for people. */
+const sentences: Readonly<Record<Batched, (devices: string) => string>> = {
+  found_silent: (devices) => `Nothing was heard of ${devices} by the deadline.`,
+  deadline_put_off: (devices) => `The deadline of ${devices} is put off.`,
+  rollback_impossible: (devices) => `For ${devices} no release to go back to is known.`,
+  offered: (devices) => `The offer goes to ${devices}.`,
+  skipped: (devices) => `It passes over ${devices}.`,
+  rollback_planned: (devices) => `The way back is planned for ${devices}.`,
+};
+type Batches = { rollout: StoredRollout; steps: readonly Step[]; now: number; named: Readonly<Record<string, Batched>> };
 
 /** Steps on single devices are one decision a pass. */
 async function recordBatches({ book, tx, scope }: Page, { rollout: { id, stage }, steps, now, named }: Batches): Promise<void> {
   for (const [kind, decision] of Object.entries(named)) {
     const devices = steps.flatMap((step) => (step.do === kind && "device" in step ? step.device : []));
     if (devices.length === 0) continue;
-    const because = `${decision.replaceAll("_", " ")}: ${devices.length} ${devices.length === 1 ? "device" : "devices"}.`;
+    const because = sentences[decision](`${devices.length} ${devices.length === 1 ? "device" : "devices"}`);
     await book.insertDecision(tx, scope, id, {
       at: now,
       decision,
