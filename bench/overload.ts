@@ -13,7 +13,7 @@ import { startLoad } from "./load.ts";
 import { untilStored } from "./messages.ts";
 import { option } from "./options.ts";
 import { openProbe } from "./probe.ts";
-import { familyOf, memoryOf } from "./processes.ts";
+import { type ByPart, memoryByPart } from "./processes.ts";
 import { atMost, type BenchResult } from "./result.ts";
 
 const seconds = Number(option("seconds", "60"));
@@ -42,7 +42,7 @@ export async function run(): Promise<BenchResult> {
   const ended = performance.now();
   const backSeconds = await untilUsual(() => probe.visibleMs(), { usualMs, since: ended });
   await untilStored(platform);
-  const { growth } = await memory.stop();
+  const growth = await memory.stop();
   const acknowledged = warm.acknowledged + report.acknowledged;
   const stored = (await storedOf(platform, devices)) - storedBefore;
   const figures = {
@@ -55,7 +55,10 @@ export async function run(): Promise<BenchResult> {
     ackP50Ms: report.ack.percentile(0.5),
     ackP99Ms: report.ack.percentile(0.99),
     usualVisibleMs: usualMs,
-    memoryGrowthMegabytes: growth / megabyte,
+    memoryGrowthMegabytes: sumOf(growth) / megabyte,
+    "memoryGrowthMegabytes.platform": growth.platform / megabyte,
+    "memoryGrowthMegabytes.store": growth.store / megabyte,
+    "memoryGrowthMegabytes.postgres": growth.postgres / megabyte,
     backToUsualSeconds: backSeconds,
   };
   return {
@@ -69,18 +72,24 @@ export async function run(): Promise<BenchResult> {
   };
 }
 
-/** Samples the memory of all processes each second (PSS). */
+const sumOf = ({ platform, store, postgres }: ByPart): number => platform + store + postgres;
+
+/** Samples the memory of all processes each second (PSS). Resolves to the growth of each part when they had grown most together. */
 function watchMemory(pid: number) {
   let going = true;
-  const sample = async () => memoryOf(await familyOf(pid));
-  const running = (async () => {
-    const before = await sample();
+  const running = (async (): Promise<ByPart> => {
+    const before = await memoryByPart(pid);
     let most = before;
     while (going) {
       await wait(1_000);
-      most = Math.max(most, await sample());
+      const now = await memoryByPart(pid);
+      if (sumOf(now) > sumOf(most)) most = now;
     }
-    return { growth: most - before };
+    return {
+      platform: most.platform - before.platform,
+      store: most.store - before.store,
+      postgres: most.postgres - before.postgres,
+    };
   })();
   return {
     stop: () => {

@@ -35,13 +35,20 @@ export async function cpuOf(pids: readonly number[]): Promise<number> {
   return ticks / clockTicksPerSecond;
 }
 
+export type ByPart = { platform: number; store: number; postgres: number };
+
 /** CPU seconds by part of the platform: its own process, the store's, and PostgreSQL's. */
-export async function cpuByPart(pid: number): Promise<{ platform: number; store: number; postgres: number }> {
+export const cpuByPart = (pid: number): Promise<ByPart> => byPart(pid, cpuOf);
+
+/** Bytes of memory (PSS) by part of the platform. */
+export const memoryByPart = (pid: number): Promise<ByPart> => byPart(pid, memoryOf);
+
+async function byPart(pid: number, measure: (pids: readonly number[]) => Promise<number>): Promise<ByPart> {
   const parts = { platform: 0, store: 0, postgres: 0 };
   for (const member of await familyOf(pid)) {
     const command = await readFile(`/proc/${member}/cmdline`, "utf8").catch(() => "");
     const part = member === pid ? "platform" : command.includes("chdb-worker") ? "store" : "postgres";
-    parts[part] += await cpuOf([member]);
+    parts[part] += await measure([member]);
   }
   return parts;
 }

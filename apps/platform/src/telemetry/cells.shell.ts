@@ -1,5 +1,6 @@
 import type { Scope } from "@tenfold/base";
 import type { ColumnStore } from "../kernel/index.ts";
+import { cellOfPoints } from "./cell-columns.ts";
 import { type CellSize, cellMs, type Resolution } from "./rollup.ts";
 import type { Drawing, SeriesQuery } from "./store.ts";
 
@@ -15,9 +16,7 @@ const cellsOf = (size: CellSize, which: string): string => `(
   WHERE fleet = {fleet:String} AND metric = {metric:String} ${which}
     AND ts >= {from:DateTime64(3)} AND ts < {to:DateTime64(3)} AND ts < {edge:DateTime64(3)}
   UNION ALL
-  SELECT device, toDateTime64(${startOf[size]}(p.ts), 3, 'UTC') AS cell, count() AS n, sum(p.value) AS total,
-    CAST(min((p.value, p.ts)), 'Tuple(v Float64, at DateTime64(3, \\'UTC\\'))') AS low, CAST(max((p.value, p.ts)), 'Tuple(v Float64, at DateTime64(3, \\'UTC\\'))') AS high,
-    CAST(max((p.ts, p.value)), 'Tuple(at DateTime64(3, \\'UTC\\'), v Float64)') AS last, max(p.unit) AS unit
+  SELECT device, toDateTime64(${startOf[size]}(p.ts), 3, 'UTC') AS cell, ${cellOfPoints}
   FROM tenfold.point AS p
   WHERE fleet = {fleet:String} AND metric = {metric:String} ${which}
     AND p.ts >= {from:DateTime64(3)} AND p.ts < {to:DateTime64(3)} AND p.ts >= {edge:DateTime64(3)} AND NOT isNaN(p.value)

@@ -1,6 +1,7 @@
 import { hours } from "@tenfold/base";
 import { sql } from "kysely";
 import { type Clock, type ColumnStore, type Database, type Log, type Loop, startLoop } from "../kernel/index.ts";
+import { cellOfCells, cellOfPoints } from "./cell-columns.ts";
 import { closedAfterMs, type Due, everyDevice, type MetricSize, type Slice, slicesOf } from "./rollup.ts";
 
 export type RollUps = {
@@ -139,20 +140,24 @@ async function computeSlice(store: ColumnStore, range: CellRange, { fleet, metri
   const parameters = { ...range, fleet, metrics };
   await store.command(
     `INSERT INTO tenfold.point_minute (fleet, metric, device, ts, n, total, low, high, last, unit)
-     SELECT fleet, metric, device, toDateTime64(toStartOfMinute(p.ts), 3, 'UTC') AS cell, count(), sum(p.value),
-       min((p.value, p.ts)), max((p.value, p.ts)), max((p.ts, p.value)), max(p.unit)
+     SELECT fleet, metric, device, toDateTime64(toStartOfMinute(p.ts), 3, 'UTC') AS cell, ${cellOfPoints}
      FROM tenfold.point AS p
      WHERE p.ts >= {from:DateTime64(3)} AND p.ts < {to:DateTime64(3)} AND NOT isNaN(p.value) AND ${within}
-     GROUP BY fleet, metric, device, cell SETTINGS optimize_aggregation_in_order = 1`,
+     GROUP BY fleet, metric, device, cell ${inOrder}`,
     parameters,
   );
   await store.command(
     `INSERT INTO tenfold.point_hour (fleet, metric, device, ts, n, total, low, high, last, unit)
-     SELECT fleet, metric, device, toDateTime64(toStartOfHour(m.ts), 3, 'UTC') AS cell, sum(m.n), sum(m.total),
-       min(m.low), max(m.high), max(m.last), max(m.unit)
-     FROM tenfold.point_minute AS m FINAL
-     WHERE m.ts >= {from:DateTime64(3)} AND m.ts < {to:DateTime64(3)} AND ${within}
-     GROUP BY fleet, metric, device, cell SETTINGS optimize_aggregation_in_order = 1`,
+     SELECT fleet, metric, device, toDateTime64(toStartOfHour(c.ts), 3, 'UTC') AS cell, ${cellOfCells}
+     FROM tenfold.point_minute AS c FINAL
+     WHERE c.ts >= {from:DateTime64(3)} AND c.ts < {to:DateTime64(3)} AND ${within}
+     GROUP BY fleet, metric, device, cell ${inOrder}`,
     parameters,
   );
 }
+
+/**
+ * Cells are made in the order in which points are stored. No two rows of one statement are the same cell, so that looking for versions of it among them is
+ * left to the merges.
+ */
+const inOrder = "SETTINGS optimize_aggregation_in_order = 1, optimize_on_insert = 0";

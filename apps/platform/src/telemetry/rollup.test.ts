@@ -13,9 +13,9 @@ const today = noon - hours(12);
 type Opened = Awaited<ReturnType<TelemetryWorld["open"]>>;
 type Sample = { at: number; v: number };
 
-/** Values of every 10 s since `from`: whole numbers, so that sums are exact in any order. */
+/** Values of every 10 s since `from`: halves on both sides of zero, so that sums are exact in any order. */
 const samples = (count: number, from: number, step = 10_000): Sample[] =>
-  Array.from({ length: count }, (_, i) => ({ at: from + i * step, v: (i * 7_919) % 1_009 }));
+  Array.from({ length: count }, (_, i) => ({ at: from + i * step, v: ((i * 7_919) % 1_009) / 2 - 250 }));
 
 async function send({ intake }: Opened, device: string, list: readonly Sample[]): Promise<void> {
   for (let i = 0; i < list.length; i += 2_000) {
