@@ -8,6 +8,8 @@ export class HandshakePlaces<Member> {
   /** Of each address the oldest first. */
   readonly #held = new Map<string, Set<Member>>();
   #count = 0;
+  /** Kept until something changes: it is asked for each address that waits. */
+  #fullestNow: [string, Set<Member>] | undefined;
 
   constructor(most: number) {
     this.#most = most;
@@ -29,14 +31,17 @@ export class HandshakePlaces<Member> {
     const held = this.#held.get(address) ?? new Set();
     this.#held.set(address, held.add(member));
     this.#count += 1;
+    this.#fullestNow = undefined;
     return leaves;
   }
 
   /** The handshake is done, or its connection closed; nothing happens where it held no place. */
   leave(address: string, member: Member): void {
     const held = this.#held.get(address);
-    if (held?.delete(member)) this.#count -= 1;
-    if (held?.size === 0) this.#held.delete(address);
+    if (!held?.delete(member)) return;
+    this.#count -= 1;
+    this.#fullestNow = undefined;
+    if (held.size === 0) this.#held.delete(address);
   }
 
   #oldestOfFullest(): Member | undefined {
@@ -47,8 +52,9 @@ export class HandshakePlaces<Member> {
   }
 
   #fullest(): [string, Set<Member>] | undefined {
-    let fullest: [string, Set<Member>] | undefined;
-    for (const one of this.#held) if (fullest === undefined || one[1].size > fullest[1].size) fullest = one;
-    return fullest;
+    if (this.#fullestNow === undefined)
+      for (const one of this.#held)
+        if (this.#fullestNow === undefined || one[1].size > this.#fullestNow[1].size) this.#fullestNow = one;
+    return this.#fullestNow;
   }
 }
