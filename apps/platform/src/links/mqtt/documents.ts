@@ -55,7 +55,7 @@ export class Documents {
   /** Called at each tick: reads again what could not be read. */
   look(tick: number): void {
     const { rereadMs } = this.#parts.endpoint.limits;
-    for (const [kind, since] of this.#missed) if (tick - since >= ticksOf(rereadMs)) this.#pull(kind);
+    for (const [kind, since] of this.#missed) if (!this.#reading.has(kind) && tick - since >= ticksOf(rereadMs)) this.#pull(kind);
   }
 
   #address(rest: string): string {
