@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { generate, type Packet } from "mqtt-packet";
-import { type Client, client, connect, last, pass, reasonOf } from "./memory-client.testing.ts";
-import { linksWorld } from "./testing.ts";
+import { type Client, client, connect, last, linksWorld, pass, reasonOf } from "./testing.ts";
 
 test("[M8] a device may hold twenty subscriptions, and only to topics sent to it", async () => {
   await using world = await linksWorld({ limits: { maxSubscriptions: 2 } });

@@ -3,8 +3,7 @@ import { test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { seededRandom } from "@tenfold/base";
 import { generate, type Packet } from "mqtt-packet";
-import { client, connect, last, pass, publish, reasonOf } from "./memory-client.testing.ts";
-import { linksWorld } from "./testing.ts";
+import { client, connect, last, linksWorld, pass, publish, reasonOf } from "./testing.ts";
 
 test("[M2] a connection that does not say CONNECT in time is closed, and so is one that never ends it", async () => {
   await using world = await linksWorld({ limits: { connectMs: 5_000 } });

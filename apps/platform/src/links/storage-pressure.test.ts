@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { generate, type Packet } from "mqtt-packet";
-import { client, connect, last, pass, publish, reasonOf } from "./memory-client.testing.ts";
-import { linksWorld } from "./testing.ts";
+import { client, connect, last, linksWorld, pass, publish, reasonOf } from "./testing.ts";
 
 test("[M15] a device that sends faster than its pace is read more slowly; nothing of it is lost and it stays connected", async () => {
   await using world = await linksWorld({ limits: { ratePerS: 40, burst: 5 } });
