@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { after, before, describe, test } from "node:test";
-import { minutes, seconds } from "@tenfold/base";
+import { hours, minutes, seconds } from "@tenfold/base";
 import { ddiClient } from "./client.ts";
 import { fuzz } from "./fuzz.ts";
 import { ddiPipeline } from "./pipeline.ts";
@@ -102,6 +102,18 @@ describe("hawkBit DDI", () => {
     assert.equal((await device.askUrl(md5sum.href)).bytes.toString(), `${hashes.md5}  ${artifact.filename}`);
     const history = await device.ask(`/deploymentBase/${action}?actionHistory=-1`);
     assert.deepEqual(history.json.actionHistory, { status: "RUNNING", messages: [] });
+  });
+
+  test("[9] outside of its rollout's window a device is shown nothing, and never told to skip", async () => {
+    const device = await ddi.device("windowed");
+    const clockTime = (inMs: number) => new Date(ddi.world.now() + inMs).toISOString().slice(11, 16);
+    const window = { from: clockTime(hours(6)), to: clockTime(hours(7)), zone: "UTC" };
+    const rollout = await ddi.start("2.0.0", device.id, { windows: [window] });
+    const blocked = async () => (await ddi.deployment(device.id, rollout)).blocked?.code;
+    await until(async () => assert.equal(await blocked(), "outside_window"));
+    assert.deepEqual(Object.keys((await device.poll()).json._links), []);
+    ddi.world.pass(hours(6.5));
+    await link(device, "deploymentBase");
   });
 
   test("[4.5] bytes come whole or in parts, always with their length", async () => {

@@ -14,7 +14,9 @@ export type DdiWorld = AsyncDisposable & {
   /** A signed release of these bytes. */
   release(version: string, bytes?: Buffer): Promise<void>;
   /** A rollout of one release to one device, offered. */
-  offer(version: string, device: string, plan?: Record<string, string>): Promise<string>;
+  offer(version: string, device: string, plan?: Record<string, unknown>): Promise<string>;
+  /** The same, not waited for. */
+  start(version: string, device: string, plan?: Record<string, unknown>): Promise<string>;
   halt(rollout: string): Promise<void>;
   deployment(device: string, rollout: string): Promise<Deployment>;
 };
@@ -37,6 +39,18 @@ export async function ddiWorld(env: Record<string, string> = {}): Promise<DdiWor
     const found = items.find((one) => one.rollout === rollout);
     assert.ok(found, `${device} has no deployment of ${rollout}`);
     return found;
+  };
+  const start: DdiWorld["start"] = async (version, device, plan = {}) => {
+    const body = {
+      release: version,
+      filter: `id:${device}`,
+      stages: [{ share: 1 }],
+      soak: "PT0S",
+      deadline: "PT1H",
+      retries: { most: 0 },
+      ...plan,
+    };
+    return (await client.call(api.startRollout, { body: { ...body, onHalt: "stop" as const } })).id;
   };
   return {
     world,
@@ -74,17 +88,9 @@ export async function ddiWorld(env: Record<string, string> = {}): Promise<DdiWor
       };
       await client.call(api.createRelease, { body: { envelope: signRelease(statement, readPrivateKey(signer.privateKeyPem)) } });
     },
-    async offer(version, device, plan = {}) {
-      const body = {
-        release: version,
-        filter: `id:${device}`,
-        stages: [{ share: 1 }],
-        soak: "PT0S",
-        deadline: "PT1H",
-        retries: { most: 0 },
-        ...plan,
-      };
-      const { id } = await client.call(api.startRollout, { body: { ...body, onHalt: "stop" as const } });
+    start,
+    async offer(version, device, plan) {
+      const id = await start(version, device, plan);
       await until(async () => assert.equal((await deployment(device, id)).state, "offered"));
       return id;
     },

@@ -18,6 +18,8 @@ export type World = AsyncDisposable &
     logged: Record<string, unknown>[];
     /** Lets this much time pass for the platform; the devices' clocks stay. */
     pass(ms: number): void;
+    /** What the platform's clock says. */
+    now(): number;
   };
 
 /** Free ports of this machine only. */
@@ -45,6 +47,7 @@ export async function startWorld(env: Record<string, string> = {}): Promise<Worl
       ...(await readDoors(folder.path)),
       dataDir: folder.path,
       logged,
+      now: () => Date.now() + ahead,
       pass: (ms) => {
         ahead += ms;
       },

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hours, minutes } from "@tenfold/base";
 import { type Action, agendaOf, type Current, unprovable, type Visit, wantsAttributes } from "./agenda.ts";
-import { isUsableNumber, sleepOf, suffixOf } from "./documents.ts";
+import { fileNameOf, isUsableNumber, sleepOf, suffixOf } from "./documents.ts";
 
 const now = 10_000_000;
 const current: Current = { deployment: "dep_1", rollback: false, phase: "running", release: "rel_1", version: "2", sha256: "" };
@@ -82,4 +82,6 @@ test("the sleep has eight characters, spread by name; numbers and files are such
     ["070701", "hsqs", "\0\0"].map((head) => suffixOf(Buffer.from(head))),
     [".swu", ".raucb", ".bin"],
   );
+  const longest = fileNameOf({ name: "n".repeat(100), version: "v".repeat(100), suffix: ".signed.bin" });
+  assert.ok(`/DEFAULT/controller/v1/${"d".repeat(64)}/softwaremodules/2147483647/artifacts/${longest}`.length < 200);
 });

@@ -69,10 +69,10 @@ export function artifactOf({ base, action, name, size, digest }: Omit<Deploying,
   };
 }
 
-/** A name that every client can put into a path and that needs no escaping in a URL. */
+/** A name that every client can put into a path and that needs no escaping in a URL; short, because Zephyr keeps 199 characters of the path [DDI 2.2]. */
 export function fileNameOf({ name, version, suffix }: { name: string; version: string; suffix: string }): string {
   const plain = (text: string) => text.replace(/[^A-Za-z0-9._-]/g, "-");
-  return `${plain(name).slice(0, 40)}-${plain(version).slice(0, 40)}${suffix}`;
+  return `${plain(name).slice(0, 31)}-${plain(version).slice(0, 31)}${suffix}`;
 }
 
 const kinds: readonly [magic: string, suffix: string][] = [
