@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { after, before, describe, test } from "node:test";
 import { hours, minutes, seconds } from "@tenfold/base";
+import { api } from "@tenfold/contracts";
 import { ddiClient } from "./client.ts";
 import { fuzz } from "./fuzz.ts";
 import { ddiPipeline } from "./pipeline.ts";
@@ -109,7 +110,7 @@ describe("hawkBit DDI", () => {
     const clockTime = (inMs: number) => new Date(ddi.world.now() + inMs).toISOString().slice(11, 16);
     const window = { from: clockTime(hours(6)), to: clockTime(hours(7)), zone: "UTC" };
     const rollout = await ddi.start("2.0.0", device.id, { windows: [window] });
-    const blocked = async () => (await ddi.deployment(device.id, rollout)).blocked?.code;
+    const blocked = async () => (await ddi.world.client.call(api.getRollout, { params: { id: rollout } })).blocked?.code;
     await until(async () => assert.equal(await blocked(), "outside_window"));
     assert.deepEqual(Object.keys((await device.poll()).json._links), []);
     ddi.world.pass(hours(6.5));
