@@ -34,6 +34,7 @@ const suites: Suite[] = [
     load: () => import("./third-party/installers.ts"),
   },
   { name: "tuf", commands: [], load: () => import("./third-party/tuf.ts") },
+  { name: "ci", commands: [], load: () => import("./third-party/ci.ts") },
   { name: "replay", commands: [], load: () => import("./third-party/replay.ts") },
   { name: "cluster", commands: ["nats-server", "ip"], load: () => import("./third-party/cluster.ts") },
   { name: "deploy", commands: ["go", "promtool", "systemd-analyze"], load: () => import("./third-party/deploy.ts") },

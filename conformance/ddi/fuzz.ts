@@ -5,11 +5,13 @@ import type { Pipeline } from "./pipeline.ts";
 type Target = Aim & {
   requests: number;
   seed?: string;
+  /** When to end, with what has been sent; ms of `performance.now()`. */
+  until?: number;
   /** Called when half of the requests have been sent. */
   halfway?: () => Promise<void>;
 };
 /** `answers`: how many by status and problem code, as `404 ddi_action_unknown`. */
-export type Found = { answers: Record<string, number>; broken: string[] };
+export type Found = { sent: number; answers: Record<string, number>; broken: string[] };
 
 const inFlight = 8;
 
@@ -17,15 +19,17 @@ const inFlight = 8;
  * Sends mutated DDI requests over mutual TLS, several at once on a connection that is kept. What is told is never the version that would prove
  * an update, so that none may succeed; everything has to be answered, and never with a 5xx.
  */
-export async function fuzz(client: Pipeline, { action, filename, requests, seed = "ddi", halfway }: Target): Promise<Found> {
+export async function fuzz(
+  client: Pipeline,
+  { action, filename, requests, seed = "ddi", until = Infinity, halfway }: Target,
+): Promise<Found> {
   const next = mutatedRequests(seed, { action, filename });
-  const found: Found = { answers: {}, broken: [] };
-  let sent = 0;
+  const found: Found = { sent: 0, answers: {}, broken: [] };
   const lane = async () => {
-    while (sent < requests) {
-      sent += 1;
+    while (found.sent < requests && performance.now() < until) {
+      found.sent += 1;
       const request = next();
-      if (sent === Math.ceil(requests / 2)) await halfway?.();
+      if (found.sent === Math.ceil(requests / 2)) await halfway?.();
       await sendOne(client, request, found);
     }
   };

@@ -52,8 +52,8 @@ export async function run(): Promise<Counts> {
       const halts = turn % 3 === 2;
       const target = await open(`fuzzed-${turn++}`);
       const halfway = halts ? () => ddi.halt(target.rollout) : undefined;
-      const found = await fuzz(target.pipeline, { ...target, requests, seed: name, ...(halfway ? { halfway } : {}) });
-      note(counts, { name, requests, found, installed: await target.end(), strays: strays.splice(0) });
+      const found = await fuzz(target.pipeline, { ...target, requests, seed: name, until, ...(halfway ? { halfway } : {}) });
+      note(counts, { name, found, installed: await target.end(), strays: strays.splice(0) });
       if (counts.requests >= told + tellEvery || counts.requests === runs) {
         told = counts.requests;
         tell(counts);
@@ -110,10 +110,10 @@ function inOrder<A, T>(work: (of: A) => Promise<T>): (of: A) => Promise<T> {
   };
 }
 
-type Round = { name: string; requests: number; found: Found; installed: number; strays: unknown[] };
+type Round = { name: string; found: Found; installed: number; strays: unknown[] };
 
-function note(counts: Counts, { name, requests, found, installed, strays }: Round): void {
-  counts.requests += requests;
+function note(counts: Counts, { name, found, installed, strays }: Round): void {
+  counts.requests += found.sent;
   counts.broken += found.broken.length;
   counts.installed += installed;
   counts.deaths += strays.length;

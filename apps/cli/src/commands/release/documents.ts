@@ -160,7 +160,13 @@ function vouching(release: Command): void {
     async run(session, given) {
       const body = { name: text(given.flags, "name") ?? "builder", publicKeyPem: await readFile(word(given, 0), "utf8") };
       const key = await (await session.client()).call(api.trustProvenanceKey, { body });
-      session.out.one(key, () => facts({ "key id": key.keyid, name: key.name }));
+      session.out.one(key, () =>
+        facts({
+          "key id": key.keyid,
+          name: key.name,
+          next: "attach again what it signed before: tenfold release attach RELEASE --provenance FILE",
+        }),
+      );
     },
   });
 }

@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { api, type ReleaseChannel, releaseChannels, signedRelease } from "@tenfold/contracts";
+import { api, type ReleaseChannel, releaseChannels, type SignedRelease, signedRelease } from "@tenfold/contracts";
 import type { Command } from "commander";
 import { pushArtifact } from "../../artifact.ts";
 import { cliProblems } from "../../exit.ts";
@@ -29,6 +29,18 @@ async function notesOf(flags: Flags): Promise<string> {
   return file === undefined ? (text(flags, "notes") ?? "") : readFile(file, "utf8");
 }
 
+async function envelopeIn(path: string): Promise<SignedRelease> {
+  const written = await readFile(path, "utf8");
+  try {
+    return signedRelease.parse(JSON.parse(written));
+  } catch (cause) {
+    throw cliProblems.usage(`--envelope: "${path}" is no signed release.`, {
+      cause,
+      fix: "Make one with: tenfold artifact sign FILE --out FILE.release.json",
+    });
+  }
+}
+
 export function releaseCommands(program: Command): void {
   const release = program.command("release").description("Signed releases");
   releaseDocuments(release);
@@ -47,8 +59,7 @@ export function releaseCommands(program: Command): void {
     async run(session, given) {
       const path = word(given, 0);
       const from = text(given.flags, "envelope");
-      const envelope =
-        from === undefined ? await signFile(path, given.flags) : signedRelease.parse(JSON.parse(await readFile(from, "utf8")));
+      const envelope = from === undefined ? await signFile(path, given.flags) : await envelopeIn(from);
       const client = await session.client();
       await pushArtifact(client, path, session.out);
       const folder = text(given.flags, "tuf");

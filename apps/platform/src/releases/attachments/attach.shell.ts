@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
 import { newId, type Scope } from "@tenfold/base";
 import type { Actor } from "@tenfold/contracts";
+import type { Transaction } from "../../kernel/index.ts";
 import type { ReleasesDeps } from "../deps.ts";
 import { releaseProblems } from "../errors.ts";
 import { lockRelease } from "../store.ts";
@@ -19,6 +20,7 @@ import {
   listProvenanceKeys,
   type ProvenanceKey,
   revokeProvenanceKeyRow,
+  writeVouchers,
 } from "./store.ts";
 
 type Deps = Pick<ReleasesDeps, "db" | "blobs" | "audit" | "clock">;
@@ -76,6 +78,17 @@ function parse(text: string): unknown {
   }
 }
 
+/** Attached again after its builder's key was registered, a document is vouched for from then on. */
+async function vouchAnew(
+  tx: Transaction,
+  scope: Scope,
+  { known, verifiedBy }: { known: Attachment; verifiedBy: readonly string[] },
+): Promise<Attachment> {
+  const vouching = [...new Set([...known.verifiedBy, ...verifiedBy])];
+  if (vouching.length > known.verifiedBy.length) await writeVouchers(tx, scope, { id: known.id, verifiedBy: vouching });
+  return { ...known, verifiedBy: vouching };
+}
+
 /** The bytes first, the row second: a row promises bytes. */
 async function keep(
   { db, blobs, audit, clock }: Deps,
@@ -98,7 +111,7 @@ async function keep(
   return db.transaction().execute(async (tx) => {
     if (!(await insertAttachment(tx, scope, one))) {
       const known = (await attachmentsOf(tx, scope, release)).find((other) => other.kind === one.kind && other.sha256 === sha256);
-      return known ?? one;
+      return known ? vouchAnew(tx, scope, { known, verifiedBy: one.verifiedBy }) : one;
     }
     await insertComponents(tx, scope, { attachment: one.id, release, components });
     await audit(tx, scope, {

@@ -55,6 +55,14 @@ export async function deleteAttachment(tx: Transaction, scope: Scope, id: string
   await sql`delete from releases.attachment where fleet = ${scope.fleet} and id = ${id}`.execute(tx);
 }
 
+export async function writeVouchers(
+  tx: Transaction,
+  { fleet }: Scope,
+  { id, verifiedBy }: { id: string; verifiedBy: readonly string[] },
+): Promise<void> {
+  await sql`update releases.attachment set verified_by = ${verifiedBy}::text[] where fleet = ${fleet} and id = ${id}`.execute(tx);
+}
+
 export async function insertComponents(
   tx: Transaction,
   scope: Scope,
