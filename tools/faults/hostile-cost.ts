@@ -1,7 +1,6 @@
 import { readFileSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { memoryOf } from "../../bench/processes.ts";
 import type { CrowdKind, CrowdOrders } from "./crowd.ts";
 import { gather } from "./crowds.ts";
 import type { Stage } from "./fault.ts";
@@ -68,5 +67,7 @@ async function inUse(platform: Platform): Promise<number> {
   const before = await collected();
   process.kill(platform.pid, "SIGUSR2");
   for (const deadline = Date.now() + 10_000; (await collected()) === before && Date.now() < deadline; ) await wait(20);
-  return memoryOf([platform.pid]);
+  // Not with its share of what it has in common with other processes: that changes when the crowd, which is Node too, comes and goes.
+  const rollup = readFileSync(`/proc/${platform.pid}/smaps_rollup`, "utf8");
+  return Number(/^Anonymous:\s+(\d+)/m.exec(rollup)?.[1] ?? Number.NaN) * 1_024;
 }

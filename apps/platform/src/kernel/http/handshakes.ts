@@ -73,10 +73,12 @@ export function createHandshakes({ limits: given = {}, metrics }: Parts = {}): H
       next.begin();
     }
     resting = true;
-    setTimeout(() => {
+    const rest = () => {
       resting = false;
       beginNext();
-    }, now() - from);
+    };
+    // On some virtual machines this clock goes back by less than a microsecond (seen), and Node complains of a negative time.
+    setTimeout(rest, Math.max(0, now() - from));
   };
   const takePlace = (address: string, { socket }: Waiting) => {
     if (!places.mayTake(address)) return false;
