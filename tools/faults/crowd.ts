@@ -126,8 +126,8 @@ async function play({ kind, port, many, perSecond, addresses, waitMs }: CrowdOrd
       report.longestMs = Math.max(report.longestMs, performance.now() - since);
       report.mostBytes = Math.max(report.mostBytes, socket.bytesWritten - socket.writableLength);
     });
-    const due = began + ((tried + 1) * 1_000) / perSecond;
-    if (due > performance.now()) await wait(due - performance.now());
+    const untilDue = began + ((tried + 1) * 1_000) / perSecond - performance.now();
+    if (untilDue > 0) await wait(untilDue);
   }
   process.send?.({ standing: open.size } satisfies CrowdSays);
   for (const deadline = performance.now() + waitMs; open.size > 0 && performance.now() < deadline; ) await wait(20);

@@ -77,8 +77,7 @@ export function createHandshakes({ limits: given = {}, metrics }: Parts = {}): H
       resting = false;
       beginNext();
     };
-    // On some virtual machines this clock goes back by less than a microsecond (seen), and Node complains of a negative time.
-    setTimeout(rest, Math.max(0, now() - from));
+    setTimeout(rest, now() - from);
   };
   const takePlace = (address: string, { socket }: Waiting) => {
     if (!places.mayTake(address)) return false;
