@@ -37,6 +37,7 @@ export async function run(): Promise<BenchResult> {
       const { p50, p95 } = await timed(ask);
       figures[`${name}.p50Ms`] = p50;
       figures[`${name}.p95Ms`] = p95;
+      console.log(`${name}: ${Math.round(p50)} ms, p95 ${Math.round(p95)} ms`);
     }
     return {
       bench: "queries",
