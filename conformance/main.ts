@@ -1,8 +1,9 @@
-/** `npm run conformance -- mqtt` (`ddi`, `tuf`): third-party test data and rules against our endpoints; the last line is JSON with the counts. */
+/** `npm run conformance -- mqtt` (`ddi`, `tuf`, `uptane`): third-party test data and rules against our endpoints; the last line is JSON with the counts. */
 const suites = {
   mqtt: () => import("./mqtt/index.ts"),
   ddi: () => import("./ddi/index.ts"),
   tuf: () => import("./tuf/index.ts"),
+  uptane: () => import("./uptane/index.ts"),
 } as const;
 
 const name = process.argv[2] ?? "mqtt";
