@@ -3,7 +3,7 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { provide } from "../../tools/third-party/packages.ts";
-import { providePython } from "../../tools/third-party/python.ts";
+import { providePython, tufPackages } from "../../tools/third-party/python.ts";
 
 type Counts = { passed: number; failed: number; skipped: number; because?: string };
 
@@ -19,7 +19,7 @@ export async function run(): Promise<Counts> {
     return skip("TENFOLD_TEST_TUF_CONFORMANCE names no checkout of github.com/theupdateframework/tuf-conformance");
   const missing = provide(["faketime"]).get("faketime");
   if (missing !== undefined) return skip(missing);
-  const found = providePython("tuf", ["tuf==7.0.0", "securesystemslib[crypto]==1.4.0", "pytest==9.1.1"]);
+  const found = providePython("tuf", tufPackages);
   if ("missing" in found) return skip(found.missing);
   const folder = mkdtempSync(join(tmpdir(), "tenfold-tuf-"));
   try {

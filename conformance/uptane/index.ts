@@ -2,9 +2,11 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { providePython } from "../../tools/third-party/python.ts";
+import { providePython, tufPackages } from "../../tools/third-party/python.ts";
 import { suiteKey } from "./dialect.ts";
-import { judge, type Player, play, type Vector } from "./play.ts";
+import { type Judgement, judge, withoutFault } from "./judge.ts";
+import { type Player, play, type Vector } from "./play.ts";
+import type { OldStep } from "./translate.ts";
 
 type Counts = { passed: number; failed: number; excluded: number; skipped: number; because?: string };
 
@@ -20,16 +22,28 @@ export async function run(): Promise<Counts> {
   const suite = process.env.TENFOLD_TEST_UPTANE_VECTORS;
   if (suite === undefined || !existsSync(join(suite, "tuf_vectors")))
     return skip("TENFOLD_TEST_UPTANE_VECTORS names no checkout of github.com/uptane/tuf-test-vectors");
-  const found = providePython("tuf", ["tuf==7.0.0", "securesystemslib[crypto]==1.4.0", "pytest==9.1.1"]);
+  const found = providePython("tuf", tufPackages);
   if ("missing" in found) return skip(found.missing);
   const player = playerOf(suite);
   const counts = { passed: 0, failed: 0, excluded: 0, skipped: 0 };
-  for (const vector of vectorsOf(suite, found.python)) {
-    const judgement = judge(vector, await play(vector, player));
+  const vectors = vectorsOf(suite, found.python);
+  const honest = vectors.find(({ name }) => name === "simple")?.steps[0];
+  if (honest === undefined) throw new Error("The suite has no simple case.");
+  for (const vector of vectors) {
+    const judgement = await judged(vector, honest, player);
     counts[judgement.is] += 1;
     console.log(`${judgement.is} ${vector.name}: ${describe(judgement)}`);
   }
   return counts;
+}
+
+/** A refusal counts only where the same device installs once the fault alone is gone. */
+async function judged(vector: Vector, honest: OldStep, player: Player): Promise<Judgement> {
+  const judgement = judge(vector, await play(vector, player));
+  const control = withoutFault(vector, honest);
+  const last = control && (await play(control, player)).at(-1);
+  if (judgement.is === "failed" || last === undefined || last.is === "installed") return judgement;
+  return { is: "failed", detail: `without its fault it is refused, too: ${last.because}: ${last.detail}` };
 }
 
 function playerOf(suite: string): Player {
@@ -53,7 +67,7 @@ function vectorsOf(suite: string, python: string): Vector[] {
   }
 }
 
-function describe(judgement: ReturnType<typeof judge>): string {
+function describe(judgement: Judgement): string {
   if (judgement.is === "passed") return judgement.endings.join(", then ");
   return judgement.is === "failed" ? judgement.detail : judgement.why;
 }

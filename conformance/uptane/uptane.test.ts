@@ -12,7 +12,8 @@ import {
   translateMeta,
   translateSigned,
 } from "./dialect.ts";
-import { judge, type Player, play, type Vector } from "./play.ts";
+import { judge, withoutFault } from "./judge.ts";
+import { type Player, play, type Vector } from "./play.ts";
 import type { OldRepository, OldStep } from "./translate.ts";
 
 const keyOf = (n: number): SuiteKey => suiteKey(createHash("sha512").update(`seed ${n}`).digest("hex"));
@@ -125,6 +126,21 @@ test("a vector passes with the reason that its fault has here, and with no other
   };
   assert.equal(await played(["ExpiredMetadata::Root"]), "passed");
   assert.equal(await played(["UnmetThreshold::Root"]), "failed");
+  assert.equal(await played(["ExpiredMetadata::Targets"]), "failed", "another role's end is another fault");
   assert.equal(await played([]), "failed");
   await assert.rejects(played(["SomethingNew"]), /no reason of ours stands for: SomethingNew/);
+});
+
+test("without its fault a vector is installed: the honest repository stands in the faulty one's place, in the last step", async () => {
+  const expired = { ...repository("image", { root: { expires: "2017-01-01T00:00:00Z" } }), errors: ["ExpiredMetadata::Root"] };
+  const faulty = vector(honest, { ...honest, image: expired });
+  assert.deepEqual(
+    await endingsOf(...faulty.steps),
+    ["installed", "installed"],
+    "a root of the same version is not asked for again",
+  );
+  const alone = vector({ ...honest, image: expired });
+  assert.deepEqual(await endingsOf(...alone.steps), ["metadata_expired"]);
+  assert.deepEqual(await endingsOf(...(withoutFault(alone, honest)?.steps ?? [])), ["installed"]);
+  assert.equal(withoutFault(vector(honest), honest), undefined);
 });

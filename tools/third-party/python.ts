@@ -3,6 +3,9 @@ import { existsSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { onPath } from "./packages.ts";
 
+/** What the suites around TUF and Uptane need; one Python serves them all. */
+export const tufPackages = ["tuf==7.0.0", "securesystemslib[crypto]==1.4.0", "pytest==9.1.1"];
+
 /** A Python of its own below `.tools`, with these packages from the registry; or why there is none. */
 export function providePython(name: string, packages: readonly string[]): { python: string } | { missing: string } {
   const folder = resolve(".tools", `python-${name}`);

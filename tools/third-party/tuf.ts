@@ -15,7 +15,7 @@ import { refresh as ours, signMetadata } from "@tenfold/ota";
 import { newMetadataSigner } from "@tenfold/testkit";
 import { Updater } from "tuf-js";
 import type { RunningPlatform } from "../running-platform.ts";
-import { providePython } from "./python.ts";
+import { providePython, tufPackages } from "./python.ts";
 import { type Counts, same, steps } from "./steps.ts";
 
 const execute = promisify(execFile);
@@ -189,7 +189,7 @@ const attacks: Record<string, Spoil> = {
 
 export async function run(platform: RunningPlatform): Promise<Counts> {
   const counts = steps("tuf");
-  const found = providePython("tuf", ["tuf==7.0.0", "securesystemslib[crypto]==1.4.0", "pytest==9.1.1"]);
+  const found = providePython("tuf", tufPackages);
   const python = "python" in found ? found.python : undefined;
   if ("missing" in found) console.log(`- tuf: python-tuf is left out, because ${found.missing}`);
   const folder = join(platform.dir, "release-keys");

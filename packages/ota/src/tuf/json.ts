@@ -16,12 +16,10 @@ export type Read = {
 };
 
 /**
- * Reads JSON that a stranger sent: at most `maxBytes`, valid UTF-8, no deeper than 32, and with one meaning only: a name that
+ * Reads JSON that a stranger sent, once its size was looked at: valid UTF-8, no deeper than 32, and with one meaning only: a name that
  * stands twice in an object is refused, because two readers could each take another of its values. Linear in the size.
  */
-export function readJson(bytes: Uint8Array, maxBytes: number): Read {
-  if (bytes.byteLength > maxBytes)
-    refuse("metadata_too_large", `The metadata has ${bytes.byteLength} bytes; at most ${maxBytes} are read.`);
+export function readJson(bytes: Uint8Array): Read {
   const { members, ascending, spans } = survey(bytes);
   const text = decode(bytes);
   const value = parse(text);

@@ -65,7 +65,8 @@ const bodies: { readonly [K in Kind]: (members: Members, common: Common) => Extr
 
 /** Reads one role's file. Refuses with `metadata_malformed` or `metadata_too_large`; believes nothing yet. */
 export function readMetadata<K extends Kind>(bytes: Uint8Array, kind: K, maxBytes: number = mostBytes[kind]) {
-  const { value, text: file, span } = readJson(bytes, maxBytes);
+  if (bytes.byteLength > maxBytes) refuse("metadata_too_large", `${kind} has more than the ${maxBytes} bytes that are read of it.`);
+  const { value, text: file, span } = readJson(bytes);
   const envelope = record(value, kind);
   const members = record(envelope.signed, `${kind}.signed`);
   textAmong(members._type, [kind], `${kind}._type`);

@@ -154,7 +154,8 @@ test("mix and match: a role that vanishes from the snapshot is refused", async (
 test("endless data: a file longer than its length, or than any may be, is not read further", async () => {
   const repository = await scene();
   repository.files.set("timestamp.json", Buffer.alloc(1_000_000, " "));
-  assert.equal((await run(repository)).is, "metadata_too_large");
+  const { is, detail } = await run(repository);
+  assert.deepEqual([is, detail], ["metadata_too_large", "timestamp has more than the 16384 bytes that are read of it."]);
   await repository.publishTimestamp();
   tamper(repository, "2.targets.json", (text) => text + " ".repeat(10_000));
   assert.equal((await run(repository)).is, "metadata_too_large");
