@@ -78,12 +78,13 @@ async function enter(parts: Parts, { request, reply }: Pick<Asked, "request" | "
   });
 }
 
-/** [DDI 2.3] Links are absolute, and lead where the client came from. */
+/** [DDI 2.3] Links are absolute, and lead where the client came from; hawkBit's only tenant is written as it writes it, which Zephyr's client looks for. */
 function baseOf(request: FastifyRequest): Base {
   const { host = "" } = request.headers;
   if (!/^[A-Za-z0-9.:[\]-]{1,120}$/.test(host)) throw ddiProblems.ddi_host_unreadable("The Host header names no host.");
   const { fleet = "", id = "" } = request.params as { fleet?: string; id?: string };
-  return `https://${host}/${fleet}/controller/v1/${id}`;
+  const tenant = fleet.toLowerCase() === "default" ? "DEFAULT" : fleet;
+  return `https://${host}/${tenant}/controller/v1/${id}`;
 }
 
 async function getPoll(parts: Parts, asked: Asked): Promise<FastifyReply> {
