@@ -29,6 +29,11 @@ const suites: Suite[] = [
     load: () => import("./third-party/rauc-upstream.ts"),
   },
   {
+    name: "zephyr",
+    commands: ["openssl", "curl", "ip", "socat", "dnsmasq", "cmake", "ninja", "dtc", "gperf", "python3"],
+    load: () => import("./third-party/zephyr.ts"),
+  },
+  {
     name: "installers",
     commands: ["openssl", "rauc", "mksquashfs", "dbus-daemon", "busctl", "swupdate", "cpio", "fw_setenv"],
     load: () => import("./third-party/installers.ts"),

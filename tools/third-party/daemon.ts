@@ -5,6 +5,8 @@ import { readFile } from "node:fs/promises";
 
 export type Daemon = AsyncDisposable & {
   log(): Promise<string>;
+  /** Resolves once it has ended. */
+  ended: Promise<void>;
   /** Ends it and all that it started at once, as a power cut does. */
   cutPower(): Promise<void>;
 };
@@ -15,10 +17,12 @@ type Started = { command: string; args: string[]; env?: Record<string, string>; 
 export function startDaemon({ command, args, env = {}, logFile, after }: Started): Daemon {
   const child = spawn(command, args, { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"], detached: true });
   const file = createWriteStream(logFile);
+  const ended = once(child, "exit").then(() => undefined);
   child.stdout.pipe(file, { end: false });
   child.stderr.pipe(file, { end: false });
   return {
     log: () => readFile(logFile, "utf8"),
+    ended,
     async cutPower() {
       if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
       const gone = once(child, "exit");
