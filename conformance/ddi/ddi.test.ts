@@ -47,12 +47,14 @@ describe("hawkBit DDI", () => {
     );
     assert.equal((await a.askUrl("/main/controller/v1/identity-b")).status, 403);
     assert.equal((await a.askUrl("/elsewhere/controller/v1/identity-a")).status, 404);
-    const { status, json } = await a.askUrl("/default/controller/v1/identity-a");
-    assert.equal(status, 200);
-    assert.match(json._links.configData.href, /\/DEFAULT\/controller\/v1\/identity-a\/configData$/);
     assert.equal((await a.askUrl("/DEFAULT/controller/v1/identity-a")).status, 200);
     const rollout = await ddi.offer("2.0.0", b.id);
     const { action, artifact } = await fetchUpdate(b);
+    const { json } = await b.askUrl(`/default/controller/v1/identity-b/deploymentBase/${action}`);
+    assert.match(
+      json.deployment.chunks[0].artifacts[0]._links["download-http"].href,
+      /:\d+\/DEFAULT\/controller\/v1\/identity-b\//,
+    );
     for (const path of [
       `/deploymentBase/${action}`,
       `/installedBase/${action}`,

@@ -131,3 +131,16 @@ test("whatever reports arrive, in whatever order and however often: never succes
     }),
   );
 });
+
+test("why a device fell back is its own to say, also after its next boot was heard; nothing else of what ended changes", () => {
+  const back = applyHeartbeat(deployment({ state: "rebooting", rebootingAt: 2_000 }), oldBeat("boot-3"), 3_000) as Watched;
+  assert.equal(back.reason, "boot_fell_back");
+  const told = applyReport(
+    back,
+    { state: "rolled_back", reason: "validate_self_test_failed", detail: "exit 1", log: ["x"] },
+    4_000,
+  );
+  assert.deepEqual(told, { ...back, reason: "validate_self_test_failed", detail: "exit 1", log: ["x"] });
+  assert.equal(applyReport(back, { state: "failed", reason: "download_network" }, 4_000), undefined);
+  assert.equal(told && applyReport(told, { state: "rolled_back", reason: "boot_loop" } as DeploymentReport, 5_000), undefined);
+});

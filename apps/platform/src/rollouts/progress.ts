@@ -58,7 +58,7 @@ const rank = (state: DeploymentState): number => order.indexOf(state);
  * forward, because reports overtake each other; and no report is a success, because an installer that has finished has not booted.
  */
 export function applyReport(deployment: Watched, report: DeploymentReport, at: number): Watched | undefined {
-  if (!isInFlight(deployment.state)) return undefined;
+  if (!isInFlight(deployment.state)) return whyItFellBack(deployment, report);
   const told = { ...deployment, ...said(report), acceptedAt: deployment.acceptedAt ?? at };
   switch (report.state) {
     case "failed":
@@ -74,6 +74,14 @@ export function applyReport(deployment: Watched, report: DeploymentReport, at: n
       return { ...told, state: report.state, ...(rebooting ? { rebootingAt: deployment.rebootingAt ?? at } : {}) };
     }
   }
+}
+
+/** That it fell back its next boot has told already; why, only the device can say: its late word completes the record and ends nothing anew. */
+function whyItFellBack(deployment: Watched, report: DeploymentReport): Watched | undefined {
+  if (deployment.state !== "rolled_back" || deployment.reason !== "boot_fell_back" || report.state !== "rolled_back")
+    return undefined;
+  const { reason } = report;
+  return reason === undefined || reason === "boot_fell_back" ? undefined : { ...deployment, ...said(report), reason };
 }
 
 const said = ({ detail, progress, log }: DeploymentReport): Pick<Partial<Watched>, "detail" | "progress" | "log"> => ({
