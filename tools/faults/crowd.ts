@@ -4,9 +4,9 @@
  */
 import { readFileSync } from "node:fs";
 import { createConnection, type Socket } from "node:net";
-import { Duplex } from "node:stream";
 import { setTimeout as wait } from "node:timers/promises";
 import { connect } from "node:tls";
+import { firstFlight } from "../../packages/testkit/src/first-flight.ts";
 
 export type CrowdOrders = {
   kind: CrowdKind;
@@ -83,22 +83,6 @@ function established(): Set<number> {
   );
   lastLook = { at: performance.now(), ports };
   return ports;
-}
-
-/** What a client of TLS says first. */
-async function firstFlight(): Promise<Buffer> {
-  const said = Promise.withResolvers<Buffer>();
-  const wire = new Duplex({
-    read() {},
-    write(bytes: Buffer, _encoding, done) {
-      said.resolve(bytes);
-      done();
-    },
-  });
-  const client = connect({ socket: wire, servername: "localhost" }).on("error", () => {});
-  const bytes = await said.promise;
-  client.destroy();
-  return bytes;
 }
 
 if (process.send) await play(JSON.parse(process.argv[2] ?? "{}") as CrowdOrders);

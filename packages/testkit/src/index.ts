@@ -1,6 +1,7 @@
 export { type ClickHouseFront, clickHouseFront } from "./clickhouse/front.ts";
 export { endsWithUs } from "./ends-with-us.ts";
 export { makeSimFirmware, type SimFirmware } from "./firmware.ts";
+export { firstFlight } from "./first-flight.ts";
 export {
   makeSoftToken,
   makeSoftwareTpm,

@@ -1,27 +1,10 @@
 import assert from "node:assert/strict";
-import { Duplex } from "node:stream";
 import { test } from "node:test";
-import { connect } from "node:tls";
+import { firstFlight } from "@tenfold/testkit";
 import fc from "fast-check";
 import { helloIn } from "./client-hello.ts";
 
 const most = 16 * 1024;
-
-/** What Node's own client says first. */
-async function hello(): Promise<Buffer> {
-  const said = Promise.withResolvers<Buffer>();
-  const wire = new Duplex({
-    read() {},
-    write(bytes: Buffer, _encoding, done) {
-      said.resolve(bytes);
-      done();
-    },
-  });
-  const client = connect({ socket: wire, servername: "localhost" }).on("error", () => {});
-  const bytes = await said.promise;
-  client.destroy();
-  return bytes;
-}
 
 /** The same message in records of `size` bytes. */
 function inRecords(bytes: Buffer, size: number): Buffer {
@@ -35,7 +18,7 @@ function inRecords(bytes: Buffer, size: number): Buffer {
 }
 
 test("a ClientHello is whole with its last byte and not before, in one record or in many", async () => {
-  const one = await hello();
+  const one = await firstFlight();
   for (const bytes of [one, inRecords(one, 100), inRecords(one, 4)]) {
     assert.equal(helloIn(bytes, most), "whole");
     for (let length = 0; length < bytes.length; length++)

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type AddressInfo, createConnection, type Socket } from "node:net";
-import { Duplex } from "node:stream";
 import { test } from "node:test";
 import { connect, createServer } from "node:tls";
 import {
@@ -16,6 +15,7 @@ import {
   randomSerial,
   toPem,
 } from "@tenfold/pki";
+import { firstFlight } from "@tenfold/testkit";
 import { silentLog } from "../log.ts";
 import { createDeviceHttp } from "./device-http.ts";
 import { HandshakePlaces } from "./handshake-places.ts";
@@ -123,22 +123,6 @@ async function listening(limits: Partial<HandshakeLimits>) {
       await new Promise((resolve) => server.close(resolve));
     },
   };
-}
-
-/** What a client of TLS says first. */
-async function firstFlight(): Promise<Buffer> {
-  const said = Promise.withResolvers<Buffer>();
-  const wire = new Duplex({
-    read() {},
-    write(bytes: Buffer, _encoding, done) {
-      said.resolve(bytes);
-      done();
-    },
-  });
-  const client = connect({ socket: wire, servername: "localhost" }).on("error", () => {});
-  const bytes = await said.promise;
-  client.destroy();
-  return bytes;
 }
 
 /** However it ends: with a reset, where what it sent was not read. */
