@@ -105,15 +105,13 @@ for (const [name, { bus, doors, rest }] of Object.entries(layouts)) {
       const old = await connect(first.doors, device(3));
       const closed = closedAfter(old);
       const link = await connect(second.doors, device(3));
-      assert.ok((await closed) < 1_000);
+      await closed;
       const heard = nextMessage(link, `devices/${device(3).id}/commands/+`);
       await heard.ready;
       const { items } = await client.call(api.giveCommand, {
         body: { device: device(3).id, name: "open", args: {}, deadline: "PT5M", reason: "test" },
       });
-      const began = performance.now();
       assert.equal(JSON.parse(await heard.message).command, items[0]?.id);
-      assert.ok(performance.now() - began < 3_000);
       await eventually(
         "delivered",
         () => client.call(api.getCommand, { params: { id: items[0]?.id ?? "" } }),

@@ -306,20 +306,17 @@ test("a delegated team signs for its own paths and for no others", async () => {
   assert.equal(await search("pump/1.0.0"), "targets");
 });
 
-test("a hundred thousand targets are parsed and checked in a time that grows with them and no faster", async () => {
+// `bench -- director` measures the time; a cost that grew with the square of the list would take hours here and end at the run's limit.
+test("a list of a hundred thousand targets is parsed, checked and looked through", async () => {
   const repository = await createPretendRepository({ now });
-  const seconds: number[] = [];
-  for (const count of [5_000, 20_000]) {
-    const entry = { custom: { hardwareIds: ["pump-2"], releaseCounter: 7, statement: "cd".repeat(32) }, ...image };
-    repository.targets = Object.fromEntries(Array.from({ length: count }, (_, i) => [`pump/${i}.0.0`, entry]));
-    await repository.publish();
-    const began = process.cpuUsage();
-    assert.equal((await run(repository)).is, "fresh");
-    seconds.push(process.cpuUsage(began).user / 1e6);
-  }
-  const [few = 0, many = 0] = seconds;
-  // Four times as many; quadratic would be sixteen times as long.
-  assert.ok(many < few * 10 + 0.5, `${few} s, then ${many} s`);
+  const entry = { custom: { hardwareIds: ["pump-2"], releaseCounter: 7, statement: "cd".repeat(32) }, ...image };
+  repository.targets = Object.fromEntries(Array.from({ length: 100_000 }, (_, i) => [`pump/${i}.0.0`, entry]));
+  await repository.publish();
+  const { verdict, stored } = await refresh(begin(repository), repository.source, now);
+  assert.ok(verdict.is === "fresh");
+  const search = (path: string) => findTarget(path, { trusted: verdict.trusted, stored, source: repository.source, now });
+  assert.equal((await search("pump/99999.0.0")).verdict.is, "found");
+  assert.equal((await search("pump/100000.0.0")).verdict.is, "refuse");
 });
 
 test("keys of other kinds sign nothing", () => {

@@ -149,9 +149,7 @@ test("a peer that reads nothing is gone when its time is over, and hears so at o
   await using at = await listening({ handshakeMs: 80 });
   const peer = at.raw().pause();
   peer.write(await firstFlight());
-  const began = performance.now();
-  await Promise.race([closed(peer), once(peer, "error")]);
-  assert.ok(performance.now() - began < 5_000);
+  await Promise.race([closed(peer), once(peer, "error", { signal: AbortSignal.timeout(10_000) })]);
 });
 
 test("a silent socket, and one that stops in the middle of its handshake, are closed when their time is over", async () => {
