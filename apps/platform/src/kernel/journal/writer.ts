@@ -15,7 +15,10 @@ export type JournalLimits = {
   waitingBytes: number;
   /** The longest time that a busy journal gathers before it writes. */
   gatherMs: number;
-  /** Bytes of frames that are kept in memory until they are applied; what goes beyond is read from the disk again. */
+  /**
+   * Bytes of frames that are kept in memory until they are applied; what goes beyond is read from the disk again. Some batches' worth: what is read in
+   * them takes many times their size, and a store that is behind by more lets it grow old, which costs more to collect than to read again.
+   */
   keptBytes: number;
 };
 
@@ -24,7 +27,7 @@ export const usualLimits: JournalLimits = {
   quotaBytes: 4 * 1024 ** 3,
   waitingBytes: 32 << 20,
   gatherMs: 5,
-  keptBytes: 16 << 20,
+  keptBytes: 2 << 20,
 };
 
 /** What the disk does; replaced only by tests of failing disks. */
