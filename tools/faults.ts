@@ -1,7 +1,9 @@
 /**
  * `npm run test:faults [-- NAME …]`: real faults against a real platform under load. After each the law is checked: whatever was acknowledged
- * is stored, once. What this machine cannot do is named with the reason. The last line is JSON. `--seed TEXT` repeats another run.
+ * is stored, once. What this machine cannot do is named with the reason. The last line is JSON. `--seed TEXT` repeats another run. A fault that
+ * can go on for any time begins nothing new after `--minutes N`. `--sums FILE` adds a run to a file, and prints the sum over all runs in it.
  */
+import { appendFileSync, readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { faults } from "./faults/all.ts";
 import type { Fault } from "./faults/fault.ts";
@@ -9,7 +11,19 @@ import { missing } from "./faults/needs.ts";
 import { type Played, play } from "./faults/stage.ts";
 import { sweepLeftovers } from "./leftovers.ts";
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { seed: { type: "string", default: "tenfold" } } });
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    seed: { type: "string", default: "tenfold" },
+    minutes: { type: "string", default: "2" },
+    sums: { type: "string" },
+  },
+});
+const goOnMs = Number(values.minutes) * 60_000;
+if (!(goOnMs >= 0)) {
+  console.error(`--minutes takes a number, not "${values.minutes}".`);
+  process.exit(2);
+}
 const wanted = faults.filter(
   ({ id, name }) => positionals.length === 0 || positionals.some((word) => word.toUpperCase() === id || name.includes(word)),
 );
@@ -31,14 +45,29 @@ for (const fault of wanted) {
     continue;
   }
   const began = performance.now();
-  const played = await play(fault, values.seed).catch((error: unknown): string =>
+  const played = await play(fault, { seed: values.seed, goOnMs }).catch((error: unknown): string =>
     error instanceof Error ? error.message : String(error),
   );
   tell(fault, played, (performance.now() - began) / 1_000);
 }
 const { injected, acknowledged, lost, doubled, broken, skipped } = total;
-console.log(JSON.stringify({ injected, acknowledged, lost, doubled, brokenPromises: broken, skipped }));
+const sums = { injected, acknowledged, lost, doubled, brokenPromises: broken, skipped };
+if (values.sums !== undefined) addUp(values.sums);
+console.log(JSON.stringify(sums));
 process.exit(lost + doubled + broken === 0 && injected > 0 ? 0 : 1);
+
+/** A run that was cut off never gets here, and is not counted. */
+function addUp(file: string): void {
+  const run = { seed: values.seed, faults: wanted.map(({ id }) => id), ...sums };
+  appendFileSync(file, `${JSON.stringify(run)}\n`);
+  const runs = readFileSync(file, "utf8").trim().split("\n");
+  const all: Record<string, number> = { runs: runs.length };
+  // This program alone writes these lines.
+  for (const line of runs)
+    for (const name of Object.keys(sums))
+      all[name] = (all[name] ?? 0) + (JSON.parse(line) as typeof sums)[name as keyof typeof sums];
+  console.log(`all runs in ${file}: ${JSON.stringify(all)}`);
+}
 
 function tell(fault: Fault, played: Played | string, seconds: number): void {
   const head = `${fault.id} ${fault.name} (${seconds.toFixed(1)} s)`;

@@ -1,6 +1,7 @@
 import type { Fault } from "./fault.ts";
 import { fault as hostile } from "./h01-hostile.ts";
 import { fault as killPlatform } from "./r01-kill-platform.ts";
+import { fault as killsInRollouts } from "./r02-kills-in-rollouts.ts";
 import { fault as powerCut } from "./r03-power-cut.ts";
 import { fault as diskFull } from "./r06-disk-full.ts";
 import { fault as failedFsync } from "./r07-failed-fsync.ts";
@@ -21,6 +22,7 @@ import { fault as poison } from "./r26-poison.ts";
 /** Every fault, in the order in which they are played. */
 export const faults: Fault[] = [
   killPlatform,
+  killsInRollouts,
   powerCut,
   diskFull,
   failedFsync,

@@ -13,8 +13,8 @@ export type Fault = {
   /** Sentences, besides the law that whatever was acknowledged is stored exactly once. */
   holds: string[];
   needs: Need[];
-  /** How long it may take, in milliseconds; three minutes where it does not say. */
-  longestMs?: number;
+  /** How long it may take, in milliseconds; three minutes where it does not say. One that can go on for any time is told how long it is to. */
+  longestMs?: number | ((goOnMs: number) => number);
   /** Injects while a load runs. Returns how often it did. A promise that is not kept goes to `stage.holds`. */
   run(stage: Stage): Promise<{ injected: number }>;
 };
@@ -25,6 +25,8 @@ export type Stage = AsyncDisposable & {
   dir: string;
   /** Decides all chance, so that a run can be repeated. */
   random: () => number;
+  /** For how long a fault that can go on for any time is to begin something new, in milliseconds. */
+  goOnMs: number;
   /** Starts the platform, on the same ports every time. The first start also enrolls the devices. */
   start(wish?: Partial<PlatformWish>): Promise<Platform>;
   devices(): EnrolledDevice[];

@@ -15,16 +15,19 @@ const fleetSize = 6;
 const usualLongestMs = 180_000;
 
 /** Plays one fault from an empty data folder to the law, and clears everything away. */
-export async function play(fault: Fault, seed: string): Promise<Played> {
+export async function play(fault: Fault, { seed, goOnMs }: { seed: string; goOnMs: number }): Promise<Played> {
   const found = { broken: [] as string[], notes: [] as string[] };
   const loads: Load[] = [];
   let platform: Platform | undefined;
-  await using stage = await createStage(`${seed} ${fault.id}`, { found, loads, started: (now) => (platform = now) });
-  const { injected } = await inTime(fault.run(stage), fault.longestMs ?? usualLongestMs).catch(async (error: unknown) => {
-    found.broken.push(`it could not be played to its end: ${error instanceof Error ? error.message : error}`);
-    if (platform !== undefined && !platform.alive()) found.notes.push(`the platform had ended: ${await lastWords(platform)}`);
-    return { injected: 0 };
-  });
+  await using stage = await createStage(`${seed} ${fault.id}`, { found, loads, goOnMs, started: (now) => (platform = now) });
+  const { longestMs = usualLongestMs } = fault;
+  const { injected } = await inTime(fault.run(stage), typeof longestMs === "number" ? longestMs : longestMs(goOnMs)).catch(
+    async (error: unknown) => {
+      found.broken.push(`it could not be played to its end: ${error instanceof Error ? error.message : error}`);
+      if (platform !== undefined && !platform.alive()) found.notes.push(`the platform had ended: ${await lastWords(platform)}`);
+      return { injected: 0 };
+    },
+  );
   const verdict: Verdict = { acknowledged: 0, lost: [], doubled: [], unacknowledgedButStored: 0 };
   for (const load of loads) {
     await load.stop();
@@ -64,10 +67,11 @@ function complaints(log: string): string[] {
 type Account = {
   found: { broken: string[]; notes: string[] };
   loads: Load[];
+  goOnMs: number;
   started: (platform: Platform) => void;
 };
 
-async function createStage(seed: string, { found, loads, started }: Account): Promise<Stage> {
+async function createStage(seed: string, { found, loads, goOnMs, started }: Account): Promise<Stage> {
   const dir = await ownFolder("fault");
   await mkdir(join(dir, "data"));
   const ports = await freePorts();
@@ -79,6 +83,7 @@ async function createStage(seed: string, { found, loads, started }: Account): Pr
   return {
     dir,
     random: seededRandom(seed),
+    goOnMs,
     devices: () => devices ?? [],
     async start(wish = last) {
       if (over) throw new Error("The stage is cleared away; nothing is started on it any more.");
