@@ -22,7 +22,7 @@ const reasons: Readonly<Record<string, readonly DeploymentReason[]>> = {
   BadEcuId: ["metadata_wrong_device"],
   OversizedTarget: ["download_size_mismatch"],
   TargetHashMismatch: ["download_hash_mismatch"],
-  BadHardwareId: ["offer_incompatible_model"],
+  BadHardwareId: ["metadata_wrong_hardware"],
 };
 
 /** Where the suite's client has a coarser or another word than the vector's own description. */
@@ -32,8 +32,6 @@ const closer: Readonly<Record<string, readonly DeploymentReason[]>> = {
   delegation_expired: ["metadata_expired"],
   // A role that the snapshot does not list is not there.
   delegation_snapshot_missing: ["metadata_missing"],
-  // The director's word differs from the image repository's, and that is found before anybody looks at the device.
-  director_bad_hw_id: ["metadata_repositories_disagree"],
 };
 
 /** Vectors that contradict the standard of today, and what that asks for instead in their last step. */

@@ -25,7 +25,12 @@ export async function play({ steps }: Vector, player: Player): Promise<Ending[]>
     };
     const rootOf = (folder: string) => files.get(`${folder}/1.root.json`) ?? "";
     trust ??= beginTrust({ image: rootOf("image"), director: rootOf("director") });
-    const followed = await follow(trust, source, { device: player.device, running: undefined, now: player.now });
+    const followed = await follow(trust, source, {
+      device: player.device,
+      model: player.model,
+      running: undefined,
+      now: player.now,
+    });
     trust = followed.trust;
     endings.push(endingOf(followed.checked, step, player));
   }

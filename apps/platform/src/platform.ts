@@ -207,7 +207,11 @@ async function build(options: PlatformOptions, { engines, ending, broken }: Star
     online: await openOnlineKey({ dataDir, keys: config["metadata.keys"] }),
     admitRequest,
     next: (device, scope) => rollouts.next(device, scope),
-    modelOf: async (device, scope) => (await registry.pictures(scope, [device]))[0]?.model,
+    boardOf: async (device, scope) => (await registry.pictures(scope, [device]))[0] ?? {},
+    leaveOut: async (scope, { device, deployment, reason, detail }) =>
+      void (await rollouts.observeReports([
+        { device, scope, deployment, report: { state: "skipped", reason, detail }, at: clock.now() },
+      ])),
     sendArtifact: (scope, sha256, exchange) => releases.sendArtifact(scope, sha256, exchange),
   });
   const releases = createReleases({

@@ -58,7 +58,7 @@ async function publishTargets(version: number, signer = keys.targets, over: Part
 }
 
 /** A release with its artifact, signed by the targets key; registered when the repository lists it. */
-async function makeRelease(version: string) {
+async function makeRelease(version: string, models: string[] = []) {
   const bytes = Buffer.from(`firmware ${version}`);
   const sha256 = createHash("sha256").update(bytes).digest("hex");
   await world.client.raw("PUT", `/api/v1/artifacts/${sha256}`, {
@@ -69,12 +69,12 @@ async function makeRelease(version: string) {
     type: "tenfold.release.v1",
     name: "pump",
     version,
-    models: [],
+    models,
     artifact: { sha256, size: bytes.length },
     signedAt: metadataTime(Date.now()),
   };
   const envelope = await signReleaseWith(statement, [keys.targets]);
-  const custom = { hardwareIds: [], releaseCounter: Object.keys(listed).length + 1, statement: statementHash(statement) };
+  const custom = { hardwareIds: models, releaseCounter: Object.keys(listed).length + 1, statement: statementHash(statement) };
   const target: TargetFile = { length: bytes.length, hashes: { sha256 }, custom };
   return {
     envelope,
@@ -84,9 +84,9 @@ async function makeRelease(version: string) {
   };
 }
 
-async function look(who: Device, trust: DeviceTrust) {
+async function look(who: Device, trust: DeviceTrust, model = "pump") {
   await using talk = talkMetadata({ server: { url: world.deviceUrl, ca: world.ca }, identity: who, device: who.id });
-  return await follow(trust, talk.fetch, { device: who.id, running: undefined, now: Date.now() });
+  return await follow(trust, talk.fetch, { device: who.id, model, running: undefined, now: Date.now() });
 }
 
 test("a root must name the server's key, be signed by its own, and come in order", async () => {
@@ -134,10 +134,15 @@ test("the director speaks to each device by its name, also when there is nothing
       await follow(
         { ...beginTrust(roots), director: replayed.trust.director },
         async (name) => (name.endsWith("root.json") ? undefined : sourceOf(replayed.trust, name)),
-        { device: "pump-1", running: undefined, now: Date.now() },
+        { device: "pump-1", model: "pump", running: undefined, now: Date.now() },
       )
     ).checked,
-    { is: "refuse", because: "metadata_wrong_device", detail: "The director's metadata is for pump-2; this is pump-1." },
+    {
+      is: "refuse",
+      because: "metadata_wrong_device",
+      repository: "director",
+      detail: "In the metadata of the director: The metadata is for pump-2; this is pump-1.",
+    },
   );
 });
 
@@ -181,6 +186,46 @@ test("a rollout's offer stands in the director's metadata, agrees with the image
   await client.endAsync();
 });
 
+test("a device that is other hardware than the rollout took it for is directed nothing, and its deployment says why", async () => {
+  const release = await makeRelease("3.0.0", ["pump-b"]);
+  listed = { ...listed, [release.path]: release.target };
+  await publishTargets(5);
+  await release.register();
+  const client = await connect(world, other);
+  const tells = (model: string, seq: number) => publish(client, "devices/pump-2/heartbeat", { ...heartbeat(60, seq), model });
+  const modelIs = (model: string) =>
+    eventually(
+      `the model is ${model}`,
+      () => world.client.call(api.getDevice, { params: { id: "pump-2" } }),
+      (known) => known.model === model,
+    );
+  await tells("pump-b", 0);
+  await modelIs("pump-b");
+  const body = { release: "3.0.0", filter: "id:pump-2", stages: [{ share: 1 }], deadline: "PT10M", soak: "PT1S", atOnce: 1 };
+  await world.client.call(api.startRollout, { body });
+  const first = await eventually(
+    "the director directs",
+    async () => (await look(other, beginTrust(roots), "pump-b")).checked,
+    ({ is }) => is === "directed",
+  );
+  assert.ok(first.is === "directed");
+  assert.deepEqual([first.direction.hardwareId, first.direction.hardwareIds], ["pump-b", ["pump-b"]]);
+  // The same board asks as another one would: the image is not for it.
+  const asked = (await look(other, beginTrust(roots), "pump-c")).checked;
+  assert.equal(asked.is === "refuse" ? asked.because : asked.is, "metadata_wrong_hardware");
+  // Another board under the same name: the registry knows, and the director signs nothing more.
+  await tells("pump-c", 1);
+  await modelIs("pump-c");
+  assert.deepEqual((await look(other, beginTrust(roots), "pump-c")).checked, { is: "nothing" });
+  const { items } = await world.client.call(api.listDeviceDeployments, { params: { id: "pump-2" } });
+  const [{ state, reason, detail } = {}] = items;
+  assert.deepEqual(
+    [state, reason, detail],
+    ["skipped", "offer_incompatible_model", "The director does not sign it for pump-2: pump 3.0.0 is for pump-b; this is pump-c."],
+  );
+  await client.endAsync();
+});
+
 test("an image is served under TUF's name for it, and its bytes are those that were signed", async () => {
   const [path, target] = Object.entries(listed)[0] ?? [];
   await using https = httpsDevice(world, device);
@@ -191,11 +236,11 @@ test("an image is served under TUF's name for it, and its bytes are those that w
 test("a release that is delisted can no longer be rolled out", async () => {
   const kept = listed;
   listed = {};
-  await publishTargets(3);
+  await publishTargets(6);
   const body = { release: "2.0.0", filter: "id:pump-2", stages: [{ share: 1 }], deadline: "PT10M", soak: "PT1S", atOnce: 1 };
   await assert.rejects(world.client.call(api.startRollout, { body }));
   listed = kept;
-  await publishTargets(4);
+  await publishTargets(7);
 });
 
 test("timestamps are signed anew before they end, and only then", async () => {

@@ -37,6 +37,7 @@ async function look(mind: Mind): Promise<Checked | { is: "unguarded" }> {
   const clock = body.clock.now();
   const { trust, checked } = await follow(known, talk.fetch, {
     device: config.device,
+    model: config.model,
     running: body.running.hash,
     // The platform's time, or a certificate's, can make metadata older than the clock says, never younger: whoever turns a clock back, or
     // owns the platform, cannot keep alive with it what has ended.
@@ -52,9 +53,12 @@ async function look(mind: Mind): Promise<Checked | { is: "unguarded" }> {
 }
 
 /** Somebody should know, also where nothing was offered. Best effort: the deployment's own report is the one that is owed. */
-async function complain({ note, link, config }: Mind, { because, detail }: Extract<Checked, { is: "refuse" }>): Promise<void> {
-  note("metadata.refused", { because, detail });
-  const event = { type: "metadata_refused", severity: "error", detail: { because, detail } };
+async function complain(
+  { note, link, config }: Mind,
+  { because, repository, detail }: Extract<Checked, { is: "refuse" }>,
+): Promise<void> {
+  note("metadata.refused", { because, repository, detail });
+  const event = { type: "metadata_refused", severity: "error", detail: { because, repository, detail } };
   await link?.publish(topics(config.device).events, JSON.stringify(event)).catch(() => {});
 }
 

@@ -81,7 +81,10 @@ type Directed = Extract<Checked, { is: "directed" }>;
 function judgeDirected(checked: Exclude<Checked, { is: "refuse" }>, offer: Offer, rest: (directed: Directed) => Judged): Judged {
   const refused = (because: DeploymentReason, detail: string): Judged => ({ is: "refuse", because, detail });
   if (checked.is === "nothing" || checked.direction.deployment !== offer.deployment)
-    return refused("metadata_target_missing", `The director has not signed ${offer.deployment} for this device.`);
+    return refused(
+      "metadata_target_missing",
+      `In the metadata of the director: ${offer.deployment} is not signed for this device.`,
+    );
   const { signed } = offer.release;
   const { direction, custom, runningCounter } = checked;
   const same =

@@ -87,17 +87,22 @@ export type MetadataTalk = AsyncDisposable & {
   fetch: MetadataSource;
 };
 
+/** Whose metadata was refused; `both` where they contradict each other. */
+export type Refused = MetadataRefusal & { repository: "image" | "director" | "both" };
+
 /** What the metadata says of this device now. */
 export type Checked =
   | { is: "nothing" }
   | { is: "directed"; direction: Direction; custom: ImageCustom; signers: Trust; floor?: string; runningCounter?: number }
-  | MetadataRefusal;
+  | Refused;
 
 /** What a device knows about an offer: `unguarded` where neither it nor the platform knows of any metadata. */
 export type OfferCheckup = Checked | { is: "unguarded" } | { is: "unreachable"; because: "metadata_unreachable"; detail: string };
 
 export type Following = {
   readonly device: string;
+  /** Its hardware identifier. */
+  readonly model: string;
   /** SHA-256 of the image that runs. */
   readonly running: string | undefined;
   /** The device's own idea of the time, milliseconds. */
@@ -111,31 +116,55 @@ export type Following = {
 export async function follow(
   trust: DeviceTrust,
   fetch: MetadataSource,
-  { device, running, now: clock }: Following,
+  { device, model, running, now: clock }: Following,
 ): Promise<{ trust: DeviceTrust; checked: Checked }> {
   // The platform's word on the time can only make metadata older (see `latest`); so can what offline keys have signed.
   const now = Math.max(clock, trust.provenAt);
   const director = await refresh(trust.director, (name, most) => fetch(`director/${name}`, most), now);
   const image = await refresh(trust.image, (name, most) => fetch(`image/${name}`, most), now);
   const next = learn({ ...trust, director: director.stored, image: image.stored }, image.verdict);
-  if (director.verdict.is === "refuse") return { trust: next, checked: director.verdict };
-  if (image.verdict.is === "refuse") return { trust: next, checked: image.verdict };
-  const read = readDirection(director.verdict.trusted, device);
-  if (read.is === "refuse") return { trust: next, checked: read };
+  if (director.verdict.is === "refuse") return { trust: next, checked: refusedIn("director", director.verdict) };
+  if (image.verdict.is === "refuse") return { trust: next, checked: refusedIn("image", image.verdict) };
+  const read = readDirection(director.verdict.trusted, { device, hardwareId: model });
+  if (read.is === "refuse") return { trust: next, checked: refusedIn("director", read) };
   if (read.direction === undefined) return { trust: next, checked: { is: "nothing" } };
   const source: MetadataSource = (name, most) => fetch(`image/${name}`, most);
-  return match(next, { direction: read.direction, trusted: image.verdict.trusted, source, now, running });
+  return match(next, { direction: read.direction, trusted: image.verdict.trusted, source, now, running, model });
 }
 
-type Matching = { direction: Direction; trusted: Trusted; source: MetadataSource; now: number; running: string | undefined };
+const names = { image: "image repository", director: "director" } as const;
 
-async function match(trust: DeviceTrust, { direction, trusted, source, now, running }: Matching) {
+/** Who reads the refusal should know where to look. */
+const refusedIn = (repository: "image" | "director", { because, detail }: MetadataRefusal): Refused => ({
+  is: "refuse",
+  because,
+  repository,
+  detail: `In the metadata of the ${names[repository]}: ${detail}`,
+});
+
+type Matching = {
+  direction: Direction;
+  trusted: Trusted;
+  source: MetadataSource;
+  now: number;
+  running: string | undefined;
+  model: string;
+};
+
+async function match(
+  trust: DeviceTrust,
+  { direction, trusted, source, now, running, model }: Matching,
+): Promise<{ trust: DeviceTrust; checked: Checked }> {
   const search = await findTarget(direction.path, { trusted, stored: trust.image, source, now });
   const next: DeviceTrust = { ...trust, image: search.stored };
-  if (search.verdict.is === "refuse") return { trust: next, checked: search.verdict };
+  if (search.verdict.is === "refuse") return { trust: next, checked: refusedIn("image", search.verdict) };
   const { target } = search.verdict;
-  const verdict = agreed(direction, target);
-  if (verdict.is === "refuse") return { trust: next, checked: verdict };
+  const verdict = agreed(direction, target, model);
+  if (verdict.is === "refuse") {
+    const checked: Refused =
+      verdict.because === "metadata_repositories_disagree" ? { ...verdict, repository: "both" } : refusedIn("image", verdict);
+    return { trust: next, checked };
+  }
   const { by, path } = target;
   const listing = search.trusted.targets.get(by.role.name);
   const name = path.slice(0, path.lastIndexOf("/"));
@@ -143,8 +172,8 @@ async function match(trust: DeviceTrust, { direction, trusted, source, now, runn
   const signers = releaseTrustOf(by);
   const counter = running === undefined ? undefined : counterOf(running, listing);
   const floor = floors[name];
-  const checked: Checked = {
-    is: "directed",
+  const checked = {
+    is: "directed" as const,
     direction,
     custom: verdict.custom,
     signers,

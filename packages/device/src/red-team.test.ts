@@ -89,15 +89,25 @@ const fetchFrom =
     return (repository === "image" ? image : director).source(rest.join("/"), most);
   };
 
-type Direct = { deployment?: string; rollback?: boolean; ecu?: string; counter?: number; hardwareId?: string; target?: TargetFile };
+type Direct = {
+  deployment?: string;
+  rollback?: boolean;
+  ecu?: string;
+  counter?: number;
+  hardwareId?: string;
+  hardwareIds?: readonly string[] | undefined;
+  target?: TargetFile;
+};
 
 /** What the director (or who owns it) says. */
 async function direct({ director }: Fleet, { path, target }: Image, over: Direct = {}): Promise<void> {
   const { deployment = "dep_1", rollback = false, ecu = device, counter, hardwareId = "pump-2" } = over;
   const { length, hashes, custom } = over.target ?? target;
   const releaseCounter = counter ?? Number(custom?.releaseCounter ?? 0);
+  const hardwareIds = "hardwareIds" in over ? over.hardwareIds : (custom?.hardwareIds as readonly string[]);
+  const listed = hardwareIds === undefined ? {} : { hardwareIds };
   director.targets = {
-    [path]: { length, hashes, custom: { deployment, rollback, ecuIdentifier: ecu, releaseCounter, hardwareId } },
+    [path]: { length, hashes, custom: { deployment, rollback, ecuIdentifier: ecu, releaseCounter, hardwareId, ...listed } },
   };
   await director.publish();
 }
@@ -115,7 +125,7 @@ const offerOf = ({ envelope }: Image, over: Partial<Offer> = {}): Offer => ({
 /** The device's whole judgement of an offer: metadata first, then the offer. `installs` or the reason that it reports. */
 async function judge(scene: Fleet, offer: Offer, { trust = scene.trust, at = now }: { trust?: DeviceTrust; at?: number } = {}) {
   const running = scene.images.running.statement.artifact.sha256;
-  const { trust: next, checked } = await follow(trust, fetchFrom(scene), { device, running, now: at });
+  const { trust: next, checked } = await follow(trust, fetchFrom(scene), { device, model: "pump-2", running, now: at });
   const memory = freshMemory();
   const session = {
     ...freshSession(memory, { mono: 0, device }),
@@ -231,16 +241,37 @@ const attacks: Record<string, { reason: DeploymentReason; attack: (scene: Fleet)
     },
   },
   "wrong hardware: another product's release": {
-    reason: "metadata_repositories_disagree",
+    reason: "metadata_wrong_hardware",
     async attack(scene) {
       await direct(scene, scene.images.valve);
       return offerOf(scene.images.valve);
     },
   },
-  "wrong hardware: another product's release, the director lying about the hardware": {
-    reason: "offer_incompatible_model",
+  "wrong hardware: another product's release, directed to its own hardware": {
+    reason: "metadata_wrong_hardware",
     async attack(scene) {
       await direct(scene, scene.images.valve, { hardwareId: "valve-1" });
+      return offerOf(scene.images.valve);
+    },
+  },
+  "wrong hardware: another product's release, the director lying about the device's hardware": {
+    reason: "metadata_wrong_hardware",
+    async attack(scene) {
+      await direct(scene, scene.images.valve, { hardwareIds: ["valve-1"] });
+      return offerOf(scene.images.valve);
+    },
+  },
+  "wrong hardware: another product's release, the director silent about hardware": {
+    reason: "metadata_wrong_hardware",
+    async attack(scene) {
+      await direct(scene, scene.images.valve, { hardwareIds: undefined });
+      return offerOf(scene.images.valve);
+    },
+  },
+  "wrong hardware: another product's release, the director lying about the release's hardware": {
+    reason: "metadata_repositories_disagree",
+    async attack(scene) {
+      await direct(scene, scene.images.valve, { hardwareIds: ["pump-2"] });
       return offerOf(scene.images.valve);
     },
   },
@@ -322,6 +353,25 @@ for (const [what, { reason, attack }] of Object.entries(attacks)) {
     assert.equal((await judge(scene, offer)).verdict, reason);
   });
 }
+
+/** What a person reads of a refusal. */
+async function refusalOf(scene: Fleet): Promise<string> {
+  const { checked } = await judge(scene, offerOf(scene.images.next));
+  return checked.is === "refuse" ? `${checked.repository}: ${checked.detail}` : checked.is;
+}
+
+test("a refusal says in which repository's metadata its cause lies", async () => {
+  const scene = await fleet();
+  const [director, image] = [new Map(scene.director.files), new Map(scene.image.files)];
+  scene.director.files.set("timestamp.json", Buffer.from("<html>"));
+  assert.match(await refusalOf(scene), /^director: In the metadata of the director: /);
+  scene.director.files.set("timestamp.json", director.get("timestamp.json") ?? Buffer.alloc(0));
+  scene.image.files.set("timestamp.json", Buffer.from("<html>"));
+  assert.match(await refusalOf(scene), /^image: In the metadata of the image repository: /);
+  scene.image.files.set("timestamp.json", image.get("timestamp.json") ?? Buffer.alloc(0));
+  await direct(scene, scene.images.next, { counter: 99 });
+  assert.match(await refusalOf(scene), /^both: The director and the image repository differ about the release counter/);
+});
 
 test("freeze: a thief who goes on to sign the old list is noticed when the list's own end comes, by a clock turned back too", async () => {
   const scene = await fleet();
@@ -435,7 +485,7 @@ function deviceWith(scene: Fleet, disk: { trust?: string }, { power = "holds", m
   const mind = {
     session,
     trust: disk.trust === undefined ? scene.trust : parseDeviceTrust(disk.trust),
-    config: { ...defaultPatience, device, trustedKeys: [] },
+    config: { ...defaultPatience, device, model: "pump-2", trustedKeys: [] },
     note: () => {},
     later: () => {},
     link: undefined,

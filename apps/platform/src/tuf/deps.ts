@@ -5,6 +5,16 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Audit } from "../access/index.ts";
 import type { Clock, Database, Log } from "../kernel/index.ts";
 
+export type Board = { model?: string | undefined; hardwareRevision?: string | undefined };
+
+/** An update that does not fit the hardware of the device that it was meant for. */
+export type Misdirected = {
+  device: string;
+  deployment: string;
+  reason: "offer_incompatible_model" | "offer_incompatible_hardware";
+  detail: string;
+};
+
 export type TufDeps = {
   db: Database;
   audit: Audit;
@@ -16,7 +26,9 @@ export type TufDeps = {
   admitRequest: (request: FastifyRequest) => Promise<{ device: string; scope: Scope }>;
   /** What a device is to do now. */
   next: (device: string, scope: Scope) => Promise<NextDeployment>;
-  /** The model that a device reports, if it does. */
-  modelOf: (device: string, scope: Scope) => Promise<string | undefined>;
+  /** A device's hardware as the registry knows it. */
+  boardOf: (device: string, scope: Scope) => Promise<Board>;
+  /** Ends a deployment that the director does not sign, and says why. Twice is once. */
+  leaveOut: (scope: Scope, deployment: Misdirected) => Promise<void>;
   sendArtifact: (scope: Scope, sha256: string, exchange: { request: FastifyRequest; reply: FastifyReply }) => Promise<FastifyReply>;
 };

@@ -1,19 +1,23 @@
 import { createHash } from "node:crypto";
 import { canonicalJson, days } from "@tenfold/base";
+import type { ReleaseStatement } from "@tenfold/contracts";
 import {
   type DirectedImage,
   inspectMetadata,
   type ListedImage,
   listImages,
   type MetadataRefusal,
+  misfitOf,
   nextRoot,
   openTrusted,
   type RoleKeys,
   signersOf,
   type TopRole,
   type TufKey,
+  targetPath,
   tufKeyId,
 } from "@tenfold/ota";
+import type { Board, Misdirected } from "./deps.ts";
 
 export type Repository = "image" | "director";
 
@@ -101,6 +105,25 @@ export function judgeTargets(
     return { is: "refuse", because: "metadata_expired", detail: `${role} ${version} ended at ${new Date(expires).toISOString()}.` };
   const listed = listImages(signed);
   return listed.is === "listed" ? { is: "take", version, expires, images: listed.images } : listed;
+}
+
+/**
+ * Why a release is not for this hardware; undefined where it is. The signed statement knows models and revisions, the image repository's list
+ * its hardware identifiers; either may be narrower. Hardware that nobody knows fits only what is for any.
+ */
+export function hardwareMisfit(
+  statement: ReleaseStatement,
+  hardwareIds: readonly string[],
+  { model, hardwareRevision }: Board,
+): Pick<Misdirected, "reason" | "detail"> | undefined {
+  const misfit = misfitOf(statement, { model, hardwareRevision });
+  if (misfit) {
+    const reason = misfit.because === "hardware" ? "offer_incompatible_hardware" : "offer_incompatible_model";
+    return { reason, detail: misfit.detail };
+  }
+  if (hardwareIds.length === 0 || (model !== undefined && hardwareIds.includes(model))) return undefined;
+  const detail = `The image repository lists ${targetPath(statement)} for ${hardwareIds.join(", ")}; this is ${model ?? "an unknown model"}.`;
+  return { reason: "offer_incompatible_model", detail };
 }
 
 /** What the director is to say to a device, as one text: equal means that nothing needs to be signed. */

@@ -81,22 +81,38 @@ export async function replaceTargets(
   for (let from = 0; from < images.length; from += 10_000) {
     const piece = images.slice(from, from + 10_000);
     await sql`
-      insert into tuf.target (fleet, role, path, size, sha256, release_counter, statement)
-      select ${scope.fleet}, ${role}, * from unnest(${piece.map((one) => one.path)}::text[], ${piece.map((one) => one.length)}::bigint[],
-        ${piece.map((one) => one.sha256)}::text[], ${piece.map((one) => one.releaseCounter)}::bigint[], ${piece.map((one) => one.statement)}::text[])`.execute(
+      insert into tuf.target (fleet, role, path, size, sha256, release_counter, statement, hardware_ids)
+      select ${scope.fleet}, ${role}, path, size, sha256, counter, statement, array(select jsonb_array_elements_text(ids::jsonb)) from unnest(${piece.map((one) => one.path)}::text[], ${piece.map((one) => one.length)}::bigint[],
+        ${piece.map((one) => one.sha256)}::text[], ${piece.map((one) => one.releaseCounter)}::bigint[], ${piece.map((one) => one.statement)}::text[],
+        ${piece.map((one) => JSON.stringify(one.hardwareIds))}::text[]) as listed (path, size, sha256, counter, statement, ids)`.execute(
       tx,
     );
   }
 }
 
-export type StoredTarget = { role: string; path: string; size: number; sha256: string; releaseCounter: number; statement: string };
+export type StoredTarget = {
+  role: string;
+  path: string;
+  size: number;
+  sha256: string;
+  releaseCounter: number;
+  statement: string;
+  hardwareIds: string[];
+};
 
 export async function findTargets(on: Queryable, scope: Scope, path: string): Promise<StoredTarget[]> {
-  const { rows } = await sql<Omit<StoredTarget, "releaseCounter"> & { release_counter: number }>`
-    select role, path, size, sha256, release_counter, statement from tuf.target where fleet = ${scope.fleet} and path = ${path} order by role = 'targets' desc, role`.execute(
+  const { rows } = await sql<
+    Omit<StoredTarget, "releaseCounter" | "hardwareIds"> & { release_counter: number; hardware_ids: string[] }
+  >`
+    select role, path, size, sha256, release_counter, statement, hardware_ids from tuf.target where fleet = ${scope.fleet} and path = ${path} order by role = 'targets' desc, role`.execute(
     on,
   );
-  return rows.map(({ release_counter, size, ...row }) => ({ ...row, size: Number(size), releaseCounter: Number(release_counter) }));
+  return rows.map(({ release_counter, hardware_ids: hardwareIds, size, ...row }) => ({
+    ...row,
+    hardwareIds,
+    size: Number(size),
+    releaseCounter: Number(release_counter),
+  }));
 }
 
 export async function countTargets(on: Queryable, scope: Scope): Promise<number> {

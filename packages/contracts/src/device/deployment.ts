@@ -52,6 +52,7 @@ export const deploymentReason = z.enum([
   "metadata_missing",
   "metadata_target_missing",
   "metadata_wrong_device",
+  "metadata_wrong_hardware",
   "metadata_repositories_disagree",
   "download_network",
   "download_hash_mismatch",

@@ -24,7 +24,10 @@ export type ImageCustom = {
 /** What the director says to one device about one image. */
 export type DirectorCustom = {
   readonly ecuIdentifier: string;
+  /** The device's hardware as the director knows it: its model. */
   readonly hardwareId?: string;
+  /** The image's, as the image repository lists them; left out by directors from before there was this member. */
+  readonly hardwareIds?: readonly string[];
   readonly releaseCounter: number;
   readonly deployment: string;
   readonly rollback: boolean;
@@ -42,12 +45,15 @@ export const statementHash = (statement: ReleaseStatement): string =>
 export function readImageCustom(custom: Members | undefined): ImageCustom {
   const members = record(custom, "targets.custom");
   return {
-    hardwareIds: listOf(members.hardwareIds, "custom.hardwareIds", 64).map((id) => text(id, "custom.hardwareIds")),
+    hardwareIds: readHardwareIds(members.hardwareIds),
     releaseCounter: integer(members.releaseCounter, "custom.releaseCounter", 0),
     statement: text(members.statement, "custom.statement"),
     ...optional("securityFloor", members.securityFloor, (floor) => text(floor, "custom.securityFloor")),
   };
 }
+
+const readHardwareIds = (value: unknown): string[] =>
+  listOf(value, "custom.hardwareIds", 64).map((id) => text(id, "custom.hardwareIds"));
 
 function readDirectorCustom(custom: Members | undefined): DirectorCustom {
   const members = record(custom, "targets.custom");
@@ -57,39 +63,60 @@ function readDirectorCustom(custom: Members | undefined): DirectorCustom {
     deployment: text(members.deployment, "custom.deployment"),
     rollback: truth(members.rollback, "custom.rollback"),
     ...optional("hardwareId", members.hardwareId, (id) => text(id, "custom.hardwareId")),
+    ...optional("hardwareIds", members.hardwareIds, readHardwareIds),
   };
 }
 
 /** What the director wants installed: one image, for this device, in one deployment. */
 export type Direction = DirectorCustom & { readonly path: string; readonly file: TargetFile };
 
+/** Who reads metadata: a device's name, and its hardware identifier, which is its model. */
+export type Reader = { readonly device: string; readonly hardwareId: string };
+
 /**
- * [Uptane 5.4.4.4, director's targets] Reads what the director says to `device`: nothing, or one image. Refused are delegations, another
- * device's metadata (also when it says nothing: an empty answer can be replayed like any other) and more than one image for one device.
+ * [Uptane 5.4.4.4, director's targets] Reads what the director says to a device: nothing, or one image. Refused are delegations, another
+ * device's metadata (also when it says nothing: an empty answer can be replayed like any other), more than one image for one device, and
+ * one for other hardware.
  */
 export function readDirection(
   trusted: Trusted,
-  device: string,
+  { device, hardwareId: own }: Reader,
 ): { is: "directed"; direction: Direction | undefined } | MetadataRefusal {
   return attempt(() => {
     const targets = (trusted.targets.get("targets") ?? refuse("metadata_missing", "The director's targets are not trusted yet."))
       .signed;
     if (targets.delegations) refuse("metadata_malformed", "A director delegates to nobody.");
     if (targets.members.deviceId !== device)
-      refuse("metadata_wrong_device", `The director's metadata is for ${String(targets.members.deviceId)}; this is ${device}.`);
+      refuse("metadata_wrong_device", `The metadata is for ${String(targets.members.deviceId)}; this is ${device}.`);
     const directions = [...targets.targets].map(([path, file]): Direction => ({ path, file, ...readDirectorCustom(file.custom) }));
     const stranger = directions.find(({ ecuIdentifier }) => ecuIdentifier !== device);
     if (stranger) refuse("metadata_wrong_device", `${stranger.path} is directed to ${stranger.ecuIdentifier}; this is ${device}.`);
-    if (directions.length > 1) refuse("metadata_malformed", `The director names ${directions.length} images for one device.`);
+    for (const { path, hardwareId = own, hardwareIds = [] } of directions) {
+      if (hardwareId !== own) refuse("metadata_wrong_hardware", `${path} is directed to hardware ${hardwareId}; this is ${own}.`);
+      needHardware({ path, hardwareIds, own });
+    }
+    if (directions.length > 1) refuse("metadata_malformed", `${directions.length} images are named for one device.`);
     return { is: "directed" as const, direction: directions[0] };
   });
 }
 
+type Hardware = { path: string; hardwareIds: readonly string[]; own: string };
+
+/** [Uptane 5.4.4.5] An image without hardware identifiers is for any hardware. */
+function needHardware({ path, hardwareIds, own }: Hardware): void {
+  if (hardwareIds.length > 0 && !hardwareIds.includes(own))
+    refuse("metadata_wrong_hardware", `${path} is for hardware ${hardwareIds.join(", ")}; this is ${own}.`);
+}
+
 /**
- * [Uptane 5.4.4.6, 5.4.4.7] Both repositories must say the same of an image: length, hashes, release counter, hardware. The director
- * alone, with every key that is online, can only choose among what offline keys have signed.
+ * [Uptane 5.4.4.6, 5.4.4.7] Both repositories must say the same of an image: length, hashes, release counter, hardware; and that must be
+ * the device's. The director alone, with every key that is online, can only choose among what offline keys have signed.
  */
-export function agreed(direction: Direction, image: FoundTarget): { is: "agreed"; custom: ImageCustom } | MetadataRefusal {
+export function agreed(
+  direction: Direction,
+  image: FoundTarget,
+  own: string,
+): { is: "agreed"; custom: ImageCustom } | MetadataRefusal {
   return attempt(() => {
     const custom = readImageCustom(image.file.custom);
     const differ = (what: string): never =>
@@ -100,11 +127,15 @@ export function agreed(direction: Direction, image: FoundTarget): { is: "agreed"
     if (direction.file.length !== image.file.length) differ("length");
     if (!sameHashes(direction.file.hashes, image.file.hashes)) differ("hash");
     if (direction.releaseCounter !== custom.releaseCounter) differ("release counter");
-    const { hardwareId } = direction;
-    if (hardwareId !== undefined && custom.hardwareIds.length > 0 && !custom.hardwareIds.includes(hardwareId)) differ("hardware");
+    const { hardwareIds, path } = direction;
+    if (hardwareIds !== undefined && !sameMembers(hardwareIds, custom.hardwareIds)) differ("hardware");
+    needHardware({ path, hardwareIds: custom.hardwareIds, own });
     return { is: "agreed" as const, custom };
   });
 }
+
+const sameMembers = (a: readonly string[], b: readonly string[]): boolean =>
+  a.length === b.length && a.every((one) => b.includes(one));
 
 function sameHashes(a: TargetFile["hashes"], b: TargetFile["hashes"]): boolean {
   const algorithms = ["sha256", "sha512"].filter((algorithm) => a[algorithm] !== undefined && b[algorithm] !== undefined);
