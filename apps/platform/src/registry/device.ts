@@ -44,7 +44,7 @@ export type PictureRow = Omit<
   | "refused_count"
   | "refused_at"
   | "refused_reason"
-> & { past_boots: string[] | null; heartbeat_seq: number | null };
+> & { past_boots: string[] | null; heartbeat_seq: number | null; booted_at: number | null };
 
 /** What planners and rules look at; smaller than the API's device. Times in ms since 1970. */
 export type DevicePicture = {
@@ -54,6 +54,8 @@ export type DevicePicture = {
   tags: Record<string, string>;
   firmware?: { version: string; hash?: string; state: string };
   bootId?: string;
+  /** When that boot began, by its uptime and the platform's clock. */
+  bootedAt?: number;
   /** Boots that were followed by another, newest last. */
   pastBoots?: string[];
   /** Number of its newest heartbeat. */
@@ -83,6 +85,7 @@ export function pictureOf(row: PictureRow, now: number): DevicePicture {
     ...(row.model !== null && { model: row.model }),
     ...(row.hardware_revision !== null && { hardwareRevision: row.hardware_revision }),
     ...(row.boot_id !== null && { bootId: row.boot_id }),
+    ...(row.booted_at !== null && { bootedAt: Number(row.booted_at) }),
     ...(row.past_boots !== null && { pastBoots: row.past_boots }),
     ...(row.heartbeat_seq !== null && { seq: row.heartbeat_seq }),
     ...(row.fw_version !== null && {

@@ -18,8 +18,8 @@ export type NewDevice = {
 };
 
 /** What a picture is made of: of a whole fleet, so nothing that it does not show. */
-const pictureColumns = sql`d.id, d.lifecycle, d.model, d.hardware_revision, d.tags, d.last_contact_at, d.lease_ms, d.reach_from, d.boot_id, d.past_boots, d.heartbeat_seq, d.fw_version, d.fw_hash,
-  d.fw_state, d.power_source, d.power_level, d.net_bearer, d.net_metered`;
+const pictureColumns = sql`d.id, d.lifecycle, d.model, d.hardware_revision, d.tags, d.last_contact_at, d.lease_ms, d.reach_from, d.boot_id, d.past_boots, d.heartbeat_seq,
+  (extract(epoch from d.heartbeat_at) - d.uptime_s) * 1000 as booted_at, d.fw_version, d.fw_hash, d.fw_state, d.power_source, d.power_level, d.net_bearer, d.net_metered`;
 
 const columns = sql`d.id, d.fleet, d.lifecycle, d.model, d.hardware_revision, d.tags, d.trust_level, d.created_at, d.updated_at, d.last_contact_at, d.lease_ms,
   d.reach_from, d.boot_id, d.uptime_s, d.fw_version, d.fw_hash, d.fw_slot, d.fw_state, d.fw_since, d.power_source, d.power_level, d.net_bearer, d.net_metered,

@@ -23,6 +23,9 @@ export type Action = {
   endedAt?: number;
   readAt?: number;
   fetchedStart?: number;
+  /** The boot of which the device's heartbeats told when it fetched the bytes, and when that was last. */
+  fetchedBoot?: string;
+  fetchedAt?: number;
   closedAt?: number;
   closedAs?: string;
   cancelRefusedAt?: number;
@@ -108,3 +111,18 @@ export function wantsAttributes(visit: Visit, now: number, pollMs: number): bool
 export function unprovable({ toldAt, askedAt }: Teller, now: number, pollMs: number): "wait" | "give_up" {
   return toldAt !== undefined || (askedAt !== undefined && now - askedAt >= pollMs) ? "give_up" : "wait";
 }
+
+/**
+ * [DDI 8.3] Whether a boot that heartbeats told of began after the device last fetched the bytes. That its name differs is not enough: the boot in which
+ * they were fetched may have been heard of only later.
+ */
+export const isBootAfter = (
+  { fetchedBoot, fetchedAt }: Pick<Action, "fetchedBoot" | "fetchedAt">,
+  { bootId, bootedAt }: { bootId?: string | undefined; bootedAt?: number | undefined },
+): boolean =>
+  fetchedBoot !== undefined &&
+  fetchedAt !== undefined &&
+  bootId !== undefined &&
+  bootedAt !== undefined &&
+  bootId !== fetchedBoot &&
+  bootedAt > fetchedAt;

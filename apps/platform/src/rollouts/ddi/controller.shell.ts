@@ -1,5 +1,15 @@
+import { seconds } from "@tenfold/base";
 import type { DeploymentReport } from "@tenfold/contracts";
-import { type Action, type Agenda, agendaOf, type Current, unprovable, type Visit, wantsAttributes } from "./agenda.ts";
+import {
+  type Action,
+  type Agenda,
+  agendaOf,
+  type Current,
+  isBootAfter,
+  unprovable,
+  type Visit,
+  wantsAttributes,
+} from "./agenda.ts";
 import { bootNameOf, type ConfigData, mergeAttributes, patchOf, seeStart, type Told, toldIn } from "./attributes.ts";
 import type { DdiDeps } from "./deps.ts";
 import { ddiProblems } from "./errors.ts";
@@ -10,6 +20,7 @@ import {
   findAction,
   lockTeller,
   markAsked,
+  markFetched,
   noteStatus,
   openAction,
   readVisit,
@@ -104,7 +115,8 @@ export type About = { action: number; feedback: Feedback; on: "deployment" | "ca
 export async function takeFeedback(deps: DdiDeps, of: Device, { action: number, feedback, on }: About): Promise<void> {
   const { db, clock } = deps;
   const { action, visit } = await ownAction(deps, of, number);
-  const answer = on === "cancel" ? answerToCancel(feedback) : answerToDeployment(feedback, knownOf(action, visit, clock.now()));
+  const answer =
+    on === "cancel" ? answerToCancel(feedback) : answerToDeployment(feedback, await knownOf(deps, of, { action, visit, feedback }));
   if (answer.closes === undefined) assertOpen(action);
   if (answer.report) await report(deps, of, action.deployment, answer.report);
   await noteStatus(db, number, feedback.details);
@@ -132,14 +144,26 @@ function assertOpen({ action, closedAt, statuses }: Action): void {
     throw ddiProblems.ddi_too_many_statuses(`Action ${action} has ${mostStatuses} statuses already.`, { retryAfterS: 60 });
 }
 
-function knownOf(action: Action, visit: Visit, now: number): Known {
+type Answered = { action: Action; visit: Visit; feedback: Feedback };
+
+async function knownOf(deps: DdiDeps, of: Device, { action, visit, feedback }: Answered): Promise<Known> {
   const { starts, version } = visit.teller;
   const beganAnew = action.fetchedStart !== undefined && starts > action.fetchedStart;
+  const saysInstalled = feedback.execution === "closed" && feedback.finished !== "failure";
+  // A client that does not tell its attributes anew when it starts: its device's heartbeats may have told of a boot since.
+  const told = beganAnew ? version : saysInstalled ? await beatAfterFetch(deps, of, action) : undefined;
   return {
     version: action.version,
-    halted: agendaOf(visit, now).is === "cancel",
-    ...(beganAnew && version !== undefined ? { toldAfterInstall: version } : {}),
+    halted: agendaOf(visit, deps.clock.now()).is === "cancel",
+    ...(told === undefined ? {} : { toldAfterInstall: told }),
   };
+}
+
+/** The version of a boot that heartbeats told of and that began after the last fetch; undefined where there is none. */
+async function beatAfterFetch({ registry }: DdiDeps, { scope, device }: Device, action: Action): Promise<string | undefined> {
+  if (action.fetchedBoot === undefined) return undefined;
+  const [picture] = await registry.pictures(scope, [device]);
+  return picture && isBootAfter(action, picture) ? picture.firmware?.version : undefined;
 }
 
 async function report(
@@ -205,7 +229,21 @@ async function observeBoot(deps: DdiDeps, of: Device, { version, boot, at, model
   if (action?.state === "succeeded" && action.version === version) await closeAction(db, action.action, { as: "runs", at });
 }
 
-/** A download has begun: the device took the offer, and what its client tells after its next start is told by what was installed. */
+/** The start and the boot in which the device fetches the bytes, and when. Asked for in many small parts it is written down once a second. */
+export async function noteDownload(
+  deps: DdiDeps,
+  { scope, device }: Device,
+  { action, visit }: Omit<Answered, "feedback">,
+): Promise<void> {
+  const { db, clock, registry } = deps;
+  const { starts } = visit.teller;
+  const [picture] = await registry.pictures(scope, [device]);
+  const [boot, at] = [picture?.bootId, clock.now()];
+  const isKnown = action.fetchedStart === starts && action.fetchedBoot === boot && at - (action.fetchedAt ?? 0) < seconds(1);
+  if (!isKnown) await markFetched(db, action.action, { starts, boot, at });
+}
+
+/** The device was shown what it is to do: it took the offer. */
 export async function noteFetch(deps: DdiDeps, of: Device, action: Action): Promise<void> {
   if (action.state === "offered") await report(deps, of, action.deployment, { state: "downloading" });
 }

@@ -9,6 +9,7 @@ import {
   actionToCancel,
   fetchableAction,
   leaseOf,
+  noteDownload,
   noteFetch,
   ownAction,
   poll,
@@ -20,7 +21,7 @@ import type { Digests } from "./digests.shell.ts";
 import { artifactOf, type Base, cancelDocument, deploymentDocument, fileNameOf, pollDocument, sleepOf } from "./documents.ts";
 import { ddiProblems } from "./errors.ts";
 import { readFeedback } from "./feedback.ts";
-import { type Device, installedAction, markFetched, markRead } from "./store.ts";
+import { type Device, installedAction, markRead } from "./store.ts";
 
 type Parts = DdiDeps & { digests: Digests };
 type Asked = { request: FastifyRequest; reply: FastifyReply; of: Device; base: Base };
@@ -177,8 +178,7 @@ async function getArtifact(parts: Parts, asked: Asked): Promise<FastifyReply> {
   if (file === `${filename}.MD5SUM`) return plain(reply, `${digest.md5}  ${filename}`);
   if (file !== filename)
     throw ddiProblems.ddi_artifact_unknown(`Action ${action.action} has no artifact of this name; it has ${filename}.`);
-  const { starts } = visit.teller;
-  if (action.fetchedStart !== starts) await markFetched(parts.db, action.action, starts);
+  await noteDownload(parts, of, { action, visit });
   reply.headers({ "Content-Disposition": `attachment;filename=${filename}`, "X-Content-Type-Options": "nosniff" });
   return parts.releases.sendArtifact(of.scope, action.sha256, { request, reply });
 }

@@ -18,6 +18,8 @@ type ActionRow = {
   ended_at: Date | null;
   read_at: Date | null;
   fetched_start: number | null;
+  fetched_boot: string | null;
+  fetched_at: Date | null;
   closed_at: Date | null;
   closed_as: string | null;
   cancel_refused_at: Date | null;
@@ -26,7 +28,7 @@ type ActionRow = {
 };
 
 const actionColumns = sql.raw(
-  `a.action, a.deployment, coalesce(d.release, '') as release, d.version, d.sha256, d.state, d.ended_at, a.read_at, a.fetched_start, a.closed_at, a.closed_as, a.cancel_refused_at,
+  `a.action, a.deployment, coalesce(d.release, '') as release, d.version, d.sha256, d.state, d.ended_at, a.read_at, a.fetched_start, a.fetched_boot, a.fetched_at, a.closed_at, a.closed_as, a.cancel_refused_at,
    a.statuses, a.messages from rollouts.ddi_action a join rollouts.deployment d on d.fleet = a.fleet and d.id = a.deployment`,
 );
 
@@ -42,6 +44,8 @@ const actionOf = (row: ActionRow): Action => ({
   ...(row.ended_at ? { endedAt: row.ended_at.getTime() } : {}),
   ...(row.read_at ? { readAt: row.read_at.getTime() } : {}),
   ...(row.fetched_start === null ? {} : { fetchedStart: row.fetched_start }),
+  ...(row.fetched_boot === null ? {} : { fetchedBoot: row.fetched_boot }),
+  ...(row.fetched_at ? { fetchedAt: row.fetched_at.getTime() } : {}),
   ...(row.closed_at ? { closedAt: row.closed_at.getTime() } : {}),
   ...(row.closed_as === null ? {} : { closedAs: row.closed_as }),
   ...(row.cancel_refused_at ? { cancelRefusedAt: row.cancel_refused_at.getTime() } : {}),
@@ -136,10 +140,11 @@ export async function markRead(on: Queryable, action: number, at: number): Promi
   await sql`update rollouts.ddi_action set read_at = ${new Date(at)} where action = ${action} and read_at is null`.execute(on);
 }
 
-export async function markFetched(on: Queryable, action: number, starts: number): Promise<void> {
-  await sql`update rollouts.ddi_action set fetched_start = ${starts} where action = ${action} and fetched_start is distinct from ${starts}`.execute(
-    on,
-  );
+export type Fetch = { starts: number; boot: string | undefined; at: number };
+
+export async function markFetched(on: Queryable, action: number, { starts, boot, at }: Fetch): Promise<void> {
+  await sql`update rollouts.ddi_action set fetched_start = ${starts}, fetched_boot = ${boot ?? null}, fetched_at = ${new Date(at)}
+    where action = ${action}`.execute(on);
 }
 
 /** Closed once; later is never. */
