@@ -617,7 +617,7 @@ create table monitoring.rule (
   hold_ms bigint not null,
   constraint rule_pkey PRIMARY KEY (fleet, id),
   constraint rule_hold_ms_check CHECK ((hold_ms >= 0)),
-  constraint rule_kind_check CHECK ((kind = ANY (ARRAY['device_silent'::text, 'group_silent'::text, 'rollout_halted'::text]))),
+  constraint rule_kind_check CHECK ((kind = ANY (ARRAY['device_silent'::text, 'group_silent'::text, 'rollout_halted'::text, 'artifact_damaged'::text]))),
   constraint rule_severity_check CHECK ((severity = ANY (ARRAY['info'::text, 'ticket'::text, 'page'::text]))),
   constraint rule_share_check CHECK (((share >= (0)::double precision) AND (share <= (1)::double precision)))
 );
@@ -713,6 +713,9 @@ create table releases.artifact (
   sha256 text not null,
   size bigint not null,
   created_at timestamp with time zone not null,
+  checked_at timestamp with time zone,
+  damaged_at timestamp with time zone,
+  damage text,
   constraint artifact_pkey PRIMARY KEY (fleet, sha256),
   constraint artifact_sha256_check CHECK ((sha256 ~ '^[0-9a-f]{64}$'::text)),
   constraint artifact_size_check CHECK ((size >= 0))
@@ -853,6 +856,8 @@ create table rollouts.ddi_action (
   cancel_refused_at timestamp with time zone,
   statuses integer not null default 0,
   messages text[] not null default '{}'::text[],
+  fetched_boot text,
+  fetched_at timestamp with time zone,
   constraint ddi_action_pkey PRIMARY KEY (action),
   constraint ddi_action_closed_as_check CHECK ((closed_as = ANY (ARRAY['installed'::text, 'failed'::text, 'cancelled'::text, 'runs'::text]))),
   constraint ddi_action_fleet_deployment_key UNIQUE (fleet, deployment)
@@ -1187,6 +1192,7 @@ create table tuf.target (
   sha256 text not null,
   release_counter bigint not null,
   statement text not null,
+  hardware_ids text[] not null default '{}'::text[],
   constraint target_pkey PRIMARY KEY (fleet, role, path)
 );
 
@@ -1281,6 +1287,7 @@ CREATE INDEX device_tags ON registry.device USING gin (tags jsonb_path_ops) WITH
 CREATE INDEX device_updated ON registry.device USING btree (fleet, updated_at);
 CREATE INDEX group_member_device ON registry.group_member USING btree (device);
 CREATE INDEX lifecycle_change_device ON registry.lifecycle_change USING btree (device, at, seq);
+CREATE INDEX artifact_by_check ON releases.artifact USING btree (checked_at NULLS FIRST);
 CREATE INDEX component_by_name ON releases.component USING btree (fleet, name_key, version_key);
 CREATE INDEX component_by_purl ON releases.component USING btree (fleet, purl text_pattern_ops) WHERE (purl IS NOT NULL);
 CREATE UNIQUE INDEX one_open_upload ON releases.upload USING btree (fleet, actor, sha256) WHERE (completed_at IS NULL);

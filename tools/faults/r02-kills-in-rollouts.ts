@@ -42,7 +42,7 @@ export const fault: Fault = {
   longestMs: (goOnMs) => goOnMs + 300_000,
   async run(stage) {
     const database = join(stage.dir, "database");
-    const postgres = await startEmbedded({ folder: database, log: silentLog });
+    const postgres = await startEmbedded({ folder: join(database, "postgres"), log: silentLog });
     stage.onEnd(() => postgres.stop());
     const platform = await stage.start({
       env: { TENFOLD_DATABASE_URL: postgres.url, TENFOLD_ROLLOUT_TICK: "300ms", TENFOLD_DDI_POLLING: "2s" },
@@ -111,6 +111,10 @@ function tell(stage: Stage, found: { rounds: readonly Round[]; kills: readonly K
   const { rounds, kills, deployments, deeds } = found;
   const by = targets.map((target) => `${target} ${kills.filter((kill) => kill.target === target).length}`).join(", ");
   const phases = Object.entries(Object.groupBy(rounds, ({ plot, phase }) => `${plot} ${phase}`));
+  const back = kills.map(({ at, readyAt }) => readyAt - at).toSorted((a, b) => a - b);
+  stage.note(`ready again after ${seconds(back[Math.floor(back.length / 2)])} s (median), ${seconds(back.at(-1))} s (longest)`);
   stage.note(`${kills.length} kills (${by}); ${rounds.length} rollouts, ${deployments} deployments, ${deeds} deeds of devices`);
   stage.note(phases.map(([name, of = []]) => `${name} ${of.length}`).join(", "));
 }
+
+const seconds = (ms = 0): string => (ms / 1_000).toFixed(1);

@@ -17,7 +17,7 @@ const healMs = 40_000;
 export type Killing = {
   stage: Stage;
   platform: Platform;
-  /** The data folder of the PostgreSQL that outlives the platform. */
+  /** The folder of a PostgreSQL that outlives the platform; it is laid out as a platform's data folder. */
   database: string;
   chance: () => number;
   going: () => boolean;
@@ -63,10 +63,8 @@ async function kill(target: Target, { platform, database }: Victims): Promise<bo
     case "postgres":
       return killProcess(await postmasterOf(database).catch(() => undefined));
     case "both": {
-      const postmaster = await postmasterOf(database).catch(() => undefined);
-      const ended = platform.end("SIGKILL");
-      killProcess(postmaster);
-      await ended;
+      if (!killProcess(await postmasterOf(database).catch(() => undefined))) return false;
+      await platform.end("SIGKILL");
       return true;
     }
     case "backend":
