@@ -3,9 +3,10 @@ import { createHash } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { deploymentReason } from "@tenfold/contracts";
+import { Problem } from "@tenfold/base";
+import { api, deploymentReason } from "@tenfold/contracts";
 import fc from "fast-check";
-import { type DdiWorld, ddiWorld, feedback, type Hardware } from "./world.ts";
+import { type DdiWorld, ddiWorld, feedback, type Hardware, until } from "./world.ts";
 
 const image = Buffer.from("070701 firmware of many bytes ".repeat(100));
 const sha256 = createHash("sha256").update(image).digest("hex");
@@ -44,6 +45,14 @@ describe("artifacts changed, over hawkBit DDI", () => {
   });
   after(() => ddi?.[Symbol.asyncDispose]());
 
+  /** Sends the honest bytes again and reads them once: from here on the platform goes by their length until they are checked again. */
+  async function mend(): Promise<void> {
+    const { client } = ddi.world;
+    const headers = { "content-type": "application/octet-stream" };
+    await client.raw("PUT", `/api/v1/artifacts/${sha256}`, { body: new Uint8Array(image), headers });
+    await (await client.raw("GET", `/api/v1/artifacts/${sha256}`)).arrayBuffer();
+  }
+
   /** One update as a client makes it, whole or in two parts: the statuses of its fetches, and how the deployment ended. */
   async function update(inParts: number | undefined, said: "proceeding" | "downloaded") {
     const rollout = await ddi.offer("2.0.0", device.id);
@@ -71,9 +80,10 @@ describe("artifacts changed, over hawkBit DDI", () => {
     test(`${what}, anywhere: no 5xx, the client fails with what it said, for the reason ${reason}`, async () => {
       await fc.assert(
         fc.asyncProperty(damage, fc.option(fc.integer({ min: 1, max: size - 1 }), { nil: undefined }), async (bytes, inParts) => {
+          await mend();
           await writeFile(file, bytes);
           const { statuses, fault, ended } = await update(inParts, said);
-          // What the platform can see it does not send; what only the hash can tell, the client finds.
+          // What the platform sees by the length it does not send; what rots after it was read, the client finds.
           const wanted = bytes.length === size ? [200, 206] : [404];
           for (const status of statuses) assert.ok(wanted.includes(status), `${status}`);
           assert.ok(fault !== undefined);
@@ -84,8 +94,35 @@ describe("artifacts changed, over hawkBit DDI", () => {
       );
     });
 
+  test("bits that flipped before anybody read them are not sent: no rollout hands them out, an alert names the fix, and the same bytes sent again mend them", async () => {
+    const bytes = Buffer.from("070701 firmware that rots");
+    const hash = createHash("sha256").update(bytes).digest("hex");
+    await ddi.release("4.0.0", bytes);
+    const rotten = Buffer.from(bytes);
+    rotten[11] = (rotten[11] ?? 0) ^ 4;
+    await writeFile(join(ddi.world.dataDir, "blobs", hash.slice(0, 2), hash), rotten);
+    const { client } = ddi.world;
+    const refused = await client.raw("GET", `/api/v1/artifacts/${hash}`).catch((error: unknown) => error);
+    assert.ok(refused instanceof Problem && refused.code === "artifact_damaged");
+    await assert.rejects(ddi.start("4.0.0", device.id), { code: "rollout_release_unusable", message: /tenfold artifact push/ });
+    await until(async () => {
+      const { items } = await client.call(api.listAlerts, { query: { state: "firing" } });
+      const alert = items.find(({ kind }) => kind === "artifact_damaged");
+      assert.match(alert?.title ?? "", /gate 4\.0\.0/);
+      assert.deepEqual(alert?.subject, { kind: "artifact", id: hash });
+    });
+    const headers = { "content-type": "application/octet-stream" };
+    await client.raw("PUT", `/api/v1/artifacts/${hash}`, { body: new Uint8Array(bytes), headers });
+    const waiter = await ddi.device("tampered-later");
+    await ddi.offer("4.0.0", waiter.id);
+    const href: string = (await waiter.poll()).json._links.deploymentBase.href;
+    const { json } = await waiter.askUrl(href);
+    const [artifact] = json.deployment.chunks[0].artifacts;
+    assert.equal(faultOf((await waiter.askUrl(artifact._links.download.href)).bytes, artifact), undefined);
+  });
+
   test("the honest bytes, put back, are installed as ever", async () => {
-    await writeFile(file, image);
+    await mend();
     const { fault, ended, path } = await update(1_000, "proceeding");
     assert.deepEqual([fault, ended.state], [undefined, "downloading"]);
     await device.ask(path, feedback("closed", "success"));

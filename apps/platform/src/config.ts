@@ -58,6 +58,8 @@ const shape = {
   "nats.monitor.url": { schema: list, otherwise: [] },
   "log.level": { schema: z.enum(["debug", "info", "warn", "error", "silent"]), otherwise: "info" },
   "artifact.max.bytes": { schema: z.coerce.number().int().min(1), otherwise: 2_147_483_648 },
+  "artifact.check": { schema: duration, otherwise: "7d" },
+  "artifact.check.bytes.per.second": { schema: z.coerce.number().int().min(65_536), otherwise: 16_777_216 },
   "upload.quota.bytes": { schema: z.coerce.number().int().min(1), otherwise: 8_589_934_592 },
   "upload.lifetime": { schema: duration, otherwise: "24h" },
   "crash.max.bytes": { schema: z.coerce.number().int().min(1), otherwise: 67_108_864 },

@@ -35,7 +35,7 @@ import { createKpi } from "./kpi/index.ts";
 import { createLinks, linksRoutes } from "./links/index.ts";
 import { createMonitoring, monitoringRoutes } from "./monitoring/index.ts";
 import { type Contact, createRegistry, type Refusal, registryRoutes } from "./registry/index.ts";
-import { createReleases } from "./releases/index.ts";
+import { createReleases, type ReleasesDeps } from "./releases/index.ts";
 import { dutiesOf } from "./roles.ts";
 import { createDdi, createRollouts } from "./rollouts/index.ts";
 import {
@@ -222,6 +222,7 @@ async function build(options: PlatformOptions, { engines, ending, broken }: Star
     audit,
     clock,
     log: part("releases"),
+    checks: artifactChecks(config, has),
     maxArtifactBytes: config["artifact.max.bytes"],
     uploadQuotaBytes: config["upload.quota.bytes"],
     uploadLifetimeMs: config["upload.lifetime"],
@@ -291,7 +292,7 @@ async function build(options: PlatformOptions, { engines, ending, broken }: Star
   const monitoring = createMonitoring({
     db,
     registry,
-    sources: { rollouts: (scope) => rollouts.conditions(scope) },
+    sources: { rollouts: (scope) => rollouts.conditions(scope), artifacts: (scope) => releases.damaged(db, scope) },
     bus,
     clock,
     log: part("monitoring"),
@@ -439,6 +440,12 @@ async function build(options: PlatformOptions, { engines, ending, broken }: Star
 function devicesReach([name = hostname()]: readonly string[], address: AddressInfo | string | null): string | undefined {
   if (address === null || typeof address === "string") return undefined;
   return `https://${isIPv6(name) ? `[${name}]` : name}:${address.port}`;
+}
+
+/** Who serves artifacts from a disk of ours reads them again and again; an S3 store keeps checksums itself. */
+function artifactChecks(config: Config, has: (role: "api" | "links") => boolean): ReleasesDeps["checks"] {
+  if (config["s3.bucket"] !== undefined || !(has("api") || has("links"))) return undefined;
+  return { everyMs: config["artifact.check"], bytesPerSecond: config["artifact.check.bytes.per.second"] };
 }
 
 function assertWell(health: { is: "well" } | { is: "broken"; because: string }): void {

@@ -23,8 +23,14 @@ export type RolloutCondition = {
   harmedDevices: readonly string[];
 };
 
+/** An artifact whose stored bytes are not its own; `since` in ms, `damage` says what was found, `releases` what stands on it. */
+export type ArtifactCondition = { sha256: string; since: number; damage: string; releases: readonly string[] };
+
 /** What other modules find wrong. A condition that is no longer told is over. */
-export type Sources = { rollouts: (scope: Scope) => Promise<readonly RolloutCondition[]> };
+export type Sources = {
+  rollouts: (scope: Scope) => Promise<readonly RolloutCondition[]>;
+  artifacts: (scope: Scope) => Promise<readonly ArtifactCondition[]>;
+};
 
 export type MonitoringDeps = {
   db: Database;

@@ -2,12 +2,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { defaultScope, minutes, seconds } from "@tenfold/base";
 import { heartbeatOf, registryWorld, start } from "../registry/testing.ts";
-import { createMonitoring, monitoringRoutes, type RolloutCondition } from "./index.ts";
+import { type ArtifactCondition, createMonitoring, monitoringRoutes, type RolloutCondition } from "./index.ts";
 
 async function world(fleetSize: number) {
   const registry = await registryWorld();
   const halted: RolloutCondition[] = [];
-  const boot = () => createMonitoring({ ...registry, sources: { rollouts: async () => halted } });
+  const damaged: ArtifactCondition[] = [];
+  const sources = { rollouts: async () => halted, artifacts: async () => damaged };
+  const boot = () => createMonitoring({ ...registry, sources });
   let monitoring = boot();
   monitoringRoutes(registry.app, monitoring.deps);
   await monitoring.prepare();
@@ -37,6 +39,7 @@ async function world(fleetSize: number) {
     ...registry,
     ids,
     halted,
+    damaged,
     live,
     alerts,
     titles,
@@ -183,12 +186,32 @@ test("somebody acknowledges an alert once, on the record", async () => {
   assert.equal((await w.call("POST", "/alerts/alr_none/acknowledge")).body.code, "alert_unknown");
 });
 
+test("a damaged artifact is one alert that names it, its releases and the fix, until it is mended", async () => {
+  await using w = await world(1);
+  const sha256 = "ab".repeat(32);
+  const damage = `its 9 bytes hash to ${"cd".repeat(32)}`;
+  w.damaged.push({ sha256, since: w.clock.now(), damage, releases: ["pump 2.0.0", "pump 1.9.0"] });
+  await w.judge();
+  await w.judge();
+  const [alert, ...more] = await w.alerts("?state=firing");
+  assert.deepEqual(more, []);
+  assert.deepEqual(alert.subject, { kind: "artifact", id: sha256 });
+  assert.equal(alert.title, "The artifact of pump 2.0.0 and 1 more is damaged on the platform's disk");
+  assert.ok(alert.why.includes(sha256) && alert.why.includes(damage), alert.why);
+  assert.match(alert.next, /^Upload the same file again: tenfold artifact push FILE\./);
+  w.damaged.length = 0;
+  await w.judge();
+  w.pass(minutes(5));
+  await w.judge();
+  assert.deepEqual(await w.alerts("?state=firing"), []);
+});
+
 test("rules can be changed, and one that is off fires nothing", async () => {
   await using w = await world(40);
   const change = (id: string, body: Record<string, unknown>) => w.call("PATCH", `/alert-rules/${id}`, body);
   assert.deepEqual(
     (await w.call("GET", "/alert-rules")).body.items.map((rule: { id: string }) => rule.id),
-    ["device_silent", "group_silent", "rollout_halted"],
+    ["artifact_damaged", "device_silent", "group_silent", "rollout_halted"],
   );
   assert.equal((await change("device_silent", { enabled: false, hold: "PT5M" })).body.hold, "PT5M");
   assert.equal((await change("device_silent", { share: 0.5 })).body.code, "alert_rule_field_unused");

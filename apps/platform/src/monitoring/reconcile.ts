@@ -1,6 +1,7 @@
 import type { Scope } from "@tenfold/base";
 import type { Bus, Database } from "../kernel/index.ts";
 import type { Deafness, Registry } from "../registry/index.ts";
+import { artifactCondition } from "./damage.ts";
 import { rolloutCondition } from "./halt.ts";
 import type { Sources } from "./index.ts";
 import { judge, type Verdict } from "./judge.ts";
@@ -64,6 +65,8 @@ async function conditionsOf(
   { rule, look }: { rule: Rule; look: Look },
 ): Promise<Condition[]> {
   if (rule.kind === "rollout_halted") return (await sources.rollouts(scope)).map((condition) => rolloutCondition(rule, condition));
+  if (rule.kind === "artifact_damaged")
+    return (await sources.artifacts(scope)).map((condition) => artifactCondition(rule, condition));
   const question = { ...look, filter: rule.filter ?? "" };
   const silence = await registry.silence(scope, question);
   if (rule.kind === "device_silent") return deviceConditions(rule, silence);

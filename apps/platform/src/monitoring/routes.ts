@@ -78,7 +78,7 @@ function ruleRoutes(app: Http, { db, registry, audit }: MonitoringDeps): void {
 /** A setting that a rule does not look at would promise something that does not happen. */
 function assertUsed({ kind, id }: Rule, { filter, share }: { filter?: string | undefined; share?: number | undefined }): void {
   const unused =
-    kind === "rollout_halted" && filter !== undefined
+    (kind === "rollout_halted" || kind === "artifact_damaged") && filter !== undefined
       ? "filter"
       : kind !== "group_silent" && share !== undefined
         ? "share"

@@ -28,6 +28,14 @@ export const defaultRules: readonly Rule[] = [
     holdMs: minutes(1),
   },
   { id: "rollout_halted", kind: "rollout_halted", name: "A rollout was halted", enabled: true, severity: "page", holdMs: 0 },
+  {
+    id: "artifact_damaged",
+    kind: "artifact_damaged",
+    name: "An artifact is damaged on the platform's disk",
+    enabled: true,
+    severity: "page",
+    holdMs: 0,
+  },
 ];
 
 export type Subject = Alert["subject"];

@@ -4,9 +4,11 @@ import type { Actor } from "@tenfold/contracts";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Audit } from "../access/index.ts";
 import type { Blobs, Queryable, Transaction } from "../kernel/index.ts";
-import type { ReleasesDeps } from "./deps.ts";
+import type { ReleasesDeps, ReleasesParts } from "./deps.ts";
 import { releaseProblems } from "./errors.ts";
+import { markMended } from "./integrity/store.ts";
 import { etagOf, portionOf } from "./range.ts";
+import { damageOf } from "./release.ts";
 import { findArtifact, insertArtifact, type StoredArtifact } from "./store.ts";
 
 /** A hash from a path, or a Problem: what is no hash never reaches the blob store. */
@@ -37,41 +39,51 @@ export async function storeArtifact(
   return { artifact: (await findArtifact(db, scope, sha256)) ?? artifact, created: true };
 }
 
-/** Writes an artifact down whose bytes are stored. The first time counts. */
+/** Writes an artifact down whose bytes are stored. The first time counts, and that they are right again where they were damaged. */
 export async function recordArtifact(
   tx: Transaction,
   { scope, actor, audit }: { scope: Scope; actor: Actor; audit: Audit },
   artifact: StoredArtifact,
 ): Promise<void> {
-  if (!(await insertArtifact(tx, scope, artifact))) return;
+  const is = (await insertArtifact(tx, scope, artifact))
+    ? "uploaded"
+    : (await markMended(tx, { ...artifact, at: artifact.createdAt }))
+      ? "mended"
+      : undefined;
+  if (is === undefined) return;
   await audit(tx, scope, {
     actor,
-    action: "artifact.uploaded",
+    action: `artifact.${is}`,
     subject: { kind: "artifact", id: artifact.sha256 },
     detail: { size: artifact.size },
   });
 }
 
-/** The artifact when both its row and all of its bytes are there. What the disk lost a part of is sent again like something new. */
+/** The artifact when both its row and its bytes are there, as far as is known. What the disk damaged is sent again like something new. */
 export async function heldArtifact(
   { db, blobs }: { db: Queryable; blobs: Blobs },
   scope: Scope,
   sha256: string,
 ): Promise<StoredArtifact | undefined> {
   const artifact = await findArtifact(db, scope, sha256);
-  return artifact && (await blobs.stat(sha256))?.size === artifact.size ? artifact : undefined;
+  if (artifact === undefined || artifact.damagedAt !== undefined) return undefined;
+  return (await blobs.stat(sha256))?.size === artifact.size ? artifact : undefined;
 }
 
 export type Exchange = { request: FastifyRequest; reply: FastifyReply };
 
 /** Answers GET and HEAD with the artifact or the asked part of it. */
 export async function sendArtifact(
-  deps: Pick<ReleasesDeps, "db" | "blobs">,
+  deps: Pick<ReleasesParts, "db" | "blobs" | "integrity">,
   scope: Scope,
   { sha256, request, reply }: Exchange & { sha256: string },
 ): Promise<FastifyReply> {
-  const artifact = await heldArtifact(deps, scope, sha256);
+  const artifact = await findArtifact(deps.db, scope, sha256);
   if (!artifact) throw releaseProblems.artifact_unknown(`There is no artifact ${sha256}.`);
+  if ((await deps.integrity.judge(artifact)) === "damaged")
+    throw releaseProblems.artifact_damaged(`It is not sent: ${damageOf(sha256)}`, {
+      fix: "Upload the same file again: tenfold artifact push FILE.",
+    });
   reply.headers({
     ETag: etagOf(sha256),
     "Accept-Ranges": "bytes",

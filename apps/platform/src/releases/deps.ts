@@ -4,6 +4,7 @@ import type { Trust } from "@tenfold/ota";
 import type { FastifyRequest } from "fastify";
 import type { Audit } from "../access/index.ts";
 import type { Blobs, Clock, Database, Log, Queryable } from "../kernel/index.ts";
+import type { Checks, Integrity } from "./integrity/integrity.shell.ts";
 import type { RunningFirmware } from "./release.ts";
 
 /** Whether a release stands in the image repository, and whose signatures it then needs; where there is none, registered keys count. */
@@ -17,6 +18,8 @@ export type ReleasesDeps = {
   audit: Audit;
   clock: Clock;
   log: Log;
+  /** How artifacts are read again, where they lie on a disk of ours; left out where another store keeps checksums itself. */
+  checks?: Checks | undefined;
   maxArtifactBytes: number;
   /** How many bytes all unfinished uploads of a fleet may come to. */
   uploadQuotaBytes: number;
@@ -28,3 +31,6 @@ export type ReleasesDeps = {
   /** How many devices run which firmware now. */
   firmwareInUse: (scope: Scope) => Promise<(RunningFirmware & { devices: number })[]>;
 };
+
+/** What the module is made of inside. */
+export type ReleasesParts = ReleasesDeps & { integrity: Integrity };

@@ -2,6 +2,7 @@ import { defineProblems } from "@tenfold/base";
 
 export const releaseProblems = defineProblems({
   artifact_unknown: 404,
+  artifact_damaged: 404,
   artifact_hash_invalid: 422,
   artifact_range_unsatisfiable: 422,
   artifact_size_mismatch: 422,

@@ -1,5 +1,5 @@
 import { canonicalJson } from "@tenfold/base";
-import type { Release, ReleaseChannel, ReleaseStatement, SignedRelease, SigningKey } from "@tenfold/contracts";
+import type { Artifact, Release, ReleaseChannel, ReleaseStatement, SignedRelease, SigningKey } from "@tenfold/contracts";
 import { type PublicKey, readPublicKey, type Trust, verifyRelease } from "@tenfold/ota";
 import type { Standing } from "./deps.ts";
 
@@ -9,7 +9,7 @@ export type StoredRelease = {
   name: string;
   version: string;
   models: string[];
-  artifact: { sha256: string; size: number; createdAt: number };
+  artifact: { sha256: string; size: number; createdAt: number; damagedAt?: number };
   envelope: SignedRelease;
   signedBy: string[];
   notes: string;
@@ -25,7 +25,13 @@ export type Retirement = { at: number; by: string; because: string };
 export type StoredKey = { keyid: string; name: string; publicKeyPem: string; createdAt: number; revokedAt?: number };
 
 /** Whether a rollout may hand out a release now. */
-export type Usability = { is: "usable" } | { is: "unusable"; because: "retired" | "signer_revoked" | "unlisted"; detail: string };
+export type Usability =
+  | { is: "usable" }
+  | { is: "unusable"; because: "retired" | "signer_revoked" | "unlisted" | "damaged"; detail: string };
+
+/** What is wrong with an artifact whose stored bytes are not its own, and what mends it. */
+export const damageOf = (sha256: string): string =>
+  `the stored bytes of the artifact ${sha256} are damaged. Upload the same file again (tenfold artifact push FILE), and look at the disk.`;
 
 /** Fails closed: what was trusted when it was made must still be trusted by a key that is not revoked. */
 export function usabilityOf(release: StoredRelease, keys: readonly StoredKey[], standing: Standing): Usability {
@@ -36,6 +42,8 @@ export function usabilityOf(release: StoredRelease, keys: readonly StoredKey[], 
       because: "retired",
       detail: `${name} is retired: ${release.retired.because || "no reason was given"}.`,
     };
+  if (release.artifact.damagedAt !== undefined)
+    return { is: "unusable", because: "damaged", detail: `${name} cannot be handed out: ${damageOf(release.artifact.sha256)}` };
   if (standing.is === "unlisted")
     return { is: "unusable", because: "unlisted", detail: `${standing.detail} No device would take ${name}.` };
   const verdict = verifyRelease(release.envelope, trustFor(standing, keys));
@@ -80,6 +88,13 @@ export function differenceOf(known: ReleaseStatement, other: ReleaseStatement): 
     : "the same bytes and another statement (models, hardware, minimum version or stepping stones)";
 }
 
+export const artifactView = ({ sha256, size, createdAt, damagedAt }: StoredRelease["artifact"]): Artifact => ({
+  sha256,
+  size,
+  createdAt: iso(createdAt),
+  ...(damagedAt === undefined ? {} : { damagedAt: iso(damagedAt) }),
+});
+
 export function releaseView(release: StoredRelease, devices: number): Release {
   const { artifact, createdAt, usedAt, retired, ...rest } = release;
   const { hardwareRevisions, minimumVersion, mustPassThrough } = release.envelope.signed;
@@ -88,7 +103,7 @@ export function releaseView(release: StoredRelease, devices: number): Release {
     ...(hardwareRevisions ? { hardwareRevisions } : {}),
     ...(minimumVersion ? { minimumVersion } : {}),
     ...(mustPassThrough ? { mustPassThrough } : {}),
-    artifact: { ...artifact, createdAt: iso(artifact.createdAt) },
+    artifact: artifactView(artifact),
     devices,
     retired: retired !== undefined,
     ...(retired ? { retirement: { ...retired, at: iso(retired.at) } } : {}),

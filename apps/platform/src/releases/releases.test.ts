@@ -36,6 +36,7 @@ async function releasesWorld() {
     audit: access.audit,
     clock,
     maxArtifactBytes: 100,
+    checks: { everyMs: 1_000_000_000, bytesPerSecond: 1_000_000 },
     standing: async () => ({ is: "no_repository" }),
     // The TLS of the real endpoint is tested with enrollment; here a header says who is let in.
     admitRequest: async (request) => {
@@ -285,10 +286,41 @@ test("an artifact of which the disk lost a part, or which grew there, is not sen
     await w.upload();
     await writeFile(w.file, damaged);
     const answer = await w.download();
-    assert.deepEqual([answer.statusCode, answer.json().code], [404, "artifact_unknown"]);
+    assert.deepEqual([answer.statusCode, answer.json().code], [404, "artifact_damaged"]);
     assert.equal((await w.upload()).status, 201);
     assert.ok((await w.download()).rawPayload.equals(bytes));
   }
+});
+
+test("an artifact in which the disk changed a bit is sent to no device, its release is handed out to nobody, and the same bytes mend it", async () => {
+  await using w = await releasesWorld();
+  const scope = { fleet: "main" };
+  await w.upload();
+  await w.call("POST", "/signing-keys", { name: "owner", publicKeyPem: signer.publicKeyPem });
+  assert.equal((await w.call("POST", "/releases", { envelope: signed("1.0.0") })).status, 201);
+  const usability = async () => {
+    const stored = await w.releases.get(w.db, scope, "1.0.0");
+    assert.ok(stored);
+    return w.releases.usability(w.db, scope, stored);
+  };
+  const rotten = Buffer.from(bytes);
+  rotten[7] = (rotten[7] ?? 0) ^ 1;
+  await writeFile(w.file, rotten);
+  for (const headers of [{}, { range: "bytes=0-2" }]) {
+    const answer = await w.download(headers);
+    assert.deepEqual([answer.statusCode, answer.json().code], [404, "artifact_damaged"]);
+    assert.match(answer.json().fix, /tenfold artifact push/);
+  }
+  assert.equal((await w.call("HEAD", `/artifacts/${sha256}`)).status, 404);
+  assert.equal((await usability()).is, "unusable");
+  assert.ok((await w.call("GET", "/releases/1.0.0")).body.artifact.damagedAt);
+  const [damaged] = await w.releases.damaged(w.db, scope);
+  assert.deepEqual([damaged?.sha256, damaged?.releases], [sha256, ["pump 1.0.0"]]);
+  assert.match(damaged?.damage ?? "", /^its \d+ bytes hash to [0-9a-f]{64}$/);
+  assert.equal((await w.upload()).status, 201);
+  assert.ok((await w.download()).rawPayload.equals(bytes));
+  assert.deepEqual([await usability(), await w.releases.damaged(w.db, scope)], [{ is: "usable" }, []]);
+  assert.deepEqual(await w.actions(sha256), ["artifact.uploaded", "artifact.mended"]);
 });
 
 test("nobody gets an artifact without being let in, and no device one of another fleet", async () => {

@@ -5,14 +5,14 @@ import { sendArtifact, sha256From, storeArtifact } from "./artifacts.shell.ts";
 import { asker } from "./asker.ts";
 import { attachmentRoutes } from "./attachments/routes.ts";
 import { changeRelease, reinstateRelease, retireRelease } from "./changes.shell.ts";
-import type { ReleasesDeps } from "./deps.ts";
+import type { ReleasesDeps, ReleasesParts } from "./deps.ts";
 import { etagOf } from "./range.ts";
-import { keyView, releaseView, runs, type StoredRelease } from "./release.ts";
+import { artifactView, keyView, releaseView, runs, type StoredRelease } from "./release.ts";
 import { listKeys, pageOfReleases } from "./store.ts";
 import { uploadRoutes } from "./uploads/routes.ts";
 import { createRelease, createSigningKey, needRelease, revokeSigningKey } from "./writes.shell.ts";
 
-export function routes(app: Http, deps: ReleasesDeps): void {
+export function routes(app: Http, deps: ReleasesParts): void {
   releaseRoutes(app, deps);
   keyRoutes(app, deps);
   artifactRoutes(app, deps);
@@ -68,7 +68,7 @@ function keyRoutes(app: Http, deps: ReleasesDeps): void {
 }
 
 /** Raw bytes in and out; everything else about the API is JSON. */
-function artifactRoutes(app: Http, deps: ReleasesDeps): void {
+function artifactRoutes(app: Http, deps: ReleasesParts): void {
   // A context of its own, so that only these paths take bodies that are not JSON.
   void app.register(async (raw) => {
     raw.removeAllContentTypeParsers();
@@ -83,7 +83,7 @@ function artifactRoutes(app: Http, deps: ReleasesDeps): void {
         return reply
           .status(created ? 201 : 200)
           .header("ETag", etagOf(artifact.sha256))
-          .send({ ...artifact, createdAt: new Date(artifact.createdAt).toISOString() });
+          .send(artifactView(artifact));
       },
     );
     raw.route({

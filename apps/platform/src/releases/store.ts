@@ -21,10 +21,11 @@ type ReleaseRow = {
   retired_by: string | null;
   retired_because: string | null;
   artifact_created_at: Date;
+  damaged_at: Date | null;
 };
 
 const columns = sql.raw(
-  `r.id, r.name, r.version, r.models, r.sha256, r.size, r.envelope, r.signed_by, r.notes, r.channel, r.created_at, r.used_at, r.retired_at, r.retired_by, r.retired_because, a.created_at as artifact_created_at
+  `r.id, r.name, r.version, r.models, r.sha256, r.size, r.envelope, r.signed_by, r.notes, r.channel, r.created_at, r.used_at, r.retired_at, r.retired_by, r.retired_because, a.created_at as artifact_created_at, a.damaged_at
    from releases.release r join releases.artifact a on a.fleet = r.fleet and a.sha256 = r.sha256`,
 );
 
@@ -33,7 +34,12 @@ const releaseOf = (row: ReleaseRow): StoredRelease => ({
   name: row.name,
   version: row.version,
   models: row.models,
-  artifact: { sha256: row.sha256, size: row.size, createdAt: row.artifact_created_at.getTime() },
+  artifact: {
+    sha256: row.sha256,
+    size: row.size,
+    createdAt: row.artifact_created_at.getTime(),
+    ...(row.damaged_at ? { damagedAt: row.damaged_at.getTime() } : {}),
+  },
   envelope: row.envelope,
   signedBy: row.signed_by,
   notes: row.notes,
@@ -155,19 +161,31 @@ export async function replaceEnvelope(
     where fleet = ${scope.fleet} and id = ${id}`.execute(tx);
 }
 
-export type StoredArtifact = { sha256: string; size: number; createdAt: number };
+/** `checkedAt`: when its bytes were last found right; `damagedAt`: since when they are known not to be. */
+export type StoredArtifact = { sha256: string; size: number; createdAt: number; checkedAt?: number; damagedAt?: number };
 
 export async function findArtifact(on: Queryable, scope: Scope, sha256: string): Promise<StoredArtifact | undefined> {
-  const { rows } = await sql<{ size: number; created_at: Date }>`
-    select size, created_at from releases.artifact where fleet = ${scope.fleet} and sha256 = ${sha256}`.execute(on);
+  const { rows } = await sql<{ size: number; created_at: Date; checked_at: Date | null; damaged_at: Date | null }>`
+    select size, created_at, checked_at, damaged_at from releases.artifact where fleet = ${scope.fleet} and sha256 = ${sha256}`.execute(
+    on,
+  );
   const [row] = rows;
-  return row && { sha256, size: row.size, createdAt: row.created_at.getTime() };
+  return (
+    row && {
+      sha256,
+      size: row.size,
+      createdAt: row.created_at.getTime(),
+      ...(row.checked_at ? { checkedAt: row.checked_at.getTime() } : {}),
+      ...(row.damaged_at ? { damagedAt: row.damaged_at.getTime() } : {}),
+    }
+  );
 }
 
 /** True when this call made the row. */
 export async function insertArtifact(tx: Transaction, scope: Scope, { sha256, size, createdAt }: StoredArtifact): Promise<boolean> {
   const { rows } = await sql`
-    insert into releases.artifact (fleet, sha256, size, created_at) values (${scope.fleet}, ${sha256}, ${size}, ${new Date(createdAt)})
+    insert into releases.artifact (fleet, sha256, size, created_at, checked_at)
+    values (${scope.fleet}, ${sha256}, ${size}, ${new Date(createdAt)}, ${new Date(createdAt)})
     on conflict do nothing returning sha256`.execute(tx);
   return rows.length > 0;
 }

@@ -6,7 +6,7 @@ export const severity = z.enum(["info", "ticket", "page"]);
 
 export const alertRule = z.object({
   id: z.string(),
-  kind: z.enum(["device_silent", "group_silent", "rollout_halted"]),
+  kind: z.enum(["device_silent", "group_silent", "rollout_halted", "artifact_damaged"]),
   name: z.string(),
   enabled: z.boolean(),
   severity,
@@ -31,7 +31,7 @@ export const alert = z.object({
   since: timestamp,
   comparedWith: z.string(),
   next: z.string(),
-  subject: z.object({ kind: z.enum(["device", "group", "rollout"]), id: z.string() }),
+  subject: z.object({ kind: z.enum(["device", "group", "rollout", "artifact"]), id: z.string() }),
   devices: z.array(z.string()),
   acknowledgedBy: z.string().optional(),
   acknowledgedAt: timestamp.optional(),

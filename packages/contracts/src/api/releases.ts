@@ -4,7 +4,8 @@ import { releaseChannel } from "./channels.ts";
 import { pageOf, pageQuery, timestamp } from "./common.ts";
 import { operation } from "./operation.ts";
 
-export const artifact = z.object({ sha256: z.string(), size: z.int(), createdAt: timestamp });
+/** `damagedAt`: since when it is known that the stored bytes are not those of the name. They are sent to nobody; uploading them again mends it. */
+export const artifact = z.object({ sha256: z.string(), size: z.int(), createdAt: timestamp, damagedAt: timestamp.optional() });
 export type Artifact = z.infer<typeof artifact>;
 
 export const release = z.object({
