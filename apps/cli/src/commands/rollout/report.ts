@@ -18,13 +18,13 @@ export function rolloutReport(rollout: Command): void {
           ? ["", "Reasons of failure", ...report.reasons.map((one) => `  ${one.devices} devices: ${one.reason}`)]
           : []),
         ...(report.harmed.length > 0
-          ? [
-              "",
-              "Harmed devices",
-              ...report.harmed.map((one) => `  ${one.device}: ${one.state}${one.reason ? `, ${one.reason}` : ""}`),
-            ]
+          ? ["", "Harmed devices", ...report.harmed.map(({ device, ...end }) => `  ${device}: ${endOf(end)}`)]
           : []),
       ]);
     },
   });
 }
+
+/** How it ended, why, and what the device said of that: of refused metadata, whose it is. */
+const endOf = ({ state, reason, detail }: { state: string; reason?: string | undefined; detail?: string | undefined }): string =>
+  [[state, reason].filter((part) => part !== undefined).join(", "), detail].filter((part) => part !== undefined).join(": ");
