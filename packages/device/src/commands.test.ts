@@ -16,6 +16,7 @@ import {
   parseMemory,
 } from "./index.ts";
 import { freshSession } from "./picture.ts";
+import { powerSupply } from "./testing.ts";
 
 const config: DeviceConfig = {
   ...defaultPatience,
@@ -45,20 +46,9 @@ function pretendWorld(wishes: readonly Wish[], { cuts, dropsLink, repeats, seed 
   const reported: unknown[] = [];
   const leases: number[] = [];
   const chance = seededRandom(seed);
-  let [memory, mono, effects, reboots] = [undefined as string | undefined, 0, 0, 0];
-  let cutPower = () => {};
+  const { effect, switchOn } = powerSupply(cuts);
+  let [memory, mono, reboots] = [undefined as string | undefined, 0, 0];
 
-  async function effect<T>(act: () => T): Promise<T> {
-    effects += 1;
-    if (cuts.includes(effects * 2)) return darkness();
-    const result = act();
-    if (cuts.includes(effects * 2 + 1)) return darkness();
-    return result;
-  }
-  function darkness(): Promise<never> {
-    cutPower();
-    return new Promise(() => {});
-  }
   function hearUp(topic: string, payload: string): void {
     const command = /\/commands\/(.+)\/result$/.exec(topic)?.[1];
     if (command !== undefined) {
@@ -122,9 +112,7 @@ function pretendWorld(wishes: readonly Wish[], { cuts, dropsLink, repeats, seed 
   });
 
   async function start(number: number): Promise<"again" | "rests"> {
-    const dark = new Promise<"dark">((resolve) => {
-      cutPower = () => resolve("dark");
-    });
+    const dark = switchOn();
     const brain = await createBrain({ body: bodyOf(`boot-${number}`), config, chance });
     for (const until = mono + 600_000; mono < until; ) {
       const rest = await Promise.race([brain.wake(), dark]);

@@ -62,6 +62,33 @@ export type Tampering = {
   installer?: () => Promise<void>;
 };
 
+/**
+ * Power that can fail just before or just after any effect on the world: then nothing of this start ever happens again. Of `cuts`, 2n comes before
+ * the effect n, counted from 1 over all starts, and 2n + 1 after it.
+ */
+export function powerSupply(cuts: readonly number[]) {
+  let effects = 0;
+  let cutPower = () => {};
+  function darkness(): Promise<never> {
+    cutPower();
+    return new Promise(() => {});
+  }
+  return {
+    async effect<T>(act: () => T): Promise<T> {
+      effects += 1;
+      if (cuts.includes(effects * 2)) return darkness();
+      const result = act();
+      if (cuts.includes(effects * 2 + 1)) return darkness();
+      return result;
+    },
+    /** Begins a start; resolves when its power fails. */
+    switchOn: () =>
+      new Promise<"dark">((resolve) => {
+        cutPower = () => resolve("dark");
+      }),
+  };
+}
+
 /** A device whose power can be cut before or after any effect, and a platform that offers it one release. */
 export function pretendWorld(firmware: Firmware, { cuts, dropsLink, seed }: Weather, tampering: Tampering = {}) {
   const image = tampering.sent ?? (firmware === "wrong_bytes" ? Buffer.from(newImage).fill(0, 10, 20) : newImage);
@@ -90,22 +117,9 @@ export function pretendWorld(firmware: Firmware, { cuts, dropsLink, seed }: Weat
     starts: [] as Slot[],
   };
   const chance = seededRandom(seed);
-  let effects = 0;
-  let cutPower = () => {};
+  const { effect, switchOn } = powerSupply(cuts);
   let mono = 0;
 
-  /** One effect on the world. Power can fail just before it, or just after it: then nothing of this start ever happens again. */
-  async function effect<T>(act: () => T): Promise<T> {
-    effects += 1;
-    if (cuts.includes(effects * 2)) return darkness();
-    const result = act();
-    if (cuts.includes(effects * 2 + 1)) return darkness();
-    return result;
-  }
-  function darkness(): Promise<never> {
-    cutPower();
-    return new Promise(() => {});
-  }
   const startable = (slot: Slot) => {
     const { seal, durable } = disk.slots[slot];
     return seal !== undefined && sha256(durable) === seal.signed.artifact.sha256;
@@ -207,9 +221,7 @@ export function pretendWorld(firmware: Firmware, { cuts, dropsLink, seed }: Weat
     seen.starts.push(choice.slot);
     const version = disk.slots[choice.slot].seal?.signed.version;
     if (firmware === "crashes_at_start" && version === "2.0.0") return "again";
-    const dark = new Promise<"dark">((resolve) => {
-      cutPower = () => resolve("dark");
-    });
+    const dark = switchOn();
     const trusting = { ...config, trustedKeys: tampering.trustedKeys?.(number) ?? config.trustedKeys };
     const brain = await createBrain({ body: bodyIn(choice.slot, `boot-${number}`), config: trusting, chance });
     for (const until = mono + 3_600_000; mono < until; ) {

@@ -13,8 +13,6 @@ const letters = { good: 1, halts: 2, cancelled: 3, silent: 4, flaky: 5 } as cons
 /** `round.letter.0`, so that every round's version is newer than the one before. */
 export const versionOf = (round: number, plot: Plot): string => `${round}.${letters[plot]}.0`;
 
-export const isGood = (version: string): boolean => version.split(".")[1] === String(letters.good);
-
 /** Decided by device and version for ever. */
 export function fateOf(device: string, version: string): Fate {
   const drawn = hash32(`${device} ${version}`) / 2 ** 32;
