@@ -109,11 +109,16 @@ async function allKnown({ client }: Platform): Promise<void> {
 
 function tell(stage: Stage, found: { rounds: readonly Round[]; kills: readonly Kill[]; deployments: number; deeds: number }): void {
   const { rounds, kills, deployments, deeds } = found;
-  const by = targets.map((target) => `${target} ${kills.filter((kill) => kill.target === target).length}`).join(", ");
   const phases = Object.entries(Object.groupBy(rounds, ({ plot, phase }) => `${plot} ${phase}`));
-  const back = kills.map(({ at, readyAt }) => readyAt - at).toSorted((a, b) => a - b);
-  stage.note(`ready again after ${seconds(back[Math.floor(back.length / 2)])} s (median), ${seconds(back.at(-1))} s (longest)`);
-  stage.note(`${kills.length} kills (${by}); ${rounds.length} rollouts, ${deployments} deployments, ${deeds} deeds of devices`);
+  for (const target of targets) {
+    const back = kills.filter((kill) => kill.target === target).map(({ at, readyAt }) => readyAt - at);
+    const inOrder = back.toSorted((a, b) => a - b);
+    const [median, longest] = [inOrder[Math.floor(inOrder.length / 2)], inOrder.at(-1)];
+    stage.note(
+      `${target}: killed ${back.length} times, ready again after ${seconds(median)} s (median), ${seconds(longest)} s (longest)`,
+    );
+  }
+  stage.note(`${kills.length} kills; ${rounds.length} rollouts, ${deployments} deployments, ${deeds} deeds of devices`);
   stage.note(phases.map(([name, of = []]) => `${name} ${of.length}`).join(", "));
 }
 
