@@ -22,7 +22,7 @@ export type Recovered = {
 
 /**
  * Reads the journal in `dir`, or begins one. A record at the very end that was never completely written was never acknowledged: it is
- * cut off. Rejects with `journal_damaged` when a finished segment has a bad record.
+ * cut off, and so are the zeros that the file was made longer by. Rejects with `journal_damaged` when a finished segment has a bad record.
  */
 export async function recover(dir: string, log: Log): Promise<Recovered> {
   const numbers = await listSegments(dir);
@@ -67,9 +67,24 @@ async function cutTail(
   file: FileHandle,
   { segment, size, end, log }: { segment: number; size: number; end: number; log: Log },
 ): Promise<void> {
-  log.warn("journal.tail_cut", { segment, at: end, bytes: size - end });
+  const bytes = (await lastByte(file, end, size)) - end;
+  if (bytes > 0) log.warn("journal.tail_cut", { segment, at: end, bytes });
   await file.truncate(end);
   await file.datasync();
+}
+
+/** The place behind the last byte that is not zero; `from` when there is none. */
+async function lastByte(file: FileHandle, from: number, to: number): Promise<number> {
+  const chunk = Buffer.allocUnsafe(1 << 20);
+  let last = from;
+  for (let at = from; at < to; ) {
+    const { bytesRead } = await file.read(chunk, 0, Math.min(chunk.length, to - at), at);
+    if (bytesRead === 0) break;
+    const place = chunk.subarray(0, bytesRead).findLastIndex((byte) => byte !== 0);
+    if (place >= 0) last = at + place + 1;
+    at += bytesRead;
+  }
+  return last;
 }
 
 async function begin(
