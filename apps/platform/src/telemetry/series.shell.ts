@@ -3,7 +3,16 @@ import type { ColumnStore } from "../kernel/index.ts";
 import { type Bucket, bucketsOf, type CellsSize, cellDrawing, type FleetQuery, sizeOfCells } from "./cells.shell.ts";
 import type { Kept } from "./retention.ts";
 import { type CellSize, cellMs, type Resolution, resolutionFor, wholeCells } from "./rollup.ts";
-import { allPoints, rawDrawing, type SeriesQuery, type StoredPoint, shapePoints, sizeOf, thinnedPoints } from "./store.ts";
+import {
+  allPoints,
+  rawDrawing,
+  type SeriesQuery,
+  type StoredPoint,
+  shapePoints,
+  sizeOf,
+  thinnedPoints,
+  wholeSeries,
+} from "./store.ts";
 
 export type SeriesDeps = {
   store: ColumnStore;
@@ -28,6 +37,9 @@ const worthReading = 20;
 /** Every stored point where they fit, else thinned; from cells where the points are very many, or are no longer kept. */
 export async function readSeries({ store, rolledUntil }: SeriesDeps, scope: Scope, wish: Wish): Promise<SeriesAnswer> {
   const edge = await rolledUntil(wish.device);
+  // Nothing of it is in a cell yet, as with all charts of the last minutes: the points are all there is, and mostly few.
+  const whole = wholeCells(wish, "1h").from >= edge ? await wholeSeries(store, scope, { ...wish, most: wish.points }) : undefined;
+  if (whole !== undefined) return { ...whole, sampling: "all", resolution: "raw", stored: whole.points.length };
   const cells = (size: CellSize) => sizeOfCells(store, scope, { ...wish, ...wholeCells(wish, size), asked: wish, size, edge });
   const fromCells = (size: CellSize, found: CellsSize) => drawCells(store, scope, { wish, edge, size, found });
   const hours = await cells("1h");

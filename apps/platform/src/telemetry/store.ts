@@ -89,6 +89,19 @@ export async function allPoints(store: ColumnStore, scope: Scope, query: SeriesQ
   return rows.map(pointOf);
 }
 
+/** A whole series of at most so many points, with the unit of the newest, in one question; undefined when it has more. */
+export async function wholeSeries(
+  store: ColumnStore,
+  scope: Scope,
+  { most, ...query }: SeriesQuery & { most: number },
+): Promise<{ unit: string; points: StoredPoint[] } | undefined> {
+  const rows = await store.query<RawPoint & { unit: string }>(
+    `SELECT toUnixTimestamp64Milli(ts) AS at, value, text, at + delay_ms AS receivedAt, unit FROM tenfold.point WHERE ${series} ORDER BY at, receivedAt LIMIT {limit:Int64}`,
+    { ...seriesParameters(scope, query), limit: most + 1 },
+  );
+  return rows.length > most ? undefined : { unit: rows.at(-1)?.unit ?? "", points: rows.map(pointOf) };
+}
+
 /** What a thinned series is drawn from: `(SELECT ms, value, text, delay_ms … ORDER BY ms)`, with its parameters and how many rows it gives. */
 export type Drawing = { from: string; parameters: Parameters; rows: number };
 
