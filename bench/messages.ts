@@ -8,13 +8,12 @@ import { join } from "node:path";
 import type { Platform } from "../tools/faults/platform.ts";
 import type { EnrolledDevice } from "./fleet.ts";
 import { openFleet, unlimited } from "./kept-fleet.ts";
-import { LatencyCounts } from "./latency.ts";
 import { type Load, startLoad } from "./load.ts";
 import type { LoadPhase } from "./load-client.ts";
 import { type Mosquitto, runMosquitto } from "./mosquitto.ts";
 import { numbers, option } from "./options.ts";
 import { openProbe } from "./probe.ts";
-import { cpuByPart, cpuOf } from "./processes.ts";
+import { cpuByPart, cpuOf, untilIdle } from "./processes.ts";
 import { atLeast, atMost, type BenchResult } from "./result.ts";
 import { straightToStore } from "./straight.ts";
 
@@ -136,7 +135,7 @@ function aimsOf(name: string, { cpuRatio, rateRatio }: Figures): BenchResult["ai
 async function measureOurs(platform: Platform, load: Load, phase: LoadPhase): Promise<Figures> {
   const before = await cpuByPart(platform.pid);
   const report = await load.run(phase);
-  await untilStored(platform);
+  await untilSettled(platform);
   const after = await cpuByPart(platform.pid);
   const micros = (part: keyof typeof before) => ((after[part] - before[part]) / report.acknowledged) * 1e6;
   const [main, store, postgres] = [micros("platform"), micros("store"), micros("postgres")];
@@ -165,16 +164,11 @@ async function pacedRound({ platform, ours, peer, theirs, probing }: Both, perSe
   const peerCpu = peer ? (await cpuOf([peer.pid])) - peerBefore : 0;
   const before = await cpuByPart(platform.pid);
   const mine = await ours.run(phase);
-  await untilStored(platform);
+  await untilSettled(platform);
   const after = await cpuByPart(platform.pid);
   await using probe = await openProbe(platform, probing);
-  const watched = new LatencyCounts();
-  const until = performance.now() + paceSeconds * 1_000;
-  const watching = (async () => {
-    while (performance.now() < until) watched.add(await probe.visibleMs());
-  })();
-  await Promise.all([ours.run(phase), watching]);
-  await untilStored(platform);
+  const [, watched] = await Promise.all([ours.run(phase), probe.watch(paceSeconds * 1_000)]);
+  await untilSettled(platform);
   return {
     perSecond,
     ...prefixed("tenfold", { ...acks(mine), cpuMicros: sumOf(after, before) / mine.acknowledged }),
@@ -221,6 +215,12 @@ export async function untilStored({ url }: Pick<Platform, "url">): Promise<void>
     if (/^tenfold_intake_backlog_frames 0$/m.test(text)) return;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
+}
+
+/** Nothing is left to store or to merge. */
+async function untilSettled(platform: Platform): Promise<void> {
+  await untilStored(platform);
+  await untilIdle(platform.pid);
 }
 
 export const prefixed = (prefix: string, figures: Figures): Figures =>

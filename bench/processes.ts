@@ -1,4 +1,5 @@
 import { readdir, readFile } from "node:fs/promises";
+import { setTimeout as wait } from "node:timers/promises";
 
 const clockTicksPerSecond = 100;
 
@@ -24,15 +25,27 @@ export async function memoryOf(pids: readonly number[]): Promise<number> {
   return kilobytes * 1024;
 }
 
-/** CPU seconds that these processes have used so far. */
+/** CPU seconds that these processes have used so far, with those of their children that have ended: PostgreSQL's come and go. */
 export async function cpuOf(pids: readonly number[]): Promise<number> {
   let ticks = 0;
   for (const pid of pids) {
     const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined);
     const fields = stat?.slice(stat.lastIndexOf(")") + 2).split(" ");
-    ticks += Number(fields?.[11] ?? 0) + Number(fields?.[12] ?? 0);
+    for (const field of [11, 12, 13, 14]) ticks += Number(fields?.[field] ?? 0);
   }
   return ticks / clockTicksPerSecond;
+}
+
+/**
+ * Resolves when this process and all that it started have used less than a tenth of a core for a second, or after `mostMs`. What a store still merges
+ * belongs to the phase that wrote it, and neither to the next one nor to the peer that is measured meanwhile.
+ */
+export async function untilIdle(pid: number, mostMs = 30_000): Promise<void> {
+  for (const deadline = performance.now() + mostMs; performance.now() < deadline; ) {
+    const before = await cpuOf(await familyOf(pid));
+    await wait(1_000);
+    if ((await cpuOf(await familyOf(pid))) - before < 0.1) return;
+  }
 }
 
 export type ByPart = { platform: number; store: number; postgres: number };
