@@ -84,10 +84,10 @@ async function playKills(stage: Stage, { platform, database }: { platform: Platf
       ...{ chance: chance(model), tell: (sentence: string) => stage.note(sentence) },
     }),
   );
-  const rounds = await Promise.all(lanesPlayed).finally(() => {
+  const ended = Promise.all(lanesPlayed).finally(() => {
     playing = false;
   });
-  const kills = await killing;
+  const [rounds, kills] = await Promise.all([ended, killing]);
   // Whoever still owes the platform a word has time to say it.
   await pause(4_000);
   await Promise.all(played.map((one) => one.stop()));

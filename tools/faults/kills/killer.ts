@@ -32,15 +32,27 @@ export async function killOnAndOn({ stage, database, chance, going, ...first }: 
     const target = draw(chance());
     const at = Date.now();
     if (!(await kill(target, { platform, database }))) continue;
-    if (target === "platform" || target === "both") platform = await stage.start();
+    if (target === "platform" || target === "both") platform = await supervised(stage);
     const healed = await platform.readyWithin(healMs);
     kills.push({ target, at, readyAt: Date.now() });
     if (healed) continue;
     stage.holds(`it is ready again within ${healMs / 1_000} s after the kill of ${target}`, false, `kill ${kills.length}`);
     await platform.end("SIGKILL");
-    platform = await stage.start();
+    platform = await supervised(stage);
   }
   return kills;
+}
+
+/** As a supervisor does: what ends while it starts, because the next kill came under it, is started again. */
+async function supervised(stage: Stage): Promise<Platform> {
+  for (let start = 1; ; start++) {
+    try {
+      return await stage.start();
+    } catch (error) {
+      if (start === 3) throw error;
+      stage.note(`a start ended: ${error instanceof Error ? error.message.trim().split("\n").at(-2) : error}`);
+    }
+  }
 }
 
 function draw(drawn: number): Target {

@@ -1,4 +1,8 @@
 import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { sql } from "kysely";
 import pg from "pg";
@@ -38,6 +42,37 @@ test("a server that is not there is named as the trouble", async () => {
   const nowhere = { url: "postgresql://nobody@localhost/none?host=/nonexistent", log: silentLog };
   await assert.rejects(openDatabase(nowhere), { code: "database_unreachable" });
   await assert.rejects(migrate(nowhere), { code: "database_unreachable" });
+});
+
+test("a server that is still starting is waited for", async () => {
+  await using database = await throwAwayDatabase();
+  const { pathname, username, password, searchParams } = new URL(database.url);
+  const folder = await mkdtemp(join(tmpdir(), "tenfold-starting-"));
+  let refusals = 2;
+  const says = (code: string, message: string) => {
+    const fields = Buffer.from(`SFATAL\0C${code}\0M${message}\0\0`);
+    const head = Buffer.from("E\0\0\0\0");
+    head.writeInt32BE(fields.length + 4, 1);
+    return Buffer.concat([head, fields]);
+  };
+  // What stands between says of the real server what one says that reads its log after a crash.
+  const between = createServer((socket) => {
+    if (refusals-- > 0) return socket.once("data", () => socket.end(says("57P03", "the database system is starting up")));
+    const real = connect(join(searchParams.get("host") ?? "", ".s.PGSQL.5432"));
+    for (const one of [socket, real]) one.on("error", () => {});
+    return socket.pipe(real).pipe(socket);
+  }).listen(join(folder, ".s.PGSQL.5432"));
+  const lines: string[] = [];
+  const log = createLog({ level: "info", write: (line) => lines.push(line) });
+  const { db, close } = await openDatabase({
+    url: `postgresql://${username}:${password}@localhost${pathname}?host=${folder}`,
+    log,
+  });
+  assert.deepEqual((await sql`select 1 as one`.execute(db)).rows, [{ one: 1 }]);
+  assert.equal(lines.filter((line) => line.includes("postgres.starting")).length, 1);
+  await close();
+  between.close();
+  await rm(folder, { recursive: true });
 });
 
 test("connections that the server ends are replaced, and told of in the log", async () => {

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import { hours, minutes, seconds } from "@tenfold/base";
 import { Kysely, type Transaction as KyselyTransaction, PostgresDialect } from "kysely";
 import pg from "pg";
@@ -69,7 +70,7 @@ export async function openDatabase({ url, log, max = 20 }: DatabaseOptions): Pro
 type ServerFacts = { version: number; label: string; commit: string; encoding: string; fsync: string };
 
 async function inspectServer({ pool, log }: { pool: pg.Pool; log: Log }): Promise<void> {
-  const facts = await askServer(pool);
+  const facts = await askServer(pool, log);
   if (facts.version < oldestMajor * 10_000) {
     throw postgresProblems.database_too_old(
       `The database server is PostgreSQL ${facts.label}; Tenfold needs ${oldestMajor} or newer.`,
@@ -90,17 +91,37 @@ async function inspectServer({ pool, log }: { pool: pg.Pool; log: Log }): Promis
   if (facts.fsync === "off") log.warn("postgres.fsync_off", { meaning: "a power cut can lose or damage confirmed changes" });
 }
 
-async function askServer(pool: pg.Pool): Promise<ServerFacts> {
+async function askServer(pool: pg.Pool, log: Log): Promise<ServerFacts> {
   const question = `select current_setting('server_version_num')::int as version, current_setting('server_version') as label,
     current_setting('synchronous_commit') as commit, current_setting('server_encoding') as encoding, current_setting('fsync') as fsync`;
   try {
-    const { rows } = await pool.query<ServerFacts>(question);
+    const { rows } = await onceStarted(() => pool.query<ServerFacts>(question), log);
     if (rows[0]) return rows[0];
   } catch (cause) {
     throw unreachableServer(cause);
   }
   throw postgresProblems.database_unreachable("PostgreSQL answered without a row.");
 }
+
+/** How long a start waits for a server that says that it is starting, or reading its log after a crash. */
+const startsWithinMs = minutes(1);
+
+/** A machine that comes back starts both at once. Every other refusal stays one, however long one waits. */
+async function onceStarted<Answer>(ask: () => Promise<Answer>, log: Log): Promise<Answer> {
+  let told = false;
+  for (const giveUpAt = Date.now() + startsWithinMs; ; await pause(250)) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!isStarting(error) || Date.now() > giveUpAt) throw error;
+      if (!told) log.info("postgres.starting", { because: error.message, patienceMs: startsWithinMs });
+      told = true;
+    }
+  }
+}
+
+/** PostgreSQL's `cannot_connect_now`. */
+const isStarting = (error: unknown): error is Error => error instanceof Error && "code" in error && error.code === "57P03";
 
 const int8 = 20;
 
