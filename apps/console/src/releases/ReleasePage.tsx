@@ -62,7 +62,14 @@ export function ReleasePage() {
   );
 }
 
-function leadOf({ retirement, usedAt, channel }: Release) {
+function leadOf({ retirement, usedAt, channel, artifact }: Release) {
+  if (artifact.damagedAt)
+    return (
+      <>
+        Since <When at={artifact.damagedAt} /> its stored bytes are known to be damaged: they are sent to no device, and rollouts of
+        it wait. Upload the same file again: <code>tenfold artifact push FILE</code>
+      </>
+    );
   if (retirement)
     return (
       <>

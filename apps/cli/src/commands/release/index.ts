@@ -121,6 +121,9 @@ export function releaseCommands(program: Command): void {
           "minimum version": one.minimumVersion,
           "must pass through": one.mustPassThrough?.join(", "),
           artifact: one.artifact.sha256,
+          damaged:
+            one.artifact.damagedAt &&
+            `${ago(one.artifact.damagedAt)} its stored bytes were found damaged; upload the same file again: tenfold artifact push FILE`,
           bytes: one.artifact.size,
           "signed by": one.signedBy.join(", "),
           devices: one.devices,
