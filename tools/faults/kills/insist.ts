@@ -3,7 +3,7 @@ import { Problem } from "@tenfold/base";
 
 const longestMs = 200_000;
 /** Answers that say "not now". Every other refusal is the answer, and a 500 is a defect. */
-const later = new Set(["unreachable", "idempotency_request_running"]);
+const isLater = (error: unknown): boolean => !(error instanceof Problem) || error.code === "unreachable" || error.status === 503;
 
 /** Asks until an answer comes: while the platform is away that takes a while. What it refuses for good is thrown. */
 export async function insist<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
@@ -11,8 +11,7 @@ export async function insist<Answer>(ask: () => Promise<Answer>): Promise<Answer
     try {
       return await ask();
     } catch (error) {
-      const isLater = !(error instanceof Problem) || later.has(error.code) || error.status === 503;
-      if (!isLater || Date.now() > giveUpAt) throw error;
+      if (!isLater(error) || Date.now() > giveUpAt) throw error;
     }
   }
 }

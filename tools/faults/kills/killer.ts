@@ -11,7 +11,7 @@ export type Target = (typeof targets)[number];
 /** One kill, and when the platform was ready again. */
 export type Kill = { target: Target; at: number; readyAt: number };
 
-const weights: Record<Target, number> = { platform: 0.36, postgres: 0.2, backend: 0.24, store: 0.1, both: 0.1 };
+const weights: Record<Target, number> = { platform: 0.3, postgres: 0.15, backend: 0.4, store: 0.1, both: 0.05 };
 const healMs = 40_000;
 
 export type Killing = {
@@ -28,7 +28,7 @@ export async function killOnAndOn({ stage, database, chance, going, ...first }: 
   const kills: Kill[] = [];
   let { platform } = first;
   while (going()) {
-    await pause(150 + chance() * 1_600);
+    await pause(200 + chance() * 2_000);
     const target = draw(chance());
     const at = Date.now();
     if (!(await kill(target, { platform, database }))) continue;

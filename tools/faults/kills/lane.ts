@@ -62,27 +62,50 @@ async function publish({ client, model, signer }: Lane, version: string): Promis
   const statement = { type: "tenfold.release.v1" as const, name: model, version, models: [model], artifact, signedAt };
   const body = { envelope: signRelease(statement, signer) };
   const idempotencyKey = `release ${model} ${version}`.replaceAll(" ", "/");
-  await insist(() => client.call(api.createRelease, { body }, { idempotencyKey })).catch((error: unknown) => {
-    // The first request was killed after it had done its work.
-    if (!(error instanceof Problem && error.code === "release_exists")) throw error;
-  });
+  await once(
+    async () => (await client.call(api.createRelease, { body }, { idempotencyKey })).id,
+    () => releaseOf(client, { model, version }),
+  );
+}
+
+/**
+ * Does what must be done once, whatever is killed. Where the answer was lost after the act, the key says for two minutes that the first request is at
+ * work, or what was made is there already: then it is looked for, as a person would.
+ */
+async function once<Made>(ask: () => Promise<Made>, look: () => Promise<Made | undefined>): Promise<Made> {
+  for (;;) {
+    try {
+      return await insist(ask);
+    } catch (error) {
+      if (!(error instanceof Problem && error.status === 409)) throw error;
+      const found = await insist(look);
+      if (found !== undefined) return found;
+      await pause(1_000);
+    }
+  }
 }
 
 async function start({ client, model }: Lane, version: string): Promise<string> {
+  const release = await insist(() => releaseOf(client, { model, version }));
+  if (release === undefined) throw new Error(`${model} ${version} was acknowledged and is not there.`);
   const body = {
-    ...{ release: await releaseOf(client, model, version), filter: `model:${model}`, stages: [{ share: 0.5 }, { share: 1 }] },
+    ...{ release, filter: `model:${model}`, stages: [{ share: 0.5 }, { share: 1 }] },
     ...{ deadline: "PT45S", soak: "PT1S", haltAbove: 0.3, giveUpAfter: "PT90S" },
     retries: { most: 1, backoff: "PT1M", on: ["network" as const, "install" as const] },
   };
   const idempotencyKey = `rollout/${model}/${version}`;
-  return (await insist(() => client.call(api.startRollout, { body }, { idempotencyKey }))).id;
+  return once(
+    async () => (await client.call(api.startRollout, { body }, { idempotencyKey })).id,
+    async () => {
+      const { items } = await client.call(api.listRollouts, { query: { limit: 50 } });
+      return items.find((rollout) => rollout.release.id === release)?.id;
+    },
+  );
 }
 
-async function releaseOf(client: ApiClient, model: string, version: string): Promise<string> {
-  const { items } = await insist(() => client.call(api.listReleases, { query: { limit: 500 } }));
-  const found = items.find(({ name, version: one }) => name === model && one === version);
-  if (found === undefined) throw new Error(`${model} ${version} was acknowledged and is not there.`);
-  return found.id;
+async function releaseOf(client: ApiClient, { model, version }: { model: string; version: string }): Promise<string | undefined> {
+  const { items } = await client.call(api.listReleases, { query: { limit: 500 } });
+  return items.find(({ name, version: one }) => name === model && one === version)?.id;
 }
 
 /** An operator who changes their mind: pauses, goes on, and takes it back or ends it, each at some moment. A rollout that was quicker is left. */
