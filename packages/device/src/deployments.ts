@@ -11,15 +11,24 @@ import type { Picture } from "./picture.ts";
  * followed, or that has ended here, changes nothing but that its end is told once more.
  */
 export function hear(picture: Picture, heard: NextDeployment): Memory {
-  const { memory } = picture;
   switch (heard.is) {
     case "none":
-      return memory;
+      return withdrawn(picture);
     case "cancel":
       return cancel(picture, heard.deployment, { state: "cancelled", reason: "operator_cancelled" });
     case "offer":
       return hearOffer(picture, heard);
   }
+}
+
+/** Nothing is on its way here, says the platform: what has not begun to be installed has ended over there, by its clock or by somebody. */
+function withdrawn({ memory }: Picture): Memory {
+  const { update } = memory;
+  if (update === undefined || update.stage === "installing" || beyondRecall(update)) return memory;
+  return endDeployment(memory, {
+    deployment: update.deployment,
+    report: { state: "cancelled", detail: "The platform has ended it." },
+  });
 }
 
 /** Past this stage the boot loader decides: a cancellation would only guess at what it is about to do. */
@@ -43,7 +52,14 @@ function hearOffer(picture: Picture, offer: Offer): Memory {
   const free = update
     ? endDeployment(memory, { deployment: update.deployment, report: { state: "cancelled", reason: "superseded" } })
     : memory;
-  return judge({ ...picture, memory: free }, offer);
+  return continued(update, judge({ ...picture, memory: free }, offer));
+}
+
+/** Another try of the same bytes goes on where the one before it stood; they are verified whole all the same. */
+function continued(before: Update | undefined, after: Memory): Memory {
+  const { update } = after;
+  const same = before?.stage === "downloading" && before.release.signed.artifact.sha256 === update?.release.signed.artifact.sha256;
+  return same && update?.slot === before.slot ? { ...after, update: { ...update, received: before.received } } : after;
 }
 
 /** Whether signed metadata must be looked at before this offer, or the one that was heard, can be judged. */

@@ -133,7 +133,9 @@ function updateStep(picture: Picture): Step | undefined {
 function downloadStep({ now, mono, session }: Picture, update: Update): Step | undefined {
   if (now > update.deadlineAt) {
     const detail = `${update.received} of ${update.release.signed.artifact.size} bytes arrived before the deadline.`;
-    return { do: "give_up", deployment: update.deployment, report: { state: "failed", reason: "download_network", detail } };
+    // Broken connections are the network's; without one the time was too short.
+    const reason = session.downloading.failures > 0 ? "download_network" : "download_timed_out";
+    return { do: "give_up", deployment: update.deployment, report: { state: "failed", reason, detail } };
   }
   return session.downloading.at <= mono ? { do: "download", update } : undefined;
 }

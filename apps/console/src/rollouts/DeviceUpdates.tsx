@@ -11,6 +11,7 @@ import { paths } from "../paths.ts";
 import { ask } from "../queries.ts";
 import { DeviceCrashes } from "./CrashEvidence.tsx";
 import { DeploymentEvidence } from "./DeploymentEvidence.tsx";
+import { DeploymentSteps } from "./DeploymentSteps.tsx";
 import { deploymentLook } from "./deployment.ts";
 import classes from "./rollouts.module.css";
 import { WhyNotUpdated } from "./WhyNotUpdated.tsx";
@@ -31,6 +32,7 @@ const columns: readonly Column<Deployment>[] = [
     cell: (each) => <AppLink to={paths.rollout(each.rollout)}>{each.stage === 0 ? "canary" : `stage ${each.stage + 1}`}</AppLink>,
   },
   { title: "Progress", cell: (each) => (each.progress === undefined ? "–" : percent(each.progress, 0)), numeric: true },
+  { title: "Steps", cell: (each) => <DeploymentSteps deployment={each} /> },
   { title: "Reason", cell: (each) => (each.reason ? words(each.reason) : "–") },
   { title: "Evidence", cell: (each) => <DeploymentEvidence deployment={each} /> },
   { title: "Changed", cell: (each) => <When at={each.updatedAt} /> },

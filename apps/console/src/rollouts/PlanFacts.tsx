@@ -1,11 +1,19 @@
 import { humanDuration, parseDuration } from "@tenfold/base";
-import type { Rollout } from "@tenfold/contracts";
+import { type Rollout, type StepTimeouts, updateSteps } from "@tenfold/contracts";
 import { absolute, count, percent } from "../format.ts";
 import { AppLink } from "../parts/AppLink.tsx";
 import { paths } from "../paths.ts";
 import classes from "./rollouts.module.css";
 
 const lengthOf = (duration: string): string => humanDuration(parseDuration(duration) ?? 0);
+
+const stepsOf = (timeouts: StepTimeouts): string =>
+  updateSteps
+    .flatMap((step) => {
+      const length = timeouts[step];
+      return length === undefined ? [] : `${step} ${lengthOf(length)}`;
+    })
+    .join(", ");
 
 /** What was decided before the rollout began, as sentences. */
 export function PlanFacts({ rollout }: { rollout: Rollout }) {
@@ -32,6 +40,12 @@ export function PlanFacts({ rollout }: { rollout: Rollout }) {
       </dd>
       <dt>Deadline</dt>
       <dd>{lengthOf(plan.deadline)} from offer to verified boot; silence past it is a failure</dd>
+      {plan.stepTimeouts && (
+        <>
+          <dt>Each step</dt>
+          <dd>{stepsOf(plan.stepTimeouts)}; a device that is heard and takes longer has failed</dd>
+        </>
+      )}
       <dt>Soak</dt>
       <dd>{lengthOf(plan.soak)} of health before the next stage</dd>
       <dt>At once</dt>

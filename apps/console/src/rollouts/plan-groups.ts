@@ -22,6 +22,10 @@ export const groups: readonly Group[] = [
       { kind: "text", field: "stages", label: "Stages", description: "Cumulative shares of all targets; the first is the canary." },
       { kind: "text", field: "haltAbove", label: "Halt above", description: "The harmed share of a stage that stops the rollout." },
       { kind: "text", field: "deadline", label: "Deadline", description: "From the offer to the verified boot, such as 1h." },
+      {
+        ...{ kind: "text", field: "stepTimeouts", label: "Each step", placeholder: "download 30m, install 10m, boot 10m" },
+        description: "The longest that a step may take. Empty: as long as the deadline lets.",
+      },
       { kind: "text", field: "soak", label: "Soak", description: "How long a stage must stay healthy, such as 1h." },
       {
         ...{ kind: "text", field: "strata", label: "Kinds of device", placeholder: "model, tag:region" },

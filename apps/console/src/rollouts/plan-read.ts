@@ -1,5 +1,5 @@
 import { formatDuration, parseDuration } from "@tenfold/base";
-import { type RolloutPlan, rolloutPlan } from "@tenfold/contracts";
+import { type RolloutPlan, rolloutPlan, updateSteps } from "@tenfold/contracts";
 import type { PlanDraft } from "./plan.ts";
 import { readWindows } from "./window-line.ts";
 
@@ -41,6 +41,13 @@ function planOf(draft: PlanDraft, need: Need): Record<string, unknown> {
     haltAbove: share("haltAbove", draft.haltAbove),
     soak: length("soak", draft.soak),
     deadline: length("deadline", draft.deadline),
+    ...given(draft.stepTimeouts, (text) => ({
+      stepTimeouts: need(
+        "stepTimeouts",
+        stepTimeoutsOf(text),
+        "A length for some of the steps, such as download 30m, install 10m, boot 10m.",
+      ),
+    })),
     atOnce: whole("atOnce", draft.atOnce),
     ...given(draft.perMinute, (text) => ({ perMinute: whole("perMinute", text) })),
     jitter: length("jitter", draft.jitter),
@@ -79,6 +86,17 @@ const listOf = (text: string): string[] => text.split(/[,\s]+/).filter((word) =>
 function lengthOf(text: string): string | undefined {
   const length = parseDuration(text.trim());
   return length === undefined ? undefined : formatDuration(length);
+}
+
+/** Reads `download 30m, boot 10m`. */
+function stepTimeoutsOf(text: string): Record<string, string> | undefined {
+  const read = text.split(",").map((one) => {
+    const [name, word = "", ...more] = one.trim().split(/[\s=]+/);
+    const [step, length] = [updateSteps.find((each) => each === name), lengthOf(word)];
+    return step === undefined || length === undefined || more.length > 0 ? undefined : ([step, length] as const);
+  });
+  const known = read.filter((one) => one !== undefined);
+  return known.length === read.length ? Object.fromEntries(known) : undefined;
 }
 
 const wholeOf = (text: string): number | undefined => (/^\d{1,9}$/.test(text.trim()) ? Number(text.trim()) : undefined);

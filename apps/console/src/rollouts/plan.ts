@@ -1,5 +1,5 @@
 import { parseDuration } from "@tenfold/base";
-import { type PlanTemplate, planTemplate, type RolloutPlan, rolloutPlan } from "@tenfold/contracts";
+import { type PlanTemplate, planTemplate, type RolloutPlan, rolloutPlan, updateSteps } from "@tenfold/contracts";
 import { percent } from "../format.ts";
 import { writeWindow } from "./window-line.ts";
 
@@ -13,6 +13,7 @@ export type PlanDraft = {
   haltAbove: string;
   soak: string;
   deadline: string;
+  stepTimeouts: string;
   onHalt: RolloutPlan["onHalt"];
   atOnce: string;
   perMinute: string;
@@ -51,6 +52,12 @@ export function draftOf(plan: RolloutPlan): PlanDraft {
     haltAbove: percent(plan.haltAbove),
     soak: lengthWord(plan.soak),
     deadline: lengthWord(plan.deadline),
+    stepTimeouts: updateSteps
+      .flatMap((step) => {
+        const length = plan.stepTimeouts?.[step];
+        return length === undefined ? [] : `${step} ${lengthWord(length)}`;
+      })
+      .join(", "),
     atOnce: String(plan.atOnce),
     perMinute: plan.perMinute === undefined ? "" : String(plan.perMinute),
     jitter: lengthWord(plan.jitter),

@@ -20,7 +20,9 @@ export async function lastProofs(on: Queryable, scope: Scope, devices: readonly 
 export type OfferRecord = {
   deployment: string;
   online: boolean;
+  /** When its first step must be done, and the whole where that is later. */
   deadlineAt: number;
+  finalAt?: number;
   bootId?: string;
   /** The number of the newest heartbeat of that boot. */
   seq?: number;
@@ -41,7 +43,7 @@ export async function recordOffers(
   if (offers.length === 0) return;
   const when = new Date(at);
   await sql`
-    update rollouts.deployment d set state = 'offered', offered_at = ${when}, updated_at = ${when}, deadline_at = to_timestamp(o.deadline / 1000.0), online_at_offer = o.online,
+    update rollouts.deployment d set state = 'offered', offered_at = ${when}, updated_at = ${when}, deadline_at = to_timestamp(o.deadline / 1000.0), final_at = to_timestamp(o.final / 1000.0), online_at_offer = o.online,
       boot_id = o.boot, seq = o.seq, boots = coalesce((
         select array_agg(distinct boot) from (
           select unnest(e.boots || e.boot_id) as boot from (
@@ -54,11 +56,11 @@ export async function recordOffers(
       previous_version = o.version, previous_hash = o.hash, previous_release = o.previous, sent_at = null,
       release = coalesce(o.via, d.release), version = coalesce(o.via_version, d.version), sha256 = coalesce(o.via_sha256, d.sha256),
       blocked = null, blocked_because = null, blocked_until = null
-    from unnest(${offers.map((o) => o.deployment)}::text[], ${offers.map((o) => o.deadlineAt)}::float8[], ${offers.map((o) => o.online)}::bool[], ${offers.map((o) => o.bootId ?? null)}::text[], ${offers.map((o) => o.seq ?? null)}::bigint[],
+    from unnest(${offers.map((o) => o.deployment)}::text[], ${offers.map((o) => o.deadlineAt)}::float8[], ${offers.map((o) => o.finalAt ?? o.deadlineAt)}::float8[], ${offers.map((o) => o.online)}::bool[], ${offers.map((o) => o.bootId ?? null)}::text[], ${offers.map((o) => o.seq ?? null)}::bigint[],
                 ${offers.map((o) => JSON.stringify(o.pastBoots ?? []))}::jsonb[],
                 ${offers.map((o) => o.previous?.version ?? null)}::text[], ${offers.map((o) => o.previous?.hash ?? null)}::text[], ${offers.map((o) => o.previousRelease ?? null)}::text[],
                 ${offers.map((o) => o.via?.release ?? null)}::text[], ${offers.map((o) => o.via?.version ?? null)}::text[], ${offers.map((o) => o.via?.sha256 ?? null)}::text[])
-         as o (id, deadline, online, boot, seq, past, version, hash, previous, via, via_version, via_sha256)
+         as o (id, deadline, final, online, boot, seq, past, version, hash, previous, via, via_version, via_sha256)
     where d.fleet = ${scope.fleet} and d.id = o.id and d.waiting`.execute(tx);
 }
 
@@ -149,6 +151,10 @@ type WatchedRow = {
   previous_hash: string | null;
   offered_at: Date;
   accepted_at: Date | null;
+  downloaded_at: Date | null;
+  installing_at: Date | null;
+  deadline_at: Date | null;
+  final_at: Date | null;
   rebooting_at: Date | null;
   returned_at: Date | null;
   returned_with: "new" | "old" | null;
@@ -160,7 +166,7 @@ type WatchedRow = {
 /** The deployments that messages of these devices may change, locked, always in the same order. */
 export async function lockWatched(tx: Transaction, scope: Scope, devices: readonly string[]): Promise<Watched[]> {
   const { rows } = await sql<WatchedRow>`
-    select id, rollout, device, rollback, attempt, state, version, sha256, boot_id, boots, seq, seq_floor, previous_version, previous_hash, offered_at, accepted_at, rebooting_at, returned_at, returned_with, returned_boot, reason, log
+    select id, rollout, device, rollback, attempt, state, version, sha256, boot_id, boots, seq, seq_floor, previous_version, previous_hash, offered_at, accepted_at, downloaded_at, installing_at, deadline_at, coalesce(final_at, deadline_at) as final_at, rebooting_at, returned_at, returned_with, returned_boot, reason, log
     from rollouts.deployment where fleet = ${scope.fleet} and device = any(${devices}::text[]) and watched order by id for update`.execute(
     tx,
   );
@@ -189,14 +195,22 @@ function knownOf(row: WatchedRow): Partial<Watched> {
     ...(row.previous_version === null
       ? {}
       : { previous: { version: row.previous_version, ...(row.previous_hash === null ? {} : { hash: row.previous_hash }) } }),
-    ...(row.accepted_at === null ? {} : { acceptedAt: row.accepted_at.getTime() }),
-    ...(row.rebooting_at === null ? {} : { rebootingAt: row.rebooting_at.getTime() }),
+    ...timesOf(row),
     ...(row.returned_at === null ? {} : { returnedAt: row.returned_at.getTime() }),
     ...(row.returned_with === null ? {} : { returnedWith: row.returned_with }),
     ...(row.returned_boot === null ? {} : { returnedBoot: row.returned_boot }),
     ...(row.reason === null ? {} : { reason: row.reason }),
   };
 }
+
+const timesOf = (row: WatchedRow): Partial<Watched> => ({
+  ...(row.accepted_at === null ? {} : { acceptedAt: row.accepted_at.getTime() }),
+  ...(row.downloaded_at === null ? {} : { downloadedAt: row.downloaded_at.getTime() }),
+  ...(row.installing_at === null ? {} : { installingAt: row.installing_at.getTime() }),
+  ...(row.deadline_at === null ? {} : { deadlineAt: row.deadline_at.getTime() }),
+  ...(row.final_at === null ? {} : { finalAt: row.final_at.getTime() }),
+  ...(row.rebooting_at === null ? {} : { rebootingAt: row.rebooting_at.getTime() }),
+});
 
 const date = (at: number | undefined): string | undefined => (at === undefined ? undefined : new Date(at).toISOString());
 
@@ -218,6 +232,9 @@ export async function saveWatched(
     seq: one.seq,
     numbered: one.numbered ?? false,
     accepted: date(one.acceptedAt),
+    downloaded: date(one.downloadedAt),
+    installing: date(one.installingAt),
+    deadline: date(one.deadlineAt),
     rebooting: date(one.rebootingAt),
     verified: date(one.verifiedAt),
     returned: date(one.returnedAt),
@@ -228,9 +245,9 @@ export async function saveWatched(
   }));
   await sql`
     update rollouts.deployment d set state = c.state, reason = c.reason, detail = coalesce(c.detail, d.detail), progress = coalesce(c.progress, d.progress), log = c.log,
-      boot_id = c.boot, boots = c.boots, seq = c.seq, numbered = d.numbered or c.numbered, accepted_at = c.accepted, rebooting_at = c.rebooting, verified_at = coalesce(c.verified, d.verified_at), returned_at = c.returned,
+      boot_id = c.boot, boots = c.boots, seq = c.seq, numbered = d.numbered or c.numbered, accepted_at = c.accepted, downloaded_at = c.downloaded, installing_at = c.installing, deadline_at = c.deadline, rebooting_at = c.rebooting, verified_at = coalesce(c.verified, d.verified_at), returned_at = c.returned,
       returned_with = c.returned_with, returned_boot = c.returned_boot, retried = d.retried or c.retried, ended_at = coalesce(c.ended, d.ended_at), updated_at = ${new Date(at)}
-    from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as c (id text, state text, reason text, detail text, progress real, log text[], boot text, boots text[], seq bigint, numbered boolean, accepted timestamptz,
+    from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as c (id text, state text, reason text, detail text, progress real, log text[], boot text, boots text[], seq bigint, numbered boolean, accepted timestamptz, downloaded timestamptz, installing timestamptz, deadline timestamptz,
       rebooting timestamptz, verified timestamptz, returned timestamptz, returned_with text, returned_boot text, retried boolean, ended timestamptz)
     where d.fleet = ${scope.fleet} and d.id = c.id`.execute(tx);
 }

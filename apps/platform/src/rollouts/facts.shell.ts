@@ -1,5 +1,5 @@
 import type { Scope } from "@tenfold/base";
-import type { BlockCode, Deployment, DeploymentReason, DeploymentState, TimelineEntry } from "@tenfold/contracts";
+import type { BlockCode, Deployment, DeploymentReason, DeploymentState, DeploymentStep, TimelineEntry } from "@tenfold/contracts";
 import { sql } from "kysely";
 import type { Queryable } from "../kernel/index.ts";
 
@@ -17,6 +17,10 @@ type Row = {
   log: string[];
   rollback: boolean;
   offered_at: Date | null;
+  downloaded_at: Date | null;
+  rebooting_at: Date | null;
+  verified_at: Date | null;
+  in_flight: boolean;
   deadline_at: Date | null;
   ended_at: Date | null;
   updated_at: Date;
@@ -31,7 +35,7 @@ type Row = {
 };
 
 const columns = sql.raw(
-  "id, rollout, device, release, version, stage, state, reason, detail, progress, log, rollback, offered_at, deadline_at, ended_at, updated_at, returned_at, returned_with, attempt, retried, stratum, blocked, blocked_because, blocked_until",
+  "id, rollout, device, release, version, stage, state, reason, detail, progress, log, rollback, offered_at, downloaded_at, rebooting_at, verified_at, in_flight, deadline_at, ended_at, updated_at, returned_at, returned_with, attempt, retried, stratum, blocked, blocked_because, blocked_until",
 );
 
 const deploymentOf = (row: Row): Deployment => ({
@@ -46,6 +50,7 @@ const deploymentOf = (row: Row): Deployment => ({
   rollback: row.rollback,
   attempt: row.attempt,
   retried: row.retried,
+  steps: stepsOf(row),
   ...(row.stratum === "" ? {} : { stratum: row.stratum }),
   ...(row.blocked === null || row.state !== "queued"
     ? {}
@@ -64,6 +69,24 @@ const deploymentOf = (row: Row): Deployment => ({
   ...(row.deadline_at === null ? {} : { deadlineAt: row.deadline_at.toISOString() }),
   ...(row.ended_at === null ? {} : { endedAt: row.ended_at.toISOString() }),
 });
+
+/** Each begins where the one before it was done. One that a report was lost of begins and ends with the next. */
+function stepsOf(row: Row): DeploymentStep[] {
+  const begins = [
+    { step: "download", from: row.offered_at },
+    { step: "install", from: row.downloaded_at },
+    { step: "boot", from: row.rebooting_at },
+  ] as const;
+  const begun = begins.flatMap(({ step, from }) => (from === null ? [] : [{ step, from }]));
+  return begun.map(({ step, from }, i) => {
+    const to = begun[i + 1]?.from ?? row.verified_at ?? row.ended_at;
+    return {
+      ...{ step, from: from.toISOString() },
+      ...(to === null ? {} : { to: to.toISOString() }),
+      ...(to === null && row.in_flight && row.deadline_at ? { deadlineAt: row.deadline_at.toISOString() } : {}),
+    };
+  });
+}
 
 const harmed = sql.raw("not rollback and not retried and state in ('failed', 'rolled_back', 'unresponsive')");
 

@@ -2,8 +2,9 @@ import { newId, type Scope } from "@tenfold/base";
 import type { DeploymentReport, Heartbeat } from "@tenfold/contracts";
 import type { Transaction } from "../kernel/index.ts";
 import type { RolloutsDeps } from "./deps.ts";
-import { applyHeartbeat, applyReport, type Watched } from "./progress.ts";
+import { applyHeartbeat, applyReport, type Watched, withDeadline } from "./progress.ts";
 import { nextAfterStone, type Retries, retriesOf, retryOf } from "./retries.ts";
+import { stepOf, type Timeouts, timeoutsOf } from "./steps.ts";
 
 export type ObservedReport = { device: string; scope: Scope; deployment: string; report: DeploymentReport; at: number };
 export type ObservedHeartbeat = {
@@ -51,14 +52,15 @@ async function observeFleet<M extends Message>(
   const byDevice = Map.groupBy(messages, ({ device }) => device);
   const changed = await db.transaction().execute(async (tx) => {
     const watched = await book.lockWatched(tx, scope, [...byDevice.keys()]);
-    const changes = watched.flatMap((deployment) => {
+    const moves = watched.flatMap((deployment) => {
       const after = (byDevice.get(deployment.device) ?? []).reduce((now, message) => apply(now, message) ?? now, deployment);
-      return after === deployment ? [] : [after];
+      return after === deployment ? [] : [{ before: deployment, after }];
     });
     const at = clock.now();
     // Whoever moves a deployment holds its rollout's row: tallies are kept under that lock.
-    await wake(book, tx, scope, { changed: changes, at });
-    const tried = await withRetries(book, tx, scope, { changed: changes, at });
+    await wake(book, tx, scope, { changed: moves.map(({ after }) => after), at });
+    const timed = await withDeadlines(book, tx, scope, { moves, at });
+    const tried = await withRetries(book, tx, scope, { changed: timed, at });
     await book.saveWatched(tx, scope, { changed: tried, at });
     await book.insertRetries(tx, scope, {
       at,
@@ -74,6 +76,23 @@ async function observeFleet<M extends Message>(
     });
   }
   return changed.length;
+}
+
+type Move = { before: Watched; after: Watched };
+
+/** Whoever has come to its next step has that step's time. */
+async function withDeadlines(
+  book: RolloutsDeps["book"],
+  tx: Transaction,
+  scope: Scope,
+  { moves, at }: { moves: readonly Move[]; at: number },
+): Promise<Watched[]> {
+  const known = new Map<string, Timeouts | undefined>();
+  for (const id of rolloutsOf(
+    moves.filter(({ before, after }) => stepOf(before.state) !== stepOf(after.state)).map(({ after }) => after),
+  ))
+    known.set(id, timeoutsOf((await book.findRollout(tx, scope, id))?.plan.stepTimeouts));
+  return moves.map(({ before, after }) => withDeadline(before, after, known.get(after.rollout), at));
 }
 
 /**

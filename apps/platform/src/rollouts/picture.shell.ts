@@ -28,7 +28,15 @@ export type InLine = Queued & {
   missing?: string;
 };
 
-type Looking = { rollout: StoredRollout; line: readonly InLine[]; now: number; dark?: ReadonlyMap<string, string> };
+type Looking = {
+  rollout: StoredRollout;
+  line: readonly InLine[];
+  now: number;
+  /** Around whom it is dark, and why. */
+  dark?: ReadonlyMap<string, string>;
+  /** When devices whose deadline has passed were last heard. */
+  heard?: ReadonlyMap<string, number>;
+};
 
 /** Where a picture is taken: inside the transaction that its steps are recorded in, or only to look. */
 export type View = { is: "locked"; tx: Transaction } | { is: "glance"; db: Queryable };
@@ -36,7 +44,7 @@ export type View = { is: "locked"; tx: Transaction } | { is: "glance"; db: Query
 /** Everything that a rollout's next steps depend on. */
 export async function pictureRollout(deps: RolloutsDeps, scope: Scope, view: View, looking: Looking): Promise<Picture> {
   const { book, guardBook, releases } = deps;
-  const { rollout, now, dark } = looking;
+  const { rollout, now } = looking;
   const { id, phase, plan } = rollout;
   const on = view.is === "locked" ? view.tx : view.db;
   const tallies = talliesOf((await book.stagesOf(on, scope, [id])).get(id) ?? [], await book.countDeployments(on, scope, [id]));
@@ -46,14 +54,14 @@ export async function pictureRollout(deps: RolloutsDeps, scope: Scope, view: Vie
   const policy = await book.policyOf(on, scope);
   return {
     ...tallies,
-    overdue: inTheDark(
+    overdue: asSeen(
       await book.overdueDeployments(on, scope, {
         rollout: id,
         at: now,
         limit: batch,
         lock: view.is === "locked" ? "rows" : "none",
       }),
-      dark,
+      looking,
     ),
     held: await guardBook.heldDevices(on, scope, id),
     guards: await guardBook.guardSums(on, scope, { rollout: id }),
@@ -84,11 +92,35 @@ export async function pictureRollout(deps: RolloutsDeps, scope: Scope, view: Vie
   };
 }
 
-const inTheDark = (overdue: readonly Overdue[], dark?: ReadonlyMap<string, string>): Overdue[] =>
-  overdue.map((one) => {
+/** The overdue with what is known of them beside: whether it is dark around them, and whether they are heard all the same. */
+const asSeen = (
+  overdue: readonly (Overdue & { stepSince: number })[],
+  { dark, heard }: Pick<Looking, "dark" | "heard">,
+): Overdue[] =>
+  overdue.map(({ stepSince, ...one }) => {
     const because = dark?.get(one.device);
-    return because === undefined ? one : { ...one, dark: because };
+    const isHeard = (heard?.get(one.device) ?? Number.NEGATIVE_INFINITY) > stepSince;
+    return { ...one, ...(because === undefined ? {} : { dark: because }), ...(isHeard ? { heard: true } : {}) };
   });
+
+/** When those whose deadline has passed were last heard, of whom the contact lease holds. Read before the lock is taken. */
+export async function lastHeardOf(
+  { db, book, registry }: RolloutsDeps,
+  scope: Scope,
+  { rollout, now }: Omit<Looking, "line">,
+): Promise<Map<string, number>> {
+  const overdue = await book.overdueDeployments(db, scope, { rollout: rollout.id, at: now, limit: batch, lock: "none" });
+  if (overdue.length === 0) return new Map();
+  const pictures = await registry.pictures(
+    scope,
+    overdue.map(({ device }) => device),
+  );
+  return new Map(
+    pictures.flatMap(({ id, connectivity, lastContactAt }) =>
+      connectivity.is === "online" && lastContactAt !== undefined ? [[id, lastContactAt] as const] : [],
+    ),
+  );
+}
 
 /** Shared places are counted and taken by one rollout at a time: two that counted at once would both take the last. */
 async function sharedPlaces(

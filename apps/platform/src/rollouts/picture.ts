@@ -15,6 +15,8 @@ export type Overdue = {
   onlineAtOffer: boolean;
   attempt: number;
   offeredAt: number;
+  /** Something was heard of it since the step began that it is in, and its contact lease holds. */
+  heard?: boolean;
   /** Its deadline had been put off, and nothing was heard since. */
   held: boolean;
   /** Why its silence says nothing about the release now, if so: devices around are silent too. */

@@ -1,5 +1,5 @@
 import { humanDuration, minutes, parseDuration } from "@tenfold/base";
-import type { MaintenanceWindow, RolloutPlan } from "@tenfold/contracts";
+import { type MaintenanceWindow, type RolloutPlan, updateSteps } from "@tenfold/contracts";
 import { rolloutProblems } from "./errors.ts";
 import { isZone, lengthOf, shortestWindow } from "./windows.ts";
 
@@ -27,6 +27,14 @@ function refuseDurations(plan: RolloutPlan): void {
       field: "deadline",
       fix: "Give at least PT1S.",
     });
+  for (const step of updateSteps) {
+    const given = plan.stepTimeouts?.[step];
+    if (given !== undefined && (parseDuration(given) ?? 0) < 1_000)
+      throw rolloutProblems.rollout_duration_invalid(`${given} leaves no time for the step ${step}.`, {
+        field: `stepTimeouts.${step}`,
+        fix: "Give at least PT1S, or leave it out: then the deadline alone holds.",
+      });
+  }
   for (const field of ["soak", "jitter", "giveUpAfter"] as const) {
     if (parseDuration(plan[field]) === undefined)
       throw rolloutProblems.rollout_duration_invalid(`${plan[field]} is not a duration.`, { field });

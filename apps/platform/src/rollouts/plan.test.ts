@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { minutes } from "@tenfold/base";
-import type { DeploymentState, StageProgress } from "@tenfold/contracts";
+import type { DeploymentReason, DeploymentState, StageProgress } from "@tenfold/contracts";
 import fc from "fast-check";
 import { placeDevices } from "./membership.ts";
 import type { Picture } from "./picture.ts";
 import { planRollout, type Step } from "./plan.ts";
+import { retryOf } from "./retries.ts";
 import { columnOf, emptyTally, isInFlight, type Rollout, type Tally } from "./rollout.ts";
 
 type Fate = { is: "boots" | "fails" | "silent" | "offline" | "falls_back"; after: number };
@@ -336,4 +337,58 @@ test("the same picture always gives the same steps", () => {
     {},
   );
   assert.deepEqual(planRollout(world.rollout, pictureOf(world, 5), 5), planRollout(world.rollout, pictureOf(world, 5), 5));
+});
+
+test("a device that is heard and not done with a step in time has failed in that step; one that is silent is lost", () => {
+  const world = worldOf([{ is: "boots", after: 0 }], { timeouts: { download: minutes(2) } });
+  const overdue = (state: DeploymentState, over: { heard?: boolean; rollback?: boolean } = {}) => {
+    const one = {
+      deployment: "d0",
+      device: "d0",
+      stage: 0,
+      rollback: false,
+      onlineAtOffer: true,
+      attempt: 1,
+      offeredAt: 0,
+      held: false,
+    };
+    const picture = { ...pictureOf(world, minutes(3)), overdue: [{ ...one, state, ...over }] };
+    const [step] = planRollout(world.rollout, picture, minutes(3));
+    return step?.do === "expire" ? `${step.to} ${step.reason}` : step?.do;
+  };
+  assert.equal(overdue("downloading", { heard: true }), "failed download_timed_out");
+  assert.equal(overdue("verified", { heard: true }), "failed install_timed_out");
+  assert.equal(overdue("installing", { heard: true }), "failed install_timed_out");
+  assert.equal(overdue("validating", { heard: true }), "failed boot_timed_out");
+  assert.equal(overdue("downloading"), "unresponsive silent_during_update");
+  assert.equal(overdue("rebooting"), "unresponsive silent_after_reboot");
+  assert.equal(overdue("offered", { heard: true }), "unresponsive silent_after_offer");
+  assert.equal(overdue("installing", { heard: true, rollback: true }), "unresponsive silent_during_update");
+});
+
+test("the first step of an offer has its own time, and never more than the whole", () => {
+  const offered = (timeouts: Rollout["timeouts"]) => {
+    const world = worldOf([{ is: "boots", after: 0 }], timeouts ? { timeouts } : {});
+    const stages = [{ state: "running" as const, startedAt: 0 }, ...world.stages.slice(1)];
+    const [step] = planRollout(
+      world.rollout,
+      pictureOf({ ...world, stages, rows: world.rows.map((row) => ({ ...row, stage: 0 })) }, 0),
+      0,
+    );
+    return step?.do === "offer" ? { deadlineAt: step.deadlineAt, finalAt: step.finalAt } : undefined;
+  };
+  assert.deepEqual(offered(undefined), { deadlineAt: deadlineMs, finalAt: undefined });
+  assert.deepEqual(offered({ download: minutes(2) }), { deadlineAt: minutes(2), finalAt: deadlineMs });
+  assert.deepEqual(offered({ download: minutes(60) }), { deadlineAt: deadlineMs, finalAt: undefined });
+  assert.deepEqual(offered({ boot: minutes(2) }), { deadlineAt: deadlineMs, finalAt: undefined });
+});
+
+test("what timed out is tried again by its class: a download and an installation, never a boot", () => {
+  const rule = { most: 1, backoffMs: minutes(1), on: ["network", "install"] as const };
+  const again = (reason: DeploymentReason) =>
+    retryOf({ device: "d", attempt: 1, rollback: false, state: "failed", reason }, rule, 0)?.attempt;
+  assert.deepEqual(
+    ["download_timed_out", "install_timed_out", "boot_timed_out"].map((reason) => again(reason as DeploymentReason)),
+    [2, 2, undefined],
+  );
 });

@@ -8,10 +8,11 @@ import { inFlight, type Overdue, type Picture, placesLeft, type Target, type Unr
 import { retryOf } from "./retries.ts";
 import { type Ending, isHalted, type Rollout, type StageTally } from "./rollout.ts";
 import { standsStill } from "./standstill.ts";
+import { deadlineOf, stepOf, timedOut } from "./steps.ts";
 import { judgeStrata, unprovenStrata } from "./strata.ts";
 
 export type Step =
-  | { do: "offer"; deployment: string; device: string; online: boolean; deadlineAt: number; via?: Target }
+  | { do: "offer"; deployment: string; device: string; online: boolean; deadlineAt: number; finalAt?: number; via?: Target }
   | { do: "skip"; deployment: string; device: string; reason: DeploymentReason; detail: string }
   | { do: "step_aside"; deployment: string; device: string; block: Block; lookAgainAt: number }
   | { do: "approve"; because: string }
@@ -51,7 +52,7 @@ type Expire = Extract<Step, { do: "expire" }>;
 
 /** Silence is an outcome. Only a device that could not have heard the offer is let off. */
 function expire(overdue: Overdue, rollout: Rollout, now: number): Expire {
-  const { deployment, device, state, rollback, onlineAtOffer, attempt } = overdue;
+  const { deployment, device, state, rollback, onlineAtOffer, attempt, heard = false } = overdue;
   const end = ending();
   const retry = isHalted(rollout.phase)
     ? undefined
@@ -60,6 +61,14 @@ function expire(overdue: Overdue, rollout: Rollout, now: number): Expire {
 
   function ending(): Ending {
     const told = isHalted(rollout.phase) && !rollback;
+    const step = stepOf(state);
+    // A way back that is not gone is silent, whatever is heard beside: the next sign of life begins it anew.
+    if (heard && !rollback && step !== undefined && state !== "offered")
+      return {
+        to: "failed",
+        reason: timedOut[step],
+        detail: `It is heard, and was still ${state} when its time for that was over.`,
+      };
     if (state !== "offered") {
       const rebooted = state === "rebooting" || state === "validating";
       return rebooted
@@ -99,7 +108,7 @@ function withExpired(picture: Picture, expired: readonly (Expire | Held)[]): Pic
     if (tally === undefined || step?.do !== "expire") return;
     tally.inFlight -= 1;
     if (step.retry) tally.queued += 1;
-    else tally[step.to === "unresponsive" ? "harmed" : step.to] += 1;
+    else tally[step.to === "unresponsive" || step.to === "failed" ? "harmed" : step.to] += 1;
   });
   const holds = expired.filter((step) => step.do === "hold" && step.dark === "still");
   const [hold] = holds;
@@ -178,15 +187,18 @@ function offers(rollout: Rollout, picture: Picture, now: number): Step[] {
     { places: placesLeft(rollout, picture).places, giveUpAfterMs: rollout.giveUpAfterMs },
     now,
   );
-  return turns.flatMap((turn, i) => stepOf(turn, picture.waiting[i], now + rollout.deadlineMs));
+  const finalAt = now + rollout.deadlineMs;
+  const deadlineAt = deadlineOf("download", { timeouts: rollout.timeouts, finalAt }, now);
+  const times = finalAt === deadlineAt ? { deadlineAt } : { deadlineAt, finalAt };
+  return turns.flatMap((turn, i) => turnStep(turn, picture.waiting[i], times));
 }
 
-function stepOf(turn: Turn, waiting: Waiting | undefined, deadlineAt: number): Step[] {
+function turnStep(turn: Turn, waiting: Waiting | undefined, times: { deadlineAt: number; finalAt?: number }): Step[] {
   if (waiting === undefined) return [];
   const { deployment, device, online, via } = waiting;
   switch (turn.is) {
     case "offer":
-      return [{ do: "offer", deployment, device, online, deadlineAt, ...(via ? { via } : {}) }];
+      return [{ do: "offer", deployment, device, online, ...times, ...(via ? { via } : {}) }];
     case "skip":
       return [{ do: "skip", deployment, device, reason: turn.reason, detail: turn.detail }];
     case "blocked":

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { DeploymentReport } from "@tenfold/contracts";
 import fc from "fast-check";
-import { applyHeartbeat, applyReport, type Watched } from "./progress.ts";
+import { applyHeartbeat, applyReport, type Watched, withDeadline } from "./progress.ts";
 
 const [oldHash, newHash] = ["aa".repeat(32), "bb".repeat(32)];
 
@@ -143,4 +143,26 @@ test("why a device fell back is its own to say, also after its next boot was hea
   assert.deepEqual(told, { ...back, reason: "validate_self_test_failed", detail: "exit 1", log: ["x"] });
   assert.equal(applyReport(back, { state: "failed", reason: "download_network" }, 4_000), undefined);
   assert.equal(told && applyReport(told, { state: "rolled_back", reason: "boot_loop" } as DeploymentReport, 5_000), undefined);
+});
+
+test("each step that begins has its own time from then on, up to the end of the whole; what was put off stays put off", () => {
+  const timeouts = { install: 100, boot: 50 };
+  const offered = deployment({ deadlineAt: 1_500, finalAt: 1_500 });
+  const told = (before: Watched, state: DeploymentReport["state"], at: number) =>
+    withDeadline(before, applyReport(before, { state }, at) as Watched, timeouts, at);
+  const downloading = told(offered, "downloading", 1_100);
+  assert.equal(downloading.deadlineAt, 1_500, "the same step goes on");
+  const verified = told(downloading, "verified", 1_200);
+  assert.deepEqual([verified.deadlineAt, verified.downloadedAt], [1_300, 1_200]);
+  const installing = told(verified, "installing", 1_250);
+  assert.deepEqual([installing.deadlineAt, installing.installingAt], [1_300, 1_250]);
+  assert.deepEqual(
+    [told(installing, "rebooting", 1_290).deadlineAt, told(installing, "rebooting", 1_480).deadlineAt],
+    [1_340, 1_500],
+  );
+  const held = { ...downloading, deadlineAt: 9_000, finalAt: 9_000 };
+  assert.equal(told(held, "verified", 1_700).deadlineAt, 1_800);
+  const trial = applyHeartbeat(installing, beat({ state: "trial" }), 1_260) as Watched;
+  assert.equal(withDeadline(installing, trial, timeouts, 1_260).deadlineAt, 1_310);
+  assert.equal(withDeadline(downloading, { ...downloading, state: "failed" }, timeouts, 1_400).deadlineAt, 1_500);
 });

@@ -1,6 +1,7 @@
 import type { DeploymentReason, DeploymentReport, DeploymentState, Heartbeat } from "@tenfold/contracts";
 import type { Retry } from "./retries.ts";
 import { type Firmware, isInFlight } from "./rollout.ts";
+import { deadlineOf, stepOf, type Timeouts } from "./steps.ts";
 
 /** A deployment as far as messages from its device can change it. Times in ms. */
 export type Watched = {
@@ -26,6 +27,9 @@ export type Watched = {
   previous?: Firmware;
   offeredAt: number;
   acceptedAt?: number;
+  /** Since when the release lies on the device, and since when it installs it. */
+  downloadedAt?: number;
+  installingAt?: number;
   rebootingAt?: number;
   verifiedAt?: number;
   returnedAt?: number;
@@ -37,6 +41,9 @@ export type Watched = {
   progress?: number;
   log: readonly string[];
   endedAt?: number;
+  /** When the step that it is in must be done, and the whole. */
+  deadlineAt?: number;
+  finalAt?: number;
   /** The try that takes its place. */
   retry?: Retry;
 };
@@ -70,10 +77,19 @@ export function applyReport(deployment: Watched, report: DeploymentReport, at: n
     }
     default: {
       if (rank(report.state) < rank(deployment.state)) return undefined;
-      const rebooting = report.state === "rebooting" || report.state === "validating";
-      return { ...told, state: report.state, ...(rebooting ? { rebootingAt: deployment.rebootingAt ?? at } : {}) };
+      return { ...told, state: report.state, ...reached(deployment, report.state, at) };
     }
   }
+}
+
+/** When it came so far, the first time. */
+function reached(deployment: Watched, state: DeploymentState, at: number): Partial<Watched> {
+  const [reaches, installing, rebooting] = [rank(state), rank("installing"), rank("rebooting")];
+  return {
+    ...(reaches >= rank("downloaded") ? { downloadedAt: deployment.downloadedAt ?? at } : {}),
+    ...(reaches >= installing ? { installingAt: deployment.installingAt ?? at } : {}),
+    ...(reaches >= rebooting ? { rebootingAt: deployment.rebootingAt ?? at } : {}),
+  };
 }
 
 /** That it fell back its next boot has told already; why, only the device can say: its late word completes the record and ends nothing anew. */
@@ -123,7 +139,16 @@ const noteNumber = (deployment: Watched, seq: number | undefined): Watched | und
   seq === undefined || deployment.seq !== undefined ? undefined : { ...deployment, seq };
 
 const onTrial = (deployment: Watched, at: number): Watched | undefined =>
-  deployment.state === "validating" ? undefined : { ...deployment, state: "validating", rebootingAt: deployment.rebootingAt ?? at };
+  deployment.state === "validating" ? undefined : { ...deployment, state: "validating", ...reached(deployment, "validating", at) };
+
+/** A step that has just begun has its own time, where its plan gives it one; one whose deadline was put off keeps that. */
+export function withDeadline(before: Watched | undefined, after: Watched, timeouts: Timeouts | undefined, at: number): Watched {
+  const step = stepOf(after.state);
+  const { finalAt, deadlineAt } = after;
+  if (step === undefined || finalAt === undefined || before === undefined || stepOf(before.state) === step) return after;
+  const due = deadlineOf(step, { timeouts, finalAt }, at);
+  return due === deadlineAt ? after : { ...after, deadlineAt: due };
+}
 
 const numbering = ({ seq: before }: Watched, seq: number | undefined): Pick<Watched, "seq" | "numbered"> =>
   seq === undefined ? {} : { seq, numbered: before !== undefined && before > 0 && seq > before };

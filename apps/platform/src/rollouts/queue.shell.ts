@@ -13,7 +13,7 @@ export async function overdueDeployments(
   on: Queryable,
   scope: Scope,
   { rollout, limit, at, lock }: OfRollout & { at: number; lock: "rows" | "none" },
-): Promise<Overdue[]> {
+): Promise<(Overdue & { stepSince: number })[]> {
   const { rows } = await sql<{
     id: string;
     device: string;
@@ -23,16 +23,18 @@ export async function overdueDeployments(
     online: boolean | null;
     attempt: number;
     offered_at: Date;
+    step_since: Date;
     held: boolean;
   }>`
-    select id, device, stage, rollback, state, online_at_offer as online, attempt, offered_at, held_because is not null as held from rollouts.deployment
+    select id, device, stage, rollback, state, online_at_offer as online, attempt, offered_at, coalesce(rebooting_at, downloaded_at, accepted_at, offered_at) as step_since, held_because is not null as held from rollouts.deployment
     where fleet = ${scope.fleet} and rollout = ${rollout} and in_flight and deadline_at <= ${new Date(at)}
     order by id limit ${limit} ${lock === "rows" ? sql`for update skip locked` : sql``}`.execute(on);
-  return rows.map(({ id, online, offered_at, ...row }) => ({
+  return rows.map(({ id, online, offered_at, step_since, ...row }) => ({
     ...row,
     deployment: id,
     onlineAtOffer: online === true,
     offeredAt: offered_at.getTime(),
+    stepSince: step_since.getTime(),
   }));
 }
 

@@ -2,7 +2,7 @@ import { describeError, type Scope, seconds } from "@tenfold/base";
 import type { RolloutsDeps } from "./deps.ts";
 import { haltReportOf } from "./halt-report.shell.ts";
 import { joinLate } from "./join.shell.ts";
-import { batch, lineUp, pictureRollout } from "./picture.shell.ts";
+import { batch, lastHeardOf, lineUp, pictureRollout } from "./picture.shell.ts";
 import { nextLookAt, planRollout, type Step } from "./plan.ts";
 import { recordSteps } from "./record.shell.ts";
 import { engineOf } from "./rollout.ts";
@@ -33,12 +33,13 @@ async function reconcileRollout(deps: RolloutsDeps, scope: Scope, id: string): P
   if (seen === undefined) return "rests";
   await joinLate(deps, scope, { rollout: seen, now });
   const line = await lineUp(deps, scope, { rollout: seen, now });
+  const heard = await lastHeardOf(deps, scope, { rollout: seen, now });
   const { sets, dark } = await guardBook.lookAround(deps, scope, seen);
   const steps = await db.transaction().execute(async (tx) => {
     const rollout = await book.lockFree(tx, scope, id);
     if (rollout === undefined || rollout.endedAt !== undefined) return [];
     await guardBook.advanceWatch(tx, scope, { rollout, sets, now });
-    const picture = await pictureRollout(deps, scope, { is: "locked", tx }, { rollout, line, now, dark });
+    const picture = await pictureRollout(deps, scope, { is: "locked", tx }, { rollout, line, now, dark, heard });
     const engine = engineOf(rollout);
     const planned = planRollout(engine, picture, now);
     await recordSteps({ book, guardBook, tx, scope }, { rollout, steps: planned, line, now });
@@ -51,6 +52,8 @@ async function reconcileRollout(deps: RolloutsDeps, scope: Scope, id: string): P
   });
   announce(deps, id, steps);
   if (steps.some((step) => step.do === "halt")) await announceHalt(deps, scope, id);
+  // Whoever is still at work on what has ended hears so; where that is lost, on its next connection.
+  for (const step of steps) if (step.do === "expire" && step.to === "failed") await deps.refresh(step.device, "deployments/next");
   // Only now do devices hear of it. What is lost here stays untold, and the untold are told again.
   const told = await tellDevices(deps, scope, { id, limit: batch });
   return steps.length > 0 || told === batch ? "moved" : "rests";

@@ -5,9 +5,9 @@ type RetryClass = RetryRule["on"][number];
 
 /** Reasons that another try may mend. What is not named here is never tried again: a signature, a boot, a health check. */
 const classes = {
-  network: ["download_network", "download_hash_mismatch", "download_size_mismatch", "download_other"],
+  network: ["download_network", "download_hash_mismatch", "download_size_mismatch", "download_timed_out", "download_other"],
   space: ["download_no_space", "install_no_space"],
-  install: ["install_write_failed", "install_other", "verify_other"],
+  install: ["install_write_failed", "install_timed_out", "install_other", "verify_other"],
   unreached: ["silent_after_offer"],
 } as const satisfies Record<RetryClass, readonly DeploymentReason[]>;
 

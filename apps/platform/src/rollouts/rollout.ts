@@ -11,6 +11,7 @@ import type {
 import { planHashOf } from "./approvals.ts";
 import type { GuardRule } from "./guards/evidence.ts";
 import { type Retries, type Retry, retriesOf } from "./retries.ts";
+import { type Timeouts, timeoutsOf } from "./steps.ts";
 
 /** What the engine goes by: the plan with its durations read. All times and lengths in ms. */
 export type Rollout = {
@@ -22,6 +23,8 @@ export type Rollout = {
   waivedStage?: number;
   haltAbove: number;
   deadlineMs: number;
+  /** What each step may take of it. */
+  timeouts?: Timeouts;
   soakMs: number;
   atOnce: number;
   onHalt: "roll_back" | "stop";
@@ -52,6 +55,7 @@ export type RolloutRecord = Pick<
 export function engineOf({ plan, release, ...rest }: RolloutRecord): Rollout {
   const { id, phase, stage, waivedStage, author, approvalsNeeded, freezeOverride } = rest;
   const { haltAbove, atOnce, onHalt, perMinute, windows, conditions } = plan;
+  const timeouts = timeoutsOf(plan.stepTimeouts);
   return {
     ...{ id, phase, stage, author, approvalsNeeded, haltAbove, atOnce, onHalt, windows, conditions },
     guards: { watch: plan.guards.watch, falseHalts: plan.guards.falseHalts, least: plan.guards.least },
@@ -63,6 +67,7 @@ export function engineOf({ plan, release, ...rest }: RolloutRecord): Rollout {
     planHash: approvalsNeeded > 0 ? planHashOf(plan, release.sha256) : "",
     ...(waivedStage === undefined ? {} : { waivedStage }),
     ...(perMinute === undefined ? {} : { perMinute }),
+    ...(timeouts ? { timeouts } : {}),
     ...(freezeOverride === undefined ? {} : { freezeOverride }),
   };
 }
@@ -117,7 +122,7 @@ export function columnOf(state: DeploymentState): Exclude<keyof Tally, "devices"
 export const exposedOf = (tally: Tally): number => tally.inFlight + tally.succeeded + tally.harmed;
 
 export type Ending = {
-  to: "unresponsive" | "skipped" | "cancelled";
+  to: "unresponsive" | "failed" | "skipped" | "cancelled";
   reason: DeploymentReason;
   detail: string;
   /** The try that takes its place. */

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { minutes } from "@tenfold/base";
+import { hours, minutes } from "@tenfold/base";
 import { verifyRelease } from "@tenfold/ota";
+import { listDeployments } from "./facts.shell.ts";
 import { type Effect, hashOf, pretendFleet, scope, struck, who } from "./testing.ts";
 import { pauseRollout, resumeRollout, rollBackRollout } from "./writes.shell.ts";
 
@@ -262,3 +263,36 @@ for (const seed of ["a", "b"]) {
     }
   });
 }
+
+test("a step that is not done in its time has failed in it, and is tried again by its class; a brick is found by the time of its boot", async () => {
+  const effects = (version: string, device: string) => (version !== "1.1.0" ? "good" : device === "d0" ? "hangs" : "bricks");
+  await using fleet = await pretendFleet({ devices: 2, effects });
+  await fleet.release("1.0.0");
+  await fleet.tick();
+  await fleet.release("1.1.0");
+  const { id } = await fleet.start({
+    ...{ release: "1.1.0", stages: [{ share: 1 }], haltAbove: 1, soak: "PT0S", deadline: "PT6H" },
+    stepTimeouts: { install: "PT2M", boot: "PT3M" },
+    retries: { most: 1, backoff: "PT1M", on: ["install"] },
+  });
+  const began = fleet.clock.time;
+  await fleet.untilEnded(id);
+  assert.ok(fleet.clock.time - began < hours(1), "long before the deadline of the whole");
+  const items = await listDeployments(fleet.db, scope, { rollout: id, limit: 10 });
+  const told = items
+    .filter(({ rollback }) => !rollback)
+    .map(({ device, attempt, state, reason }) => [device, attempt, state, reason]);
+  assert.deepEqual(told.toSorted(), [
+    ["d0", 1, "failed", "install_timed_out"],
+    ["d0", 2, "failed", "install_timed_out"],
+    ["d1", 1, "unresponsive", "silent_after_reboot"],
+  ]);
+  const hung = items.find(({ device, attempt }) => device === "d0" && attempt === 1);
+  assert.deepEqual(
+    hung?.steps.map(({ step, to }) => [step, to !== undefined]),
+    [
+      ["download", true],
+      ["install", true],
+    ],
+  );
+});

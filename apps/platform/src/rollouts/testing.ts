@@ -34,8 +34,8 @@ export const scope = defaultScope;
 export const who = { scope, actor: systemActor };
 export const epoch = Date.UTC(2026, 5, 1);
 
-/** What a version does to a device: boots well, never comes back, falls back to the old slot, cannot be downloaded, or is taken by nobody. */
-export type Effect = "good" | "bricks" | "falls_back" | "no_download" | "ignored";
+/** What a version does to a device: boots well, never comes back, falls back to the old slot, cannot be downloaded, is never done with its installation, or is taken by nobody. */
+export type Effect = "good" | "bricks" | "falls_back" | "no_download" | "hangs" | "ignored";
 
 export type PretendDevice = {
   id: string;
@@ -147,6 +147,7 @@ export async function pretendFleet({
 
   function take(device: PretendDevice, next: NextDeployment): void {
     if (next.is === "cancel" && device.work && device.work.step < 4) device.work.step = 100;
+    if (next.is === "none" && device.work && device.work.step < 4) delete device.work;
     if (next.is !== "offer" || device.done.has(next.deployment) || device.work?.offer.deployment === next.deployment) return;
     if (effects(next.release.signed.version, device.id) !== "ignored") device.work = { offer: next, step: 0 };
   }
@@ -166,6 +167,7 @@ export async function pretendFleet({
     const report = ([{ state: "downloading" }, { state: "verified" }, { state: "installing" }, { state: "rebooting" }] as const)[
       at.step
     ];
+    if (isStuck(effect, at.step)) return undefined;
     if (at.step === 1 && effect === "no_download") return end({ state: "failed", reason: "download_network", log: ["timed out"] });
     at.step += 1;
     if (report) return report;
@@ -279,6 +281,8 @@ export async function pretendFleet({
     },
   };
 }
+
+const isStuck = (effect: Effect, step: number): boolean => effect === "hangs" && step === 3;
 
 /** The routes of a fleet. Who asks is who the `authorization` header names: `viewer`, `operator`, or `name:role`. */
 export async function servedFleet(options: FleetOptions) {

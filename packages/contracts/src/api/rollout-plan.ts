@@ -51,6 +51,20 @@ export const retryRule = z.strictObject({
 });
 export type RetryRule = z.infer<typeof retryRule>;
 
+export const updateSteps = ["download", "install", "boot"] as const;
+export type UpdateStep = (typeof updateSteps)[number];
+
+/** The longest that each step of an update may take. One that is left out may take as long as the deadline of the whole lets it. */
+export const stepTimeouts = z.strictObject({
+  /** From the offer until the release lies on the device. */
+  download: isoDuration.optional(),
+  /** From there until the device says that it reboots. */
+  install: isoDuration.optional(),
+  /** From there until its verified boot. */
+  boot: isoDuration.optional(),
+});
+export type StepTimeouts = z.infer<typeof stepTimeouts>;
+
 export const prerequisites = z.strictObject({
   /** What must be true of a device, in the filter language: `fw:>=1.4.0 tag:bootloader=2`. */
   device: z.string().max(500).default(""),
@@ -66,6 +80,8 @@ const terms = {
   haltAbove: share,
   /** From the offer to the verified boot; silence past it is a failure. */
   deadline: isoDuration,
+  /** What each step may take of that. */
+  stepTimeouts,
   /** How long a stage must stay healthy after its last verified boot before the next begins. */
   soak: isoDuration,
   /** How many devices update at the same time. */
@@ -106,6 +122,8 @@ export const rolloutPlan = z.strictObject({
   stages: terms.stages.default([{ share: 0.05 }, { share: 0.25 }, { share: 1 }]),
   haltAbove: terms.haltAbove.default(0.05),
   deadline: terms.deadline.default("PT1H"),
+  // Left out where it says nothing: what an earlier version approved must keep its hash.
+  stepTimeouts: terms.stepTimeouts.optional(),
   soak: terms.soak.default("PT5M"),
   atOnce: terms.atOnce.default(500),
   onHalt: terms.onHalt.default("roll_back"),
@@ -140,7 +158,13 @@ export function completePlan({ plan: _name, ...given }: RolloutRequest, template
 export const builtInPlans: Readonly<Record<string, { note: string; plan: PlanTemplate }>> = {
   canary: {
     note: "5 % with devices of every model, then 25 %, then all; an hour of soak after the canary's last verified boot.",
-    plan: { stages: [{ share: 0.05 }, { share: 0.25 }, { share: 1 }], strata: ["model"], perStratum: 3, soak: "PT1H" },
+    plan: {
+      stages: [{ share: 0.05 }, { share: 0.25 }, { share: 1 }],
+      strata: ["model"],
+      perStratum: 3,
+      soak: "PT1H",
+      stepTimeouts: { install: "PT30M", boot: "PT30M" },
+    },
   },
   careful: {
     note: "1 %, 5 %, 25 %, 50 %, all; a day of soak; two people approve; at night where each device stands (tag tz).",
@@ -149,6 +173,7 @@ export const builtInPlans: Readonly<Record<string, { note: string; plan: PlanTem
       strata: ["model"],
       perStratum: 5,
       soak: "P1D",
+      stepTimeouts: { install: "PT30M", boot: "PT30M" },
       haltAbove: 0.02,
       approvals: 2,
       windows: [{ from: "01:00", to: "05:00", zone: "tag:tz" }],

@@ -3,7 +3,7 @@ import { deploymentReason, deploymentState } from "../device/deployment.ts";
 import { isoDuration, pageOf, pageQuery, share, timestamp } from "./common.ts";
 import { haltReport } from "./halt-report.ts";
 import { operation } from "./operation.ts";
-import { rolloutPlan, rolloutRequest } from "./rollout-plan.ts";
+import { rolloutPlan, rolloutRequest, updateSteps } from "./rollout-plan.ts";
 import { blockCode, exclusionCode } from "./update-status.ts";
 
 export const rolloutPhase = z.enum([
@@ -62,6 +62,17 @@ export const rollout = z.object({
 });
 export type Rollout = z.infer<typeof rollout>;
 
+/** A step of an update on one device: since when, and until when it may take or had taken. */
+export const deploymentStep = z.object({
+  step: z.enum(updateSteps),
+  from: timestamp,
+  /** When it was done. */
+  to: timestamp.optional(),
+  /** When its time is over; of the step that goes on. */
+  deadlineAt: timestamp.optional(),
+});
+export type DeploymentStep = z.infer<typeof deploymentStep>;
+
 export const deployment = z.object({
   id: z.string(),
   rollout: z.string(),
@@ -83,7 +94,10 @@ export const deployment = z.object({
   /** Why it was not offered when the engine last looked. */
   blocked: updateBlock.optional(),
   offeredAt: timestamp.optional(),
+  /** When the step that goes on must be done. */
   deadlineAt: timestamp.optional(),
+  /** In order, as far as the device has come. */
+  steps: z.array(deploymentStep).default([]),
   endedAt: timestamp.optional(),
   updatedAt: timestamp,
 });

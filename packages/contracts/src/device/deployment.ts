@@ -58,6 +58,8 @@ export const deploymentReason = z.enum([
   "download_hash_mismatch",
   "download_size_mismatch",
   "download_no_space",
+  /** Heard all the time, and not done with the step when its time was over. */
+  "download_timed_out",
   "download_other",
   "verify_signature_invalid",
   "verify_other",
@@ -65,7 +67,9 @@ export const deploymentReason = z.enum([
   "install_write_failed",
   /** The device's own installer (RAUC, SWUpdate) says that the image was made for other hardware. */
   "install_incompatible",
+  "install_timed_out",
   "install_other",
+  "boot_timed_out",
   "boot_loop",
   "boot_fell_back",
   "validate_self_test_failed",

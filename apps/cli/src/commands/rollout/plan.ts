@@ -8,6 +8,7 @@ import {
   planName,
   planTemplate,
   type RolloutRequest,
+  updateSteps,
 } from "@tenfold/contracts";
 import { cliProblems } from "../../exit.ts";
 import { type Flags, text } from "../../verb.ts";
@@ -20,6 +21,7 @@ export const planFlags: [string, string, string?][] = [
   ["--per-stratum <n>", "devices of each kind in the canary, at least (3)"],
   ["--halt-above <share>", "halt when more than this share of a stage fails or falls silent (5%)"],
   ["--deadline <duration>", "from the offer to the verified boot (1h)"],
+  ["--step-timeouts <list>", "what each step of it may take: download=30m,install=10m,boot=10m (as long as the deadline lets)"],
   ["--soak <duration>", "how long a stage must stay healthy (5m)"],
   ["--at-once <n>", "devices that update at the same time (500)"],
   ["--per-minute <n>", "never more offers than this in any 60 seconds"],
@@ -76,6 +78,7 @@ function termsGiven(flags: Flags): PlanTemplate {
     ...(strata === undefined ? {} : { strata: strata.split(",").map((key) => key.trim()) }),
     ...(haltAbove === undefined ? {} : { haltAbove: share(haltAbove, "--halt-above") }),
     ...durationsGiven(flags),
+    ...stepTimeoutsGiven(flags),
     ...numbersGiven(flags),
     ...wordsGiven(flags),
     ...guardsGiven(flags),
@@ -90,6 +93,21 @@ function durationsGiven(flags: Flags): PlanTemplate {
       return given === undefined ? [] : [[name, duration(given, flag)]];
     }),
   );
+}
+
+function stepTimeoutsGiven(flags: Flags): PlanTemplate {
+  const given = text(flags, "stepTimeouts");
+  if (given === undefined) return {};
+  const read = given.split(",").map((one) => {
+    const [name = "", length = ""] = one.split("=").map((word) => word.trim());
+    const step = updateSteps.find((each) => each === name);
+    if (step === undefined)
+      throw cliProblems.usage(`--step-timeouts: there is no step "${name}".`, {
+        fix: "Write download=30m,install=10m,boot=10m, or some of them.",
+      });
+    return [step, duration(length, "--step-timeouts")] as const;
+  });
+  return { stepTimeouts: Object.fromEntries(read) };
 }
 
 function numbersGiven(flags: Flags): PlanTemplate {

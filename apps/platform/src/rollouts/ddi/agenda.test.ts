@@ -48,6 +48,8 @@ test("what ended without its device can still be closed, for a while", () => {
   assert.equal(agenda(ended("unresponsive"), now + hours(23)), "cancel");
   assert.equal(agenda(ended("unresponsive"), now + hours(24)), "nothing");
   assert.equal(agenda(ended("unresponsive", { cancelRefusedAt: now })), "nothing");
+  assert.equal(agenda(ended("failed"), now + minutes(59)), "deploy");
+  assert.equal(agenda(ended("failed", { reason: "install_timed_out" }), now + hours(23)), "cancel");
 });
 
 test("attributes are wanted once, and again while a boot is awaited, once an interval", () => {

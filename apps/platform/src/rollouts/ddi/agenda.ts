@@ -1,5 +1,5 @@
 import { hours } from "@tenfold/base";
-import type { DeploymentState, RolloutPhase } from "@tenfold/contracts";
+import type { DeploymentReason, DeploymentState, RolloutPhase } from "@tenfold/contracts";
 import { isHalted, isInFlight } from "../rollout.ts";
 
 /** The deployment that is in flight on a device. */
@@ -20,6 +20,7 @@ export type Action = {
   version: string;
   sha256: string;
   state: DeploymentState;
+  reason?: DeploymentReason;
   endedAt?: number;
   readAt?: number;
   fetchedStart?: number;
@@ -80,6 +81,10 @@ export function agendaOf({ current, action }: Visit, now: number): Agenda {
 function leftOver(action: Action | undefined, now: number): Agenda {
   if (action?.endedAt === undefined || action.readAt === undefined || action.closedAt !== undefined) return { is: "nothing" };
   const ago = now - action.endedAt;
+  const cancel = (): Agenda =>
+    ago < hearsCancelFor && action.cancelRefusedAt === undefined ? { is: "cancel", action } : { is: "nothing" };
+  // It is still at work, and too late.
+  if (action.reason?.endsWith("_timed_out")) return cancel();
   switch (action.state) {
     case "succeeded":
     case "rolled_back":
@@ -88,7 +93,7 @@ function leftOver(action: Action | undefined, now: number): Agenda {
     case "unresponsive":
     case "cancelled":
     case "skipped":
-      return ago < hearsCancelFor && action.cancelRefusedAt === undefined ? { is: "cancel", action } : { is: "nothing" };
+      return cancel();
     default:
       return { is: "nothing" };
   }

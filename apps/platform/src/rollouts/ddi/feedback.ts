@@ -103,8 +103,11 @@ export function answerToDeployment({ execution, finished, progress, details }: F
       };
     case "downloaded":
       return { report: { state: "downloaded", ...said } };
-    case "rejected":
     case "proceeding":
+      // [DDI 5.1] What rauc-hawkbit-updater says when the file lies there and was checked, and before it installs.
+      if (details.includes("File checksum OK.")) return { report: { state: "downloaded", ...said } };
+      return { report: { state: "downloading", ...said, ...(progress === undefined ? {} : { progress }) } };
+    case "rejected":
     case "scheduled":
     case "resumed":
     case "download":

@@ -1,5 +1,5 @@
 import type { Scope } from "@tenfold/base";
-import type { DeploymentState, RolloutPhase } from "@tenfold/contracts";
+import type { DeploymentReason, DeploymentState, RolloutPhase } from "@tenfold/contracts";
 import { sql } from "kysely";
 import type { Queryable, Transaction } from "../../kernel/index.ts";
 import type { Action, Current, Teller, Visit } from "./agenda.ts";
@@ -15,6 +15,7 @@ type ActionRow = {
   version: string;
   sha256: string;
   state: DeploymentState;
+  reason: DeploymentReason | null;
   ended_at: Date | null;
   read_at: Date | null;
   fetched_start: number | null;
@@ -28,7 +29,7 @@ type ActionRow = {
 };
 
 const actionColumns = sql.raw(
-  `a.action, a.deployment, coalesce(d.release, '') as release, d.version, d.sha256, d.state, d.ended_at, a.read_at, a.fetched_start, a.fetched_boot, a.fetched_at, a.closed_at, a.closed_as, a.cancel_refused_at,
+  `a.action, a.deployment, coalesce(d.release, '') as release, d.version, d.sha256, d.state, d.reason, d.ended_at, a.read_at, a.fetched_start, a.fetched_boot, a.fetched_at, a.closed_at, a.closed_as, a.cancel_refused_at,
    a.statuses, a.messages from rollouts.ddi_action a join rollouts.deployment d on d.fleet = a.fleet and d.id = a.deployment`,
 );
 
@@ -41,6 +42,7 @@ const actionOf = (row: ActionRow): Action => ({
   state: row.state,
   statuses: row.statuses,
   messages: row.messages,
+  ...(row.reason === null ? {} : { reason: row.reason }),
   ...(row.ended_at ? { endedAt: row.ended_at.getTime() } : {}),
   ...(row.read_at ? { readAt: row.read_at.getTime() } : {}),
   ...(row.fetched_start === null ? {} : { fetchedStart: row.fetched_start }),

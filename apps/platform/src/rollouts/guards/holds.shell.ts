@@ -51,7 +51,7 @@ export async function recordHolds(
 ): Promise<void> {
   if (holds.length === 0) return;
   await sql`
-    update rollouts.deployment d set deadline_at = to_timestamp(h.until / 1000.0), held_because = h.because, updated_at = ${new Date(at)}
+    update rollouts.deployment d set deadline_at = to_timestamp(h.until / 1000.0), final_at = greatest(coalesce(final_at, deadline_at), to_timestamp(h.until / 1000.0)), held_because = h.because, updated_at = ${new Date(at)}
     from unnest(${holds.map((h) => h.deployment)}::text[], ${holds.map((h) => h.until)}::float8[], ${holds.map((h) => (h.dark === "still" ? h.because : null))}::text[]) as h (id, until, because)
     where d.fleet = ${scope.fleet} and d.id = h.id and d.in_flight`.execute(tx);
 }

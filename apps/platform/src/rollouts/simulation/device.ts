@@ -19,6 +19,9 @@ export const modes = [
   "does_not_cancel",
   "cannot_download",
   "refuses_the_signature",
+  "hangs_while_downloading",
+  "hangs_while_installing",
+  "never_reboots",
 ] as const;
 export type Mode = (typeof modes)[number];
 
@@ -56,11 +59,19 @@ export type Beat = { seq: number; bootId: string; firmware: { version: string; h
 export type Spoken = { report?: { deployment: string; report: DeploymentReport }; booted?: Image };
 
 export function take(device: Device, next: NextDeployment, mode: Mode): void {
+  leaveWhatHasEnded(device, next);
   const { work } = device;
   if (next.is === "cancel" && work?.offer.deployment === next.deployment && work.step < 4 && work.mode !== "does_not_cancel")
     work.step = 100;
   if (next.is !== "offer" || device.done.has(next.deployment) || work !== undefined) return;
   device.work = { offer: next, step: 0, mode: next.rollback ? "good" : mode, slow: 0 };
+}
+
+/** Whoever hangs in what has ended over there leaves it for what comes next. */
+function leaveWhatHasEnded(device: Device, next: NextDeployment): void {
+  const { work } = device;
+  if (work === undefined || hangsAt[work.mode] === undefined || next.is === "cancel") return;
+  if (next.is === "none" || next.deployment !== work.offer.deployment) end(device);
 }
 
 /** One step of a device's life. Whatever it comes up with by itself is a boot too, and so is the old image after a power cut. */
@@ -91,6 +102,9 @@ const refusals: Partial<Record<Mode, { at: number; reason: DeploymentReason }>> 
   disk_full: { at: 2, reason: "install_no_space" },
 };
 
+/** It goes on speaking, and never comes past this step. */
+const hangsAt: Partial<Record<Mode, number>> = { hangs_while_downloading: 1, hangs_while_installing: 3, never_reboots: 4 };
+
 function advance(device: Device, work: NonNullable<Device["work"]>): Spoken {
   const { deployment } = work.offer;
   const says = (report: DeploymentReport): Spoken => ({ report: { deployment, report } });
@@ -98,6 +112,7 @@ function advance(device: Device, work: NonNullable<Device["work"]>): Spoken {
     end(device);
     return says({ state: "cancelled", reason: "rollout_halted" });
   }
+  if (hangsAt[work.mode] === work.step) return {};
   const refusal = refusals[work.mode];
   if (refusal?.at === work.step) {
     end(device);

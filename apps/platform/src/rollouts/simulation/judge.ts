@@ -1,5 +1,5 @@
 import { minutes, parseDuration } from "@tenfold/base";
-import type { DeploymentState, NextDeployment } from "@tenfold/contracts";
+import type { DeploymentState, NextDeployment, UpdateStep } from "@tenfold/contracts";
 import type { Image } from "./device.ts";
 import type { Disk, Row } from "./memory-disk.ts";
 
@@ -15,6 +15,13 @@ const flying: ReadonlySet<DeploymentState> = new Set([
 const harmed: ReadonlySet<DeploymentState> = new Set(["failed", "rolled_back", "unresponsive"]);
 const isOpen = ({ state }: Pick<Row, "state">): boolean => flying.has(state) || state === "queued";
 const neverAgain = /^(offer|boot|validate)_|signature|after_reboot|during_update/;
+const steps: Partial<Record<DeploymentState, UpdateStep>> = {
+  ...{ offered: "download", downloading: "download" },
+  ...{ downloaded: "install", verified: "install", installing: "install" },
+  ...{ rebooting: "boot", validating: "boot" },
+};
+/** Ticks in which a server may have died, or others were in its way. */
+const mostLate = 20;
 
 export type Facts = {
   /** What a device runs, as far as the platform was told and in truth. */
@@ -42,6 +49,8 @@ export function createJudge(facts: Facts) {
   const phases = new Map<string, string>();
   const stageStates = new Map<string, string>();
   const offers = new Map<string, number[]>();
+  /** When each deployment came to the step that it is in, and for how many ticks it has been there past its time. */
+  const entered = new Map<string, { step: UpdateStep; at: number; late: number }>();
   const say = (what: string) => {
     if (broken.length < 20) broken.push(what);
   };
@@ -69,6 +78,7 @@ export function createJudge(facts: Facts) {
   function inspectRow(disk: Disk, row: Row, now: number): void {
     const before = last.get(row.id);
     const ended = before !== undefined && !isOpen(before);
+    inspectStep(disk, row, now);
     if (ended && before.state !== row.state) say(`${row.id} was ${before.state} and is ${row.state}: an end is an end`);
     if (flying.has(row.state) && (before === undefined || before.state === "queued")) inspectOffer(disk, row, now);
     const bootedAt = booted.get(`${row.device}/${row.sha256}`) ?? Number.NEGATIVE_INFINITY;
@@ -86,6 +96,39 @@ export function createJudge(facts: Facts) {
       say(`${row.device} was given up too early`);
     if (row.retried && !before?.retried) inspectRetry(disk, row);
     if (row.block?.code === "yields" && before?.block?.code !== "yields") inspectYielding(disk, row);
+  }
+
+  /** When the step that it is in must be done by the plan: by its own time, or by the whole's. */
+  const stepEnds = (disk: Disk, row: Row): number => {
+    const { plan } = disk.rollouts.get(row.rollout) ?? {};
+    const { step, at } = entered.get(row.id) ?? {};
+    const own = step === undefined ? undefined : plan?.stepTimeouts?.[step];
+    const whole = (row.offeredAt ?? 0) + (parseDuration(plan?.deadline ?? "PT0S") ?? 0);
+    return own === undefined || at === undefined ? whole : Math.min(whole, at + (parseDuration(own) ?? 0));
+  };
+
+  function inspectStep(disk: Disk, row: Row, now: number): void {
+    const at = entered.get(row.id);
+    if (row.reason?.endsWith("_timed_out") && before(row)?.state !== row.state) inspectTimeOut(disk, row, now);
+    const step = steps[row.state];
+    if (step === undefined) entered.delete(row.id);
+    else if (at?.step !== step) entered.set(row.id, { step, at: step === "download" ? (row.offeredAt ?? now) : now, late: 0 });
+  }
+
+  function inspectTimeOut(disk: Disk, row: Row, now: number): void {
+    const { step } = entered.get(row.id) ?? {};
+    if (row.reason !== `${step}_timed_out`) say(`${row.device} ended ${row.reason} in the step ${step}`);
+    if (now < stepEnds(disk, row)) say(`${row.device} ended ${row.reason} before its time was over`);
+  }
+
+  /** Whoever is in a step for longer than the plan says, and goes on being. */
+  function inspectTick(disk: Disk, now: number): void {
+    for (const [id, at] of entered) {
+      const row = disk.rows.get(id);
+      if (row === undefined || now <= stepEnds(disk, row)) continue;
+      at.late += 1;
+      if (at.late === mostLate) say(`${row.device} is ${row.state} for longer than its plan lets it`);
+    }
   }
 
   /** A way back is also gone by a device that falls back by itself just before it is offered; an update only by a boot after the offer. */
@@ -282,6 +325,7 @@ export function createJudge(facts: Facts) {
   return {
     broken,
     inspect,
+    inspectTick,
     say,
     /** The world's own word: this device booted this image and confirmed it. */
     noteBoot: (device: string, { hash }: Image, at: number) => booted.set(`${device}/${hash}`, at),

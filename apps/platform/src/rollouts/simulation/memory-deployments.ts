@@ -18,10 +18,11 @@ export function memoryDeployments(disk: Disk, { change, addRow }: Pen) {
       return rowsOf(disk, rollout)
         .filter(({ state, deadlineAt }) => isInFlight(state) && (deadlineAt ?? 0) <= at)
         .slice(0, limit)
-        .map(({ id, device, stage, rollback, state, attempt, onlineAtOffer, offeredAt = 0 }) => ({
+        .map(({ id, device, stage, rollback, state, attempt, onlineAtOffer, offeredAt = 0, ...row }) => ({
           ...{ deployment: id, device, stage, rollback, state, attempt },
           onlineAtOffer: onlineAtOffer === true,
           ...{ offeredAt, held: false },
+          stepSince: row.rebootingAt ?? row.downloadedAt ?? row.acceptedAt ?? offeredAt,
         }));
     },
     async queuedDeployments(_on, _scope, { rollout, limit, line, at, weight, except }) {
@@ -115,7 +116,18 @@ export function memoryDeployments(disk: Disk, { change, addRow }: Pen) {
       for (const id of deployments) change(id, { sentAt: at });
     },
     async recordOffers(_tx, _scope, { offers, at }) {
-      for (const { deployment, online, deadlineAt, bootId, seq, pastBoots = [], previous, previousRelease, via } of offers) {
+      for (const {
+        deployment,
+        online,
+        deadlineAt,
+        finalAt = deadlineAt,
+        bootId,
+        seq,
+        pastBoots = [],
+        previous,
+        previousRelease,
+        via,
+      } of offers) {
         const row = disk.rows.get(deployment);
         if (row?.state !== "queued") continue;
         const busy = [...disk.rows.values()].some(({ device, state }) => device === row.device && isInFlight(state));
@@ -125,6 +137,7 @@ export function memoryDeployments(disk: Disk, { change, addRow }: Pen) {
           state: "offered" as const,
           offeredAt: at,
           deadlineAt,
+          finalAt,
           onlineAtOffer: online,
           sentAt: undefined,
           block: undefined,
@@ -209,6 +222,10 @@ export function memoryDeployments(disk: Disk, { change, addRow }: Pen) {
             ...(rest.bootId === undefined ? {} : { bootId: rest.bootId }),
             ...(rest.previous === undefined ? {} : { previous: rest.previous }),
             ...(rest.acceptedAt === undefined ? {} : { acceptedAt: rest.acceptedAt }),
+            ...(rest.downloadedAt === undefined ? {} : { downloadedAt: rest.downloadedAt }),
+            ...(rest.installingAt === undefined ? {} : { installingAt: rest.installingAt }),
+            ...(rest.deadlineAt === undefined ? {} : { deadlineAt: rest.deadlineAt }),
+            ...(rest.finalAt === undefined ? {} : { finalAt: rest.finalAt }),
             ...(rest.rebootingAt === undefined ? {} : { rebootingAt: rest.rebootingAt }),
             ...(rest.returnedAt === undefined ? {} : { returnedAt: rest.returnedAt }),
             ...(rest.returnedWith === undefined ? {} : { returnedWith: rest.returnedWith }),
@@ -229,6 +246,9 @@ export function memoryDeployments(disk: Disk, { change, addRow }: Pen) {
             bootId: one.bootId,
             boots: one.boots,
             acceptedAt: one.acceptedAt,
+            downloadedAt: one.downloadedAt,
+            installingAt: one.installingAt,
+            deadlineAt: one.deadlineAt,
           },
           ...{
             rebootingAt: one.rebootingAt,

@@ -38,12 +38,15 @@ export type Row = {
   previousRelease?: string | undefined;
   offeredAt?: number | undefined;
   acceptedAt?: number | undefined;
+  downloadedAt?: number | undefined;
+  installingAt?: number | undefined;
   rebootingAt?: number | undefined;
   verifiedAt?: number | undefined;
   returnedAt?: number | undefined;
   returnedWith?: "new" | "old" | undefined;
   returnedBoot?: string | undefined;
   deadlineAt?: number | undefined;
+  finalAt?: number | undefined;
   sentAt?: number | undefined;
   endedAt?: number | undefined;
 };

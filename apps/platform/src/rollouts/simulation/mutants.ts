@@ -193,6 +193,36 @@ export const mutants: readonly Mutant[] = [
     find: "{ ...stone, halted: true }",
     put: "undefined",
   },
+  {
+    name: "a step has the time of the whole",
+    file: "progress.ts",
+    find: "const due = deadlineOf(step, { timeouts, finalAt }, at);",
+    put: "const due = finalAt;",
+  },
+  {
+    name: "steps may take longer together than the whole",
+    file: "steps.ts",
+    find: "Math.min(finalAt, at + own)",
+    put: "at + own * 4",
+  },
+  {
+    name: "a step ends before its time",
+    file: "steps.ts",
+    find: "Math.min(finalAt, at + own)",
+    put: "Math.min(finalAt, at + own / 2)",
+  },
+  {
+    name: "tries again what did not boot in time",
+    file: "retries.ts",
+    find: 'install: ["install_write_failed",',
+    put: 'install: ["boot_timed_out", "install_write_failed",',
+  },
+  {
+    name: "the step that took too long is another",
+    file: "steps.ts",
+    find: 'install: "install_timed_out",',
+    put: 'install: "download_timed_out",',
+  },
   { name: "gives a device up at once", file: "line.ts", find: "now >= since + giveUpAfterMs", put: "now >= since" },
   {
     name: "offers to whoever waits, whatever the stage",

@@ -37,6 +37,7 @@ export function registryOf(run: {
     const picture: DevicePicture = {
       ...{ id, lifecycle: "active", model: device.model, tags: device.tags, connectivity: { is: online ? "online" : "offline" } },
       power: { source: "battery", level: device.battery },
+      ...(known ? { lastContactAt: known.at } : {}),
       ...(known ? { firmware: known.firmware, bootId: known.boot, pastBoots: [...known.past], seq: known.seq } : {}),
     };
     // The engine reads no more of it than this.

@@ -44,6 +44,11 @@ export function scenarioOf(random: Random, { startOfDay, stones }: Given): Scena
     fates.set(key, fate);
     return fate;
   };
+  const stepTimeouts = () => ({
+    ...(chance(0.5) ? { download: pick(["PT3M", "PT6M"]) } : {}),
+    ...(chance(0.7) ? { install: pick(["PT2M", "PT4M"]) } : {}),
+    ...(chance(0.7) ? { boot: pick(["PT3M", "PT5M"]) } : {}),
+  });
   // biome-ignore lint/complexity/noExcessiveCognitiveComplexity: what chance decides stands in one place.
   const plan = (version: string, weight: number): RolloutPlan =>
     rolloutPlan.parse({
@@ -59,6 +64,7 @@ export function scenarioOf(random: Random, { startOfDay, stones }: Given): Scena
       approvals: pick([0, 0, 1, 2]),
       lateJoiners: joins ? "join" : "leave",
       retries: { most: pick([0, 1, 2]), backoff: "PT2M", on: pick([["network"], ["network", "space", "unreached"]]) },
+      ...(chance(0.35) ? { stepTimeouts: stepTimeouts() } : {}),
       ...(chance(0.3) ? { perMinute: between(1, 3) } : {}),
       ...(chance(0.3) ? { strata: ["model"], perStratum: between(1, 2) } : {}),
       ...(chance(0.25) ? { jitter: "PT6M" } : {}),

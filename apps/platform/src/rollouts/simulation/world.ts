@@ -208,6 +208,7 @@ async function oneTick(run: Run): Promise<void> {
   await ask(run);
   const servers = run.random() < 0.3 ? 2 : 1;
   await Promise.all(Array.from({ length: servers }, () => survive(run, () => reconcileDue(run.deps))));
+  run.judge.inspectTick(run.disk, run.now);
 }
 
 /** A server that dies is started again; what it was doing is gone. */
