@@ -2,7 +2,7 @@ import { compareVersions } from "@tenfold/base";
 import type { DeploymentReason, DeploymentReport, NextDeployment, ReleaseStatement } from "@tenfold/contracts";
 import { checkOffer, type Offer, statementHash } from "@tenfold/ota";
 import { otherSlot } from "./boot.ts";
-import { endDeployment, type Memory, toStage, type Update } from "./memory.ts";
+import { awaitsWindow, endDeployment, type Memory, toStage, type Update } from "./memory.ts";
 import type { Checked } from "./metadata.ts";
 import type { Picture } from "./picture.ts";
 
@@ -44,7 +44,7 @@ function cancel({ memory }: Picture, deployment: string, report: DeploymentRepor
 function hearOffer(picture: Picture, offer: Offer): Memory {
   const { memory } = picture;
   const { update } = memory;
-  if (update?.deployment === offer.deployment) return memory;
+  if (update?.deployment === offer.deployment) return hearWindow(picture, update, offer);
   if (memory.ended.some((one) => one.deployment === offer.deployment)) return tellAgain(memory, offer.deployment);
   // Only what runs and is confirmed may be replaced: the other slot holds the way back.
   if ((update && beyondRecall(update)) || picture.boot.trial) return memory;
@@ -54,6 +54,33 @@ function hearOffer(picture: Picture, offer: Offer): Memory {
     : memory;
   return continued(update, judge({ ...picture, memory: free }, offer));
 }
+
+/**
+ * What is said anew of the window of an update that has not begun to be installed. What was made ready and may be installed now is verified once more:
+ * it has lain there, and keys may have been taken back since.
+ */
+function hearWindow({ memory, now }: Picture, update: Update, offer: Offer): Memory {
+  const { window: before, ...rest } = update;
+  const window = windowOf(offer, now);
+  if (update.stage === "installing" || beyondRecall(update) || sameWindow(before, window)) return memory;
+  const again = { ...rest, ...(window ? { window } : {}), deadlineAt: now + offer.deadlineS * 1_000 };
+  const released = awaitsWindow(update, now) && !awaitsWindow(again, now);
+  return {
+    ...memory,
+    update: released && update.stage === "verified" ? { ...again, stage: "downloaded", stageSince: now } : again,
+  };
+}
+
+type Window = NonNullable<Update["window"]>;
+
+function windowOf({ maintenanceWindow: is, windowClosesInS }: Offer, now: number): Window | undefined {
+  if (is === undefined) return undefined;
+  return is === "available" && windowClosesInS !== undefined ? { is, until: now + windowClosesInS * 1_000 } : { is };
+}
+
+/** The end of a window is told in seconds from now, so that it is never quite the same. */
+const sameWindow = (one: Window | undefined, other: Window | undefined): boolean =>
+  one?.is === other?.is && Math.abs((one?.until ?? 0) - (other?.until ?? 0)) <= 5_000;
 
 /** Another try of the same bytes goes on where the one before it stood; they are verified whole all the same. */
 function continued(before: Update | undefined, after: Memory): Memory {
@@ -136,6 +163,7 @@ function judge(picture: Picture, offer: Offer): Memory {
       report: { state: "skipped", detail: `This device already runs ${verdict.release.version}.` },
     });
   }
+  const window = windowOf(offer, now);
   const update: Update = {
     deployment,
     release: offer.release,
@@ -145,6 +173,7 @@ function judge(picture: Picture, offer: Offer): Memory {
     received: 0,
     stage: "downloading",
     stageSince: now,
+    ...(window ? { window } : {}),
   };
   return { ...memory, update };
 }

@@ -18,6 +18,11 @@ const update = z.strictObject({
   received: z.int().min(0),
   stage: updateStage,
   stageSince: z.number(),
+  /**
+   * What the device was told of its maintenance window: outside of it the release is made ready and waits; `until` (milliseconds) the installation may
+   * begin. Left out where it may at any time, and from the installation on.
+   */
+  window: z.strictObject({ is: z.enum(["unavailable", "available"]), until: z.number().optional() }).optional(),
   /** The last stage that the platform has acknowledged. */
   told: updateStage.optional(),
 });
@@ -97,3 +102,14 @@ export function endDeployment(before: Memory, { deployment, report }: { deployme
 export function toStage(before: Memory, stage: UpdateStage, now: number): Memory {
   return before.update ? { ...before, update: { ...before.update, stage, stageSince: now } } : before;
 }
+
+/** The installation begins: windows are of no account any more. */
+export function toInstallation({ update, ...before }: Memory, now: number): Memory {
+  if (update === undefined) return before;
+  const { window: _window, ...rest } = update;
+  return { ...before, update: { ...rest, stage: "installing", stageSince: now } };
+}
+
+/** Whether an update that is ready may not be installed now. */
+export const awaitsWindow = ({ window }: Update, now: number): boolean =>
+  window !== undefined && (window.is === "unavailable" || (window.until !== undefined && now >= window.until));

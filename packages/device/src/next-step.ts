@@ -2,7 +2,7 @@ import type { CommandResult, DeploymentReport } from "@tenfold/contracts";
 import type { Offer } from "@tenfold/ota";
 import { rebootUnderWay, waitingCommand } from "./commands.ts";
 import { needsCheck } from "./deployments.ts";
-import type { RememberedCommand, Update } from "./memory.ts";
+import { awaitsWindow, type RememberedCommand, type Update } from "./memory.ts";
 import type { Picture } from "./picture.ts";
 
 /** One thing to do. The shell records what the step says before it does it. */
@@ -120,7 +120,7 @@ function updateStep(picture: Picture): Step | undefined {
     case "downloaded":
       return { do: "verify", update };
     case "verified":
-      return { do: "begin_install" };
+      return awaitsWindow(update, picture.now) ? undefined : { do: "begin_install" };
     case "installing":
       return { do: "install", update };
     case "rebooting":

@@ -6,7 +6,7 @@ import { bootKeysOf, checkMetadata } from "./check-metadata.ts";
 import { type Act as CommandAct, endCommand, judgeCommand, reportedOf, startCommand, toldCommand } from "./commands.ts";
 import { deviceProblems } from "./errors.ts";
 import { provenOffset, toGeneration, trustInterval } from "./identity.ts";
-import { endDeployment, type RememberedCommand, toStage, type Update } from "./memory.ts";
+import { endDeployment, type RememberedCommand, toInstallation, toStage, type Update } from "./memory.ts";
 import { heartbeatOf, topics } from "./messages.ts";
 import { type Artifact, failure, type Mind } from "./mind.ts";
 import type { Step } from "./next-step.ts";
@@ -55,7 +55,7 @@ export function perform(mind: Mind, step: Act): Promise<void> {
     case "verify":
       return verify(mind, step.update);
     case "begin_install":
-      return mind.remember(toStage(mind.memory, "installing", mind.body.clock.now()));
+      return mind.remember(toInstallation(mind.memory, mind.body.clock.now()));
     case "install":
       return install(mind, step.update);
     case "arm":

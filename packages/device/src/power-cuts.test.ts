@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { parseMemory } from "./index.ts";
-import { calm, type Firmware, newImage, oldImage, pretendWorld, sha256 } from "./testing.ts";
+import { calm, type Firmware, newImage, oldImage, pretendWorld, sha256, type Tampering } from "./testing.ts";
 
 test("an update goes through its stages, and the first confirmed heartbeat of the new firmware follows its trial", async () => {
   const world = pretendWorld("good", calm);
@@ -77,4 +77,78 @@ test("power cut at each single step of an update that is good ends on the new fi
     await world.run();
     assert.equal(world.seen.heartbeats.at(-1)?.version, "2.0.0", `cut at ${cut}`);
   }
+});
+
+/** Closed for the first ten minutes, then open for half an hour. */
+const opensAfterMs = 600_000;
+const inWindow: Tampering["says"] = (offer, mono) =>
+  mono < opensAfterMs
+    ? { ...offer, maintenanceWindow: "unavailable" }
+    : { ...offer, maintenanceWindow: "available", windowClosesInS: 1_800 };
+
+test("ahead of its window a device downloads and verifies, and installs when it opens; what lay there is verified once more", async () => {
+  const world = pretendWorld("good", calm, { says: inWindow });
+  await world.run();
+  assert.deepEqual(world.seen.reports, [
+    ...["downloading", "downloaded", "verified"],
+    ...["downloaded", "verified", "installing", "rebooting", "validating"],
+  ]);
+  assert.ok(world.seen.installedAt.every((at) => at >= opensAfterMs));
+  assert.equal(world.seen.heartbeats.at(-1)?.version, "2.0.0");
+});
+
+test("power cut at each step between download and installation: nothing is installed before the window, and nothing downloaded twice", async () => {
+  for (let cut = 2; cut < 160; cut++) {
+    const world = pretendWorld("good", { ...calm, cuts: [cut] }, { says: inWindow });
+    await world.run();
+    assert.ok(world.seen.installedAt.length > 0 && world.seen.installedAt.every((at) => at >= opensAfterMs), `cut at ${cut}`);
+    assert.equal(world.seen.heartbeats.at(-1)?.version, "2.0.0", `cut at ${cut}`);
+    // What was on its way when the power failed comes again, and no more.
+    assert.ok(world.seen.downloaded <= 2 * newImage.length, `cut at ${cut}`);
+  }
+  const late = pretendWorld("good", { ...calm, cuts: [60] }, { says: inWindow });
+  await late.run();
+  assert.equal(late.seen.starts.join(""), "aab", "the power failed while it waited");
+  assert.equal(late.seen.downloaded, newImage.length);
+});
+
+test("what is cancelled, or has ended over there, while it waits for its window is given up, and nothing was installed", async () => {
+  for (const end of [{ is: "cancel", deployment: "dep_1" }, { is: "none" }] as const) {
+    const world = pretendWorld("good", calm, {
+      says: (offer, mono) => (mono < 60_000 ? { ...offer, maintenanceWindow: "unavailable" } : end),
+    });
+    await world.run();
+    assert.match(world.seen.reports.at(-1) ?? "", /^cancelled/);
+    assert.deepEqual(world.seen.installedAt, []);
+    assert.equal(parseMemory(world.disk.memory ?? "").update, undefined);
+    assert.equal(world.seen.heartbeats.at(-1)?.version, "1.0.0");
+  }
+});
+
+test("a window that closed before the download was done is waited for again, though nobody says so", async () => {
+  const world = pretendWorld("good", calm, {
+    // Open for a second, in which the device cannot be done; the platform is not heard again until the next opening.
+    says: (offer, mono) =>
+      mono < opensAfterMs
+        ? { ...offer, maintenanceWindow: "available", windowClosesInS: 1 }
+        : { ...offer, maintenanceWindow: "available", windowClosesInS: 1_800 },
+    disk: () => world.passes(500),
+  });
+  await world.run();
+  assert.ok(world.seen.installedAt.length > 0 && world.seen.installedAt.every((at) => at >= opensAfterMs));
+  assert.equal(world.seen.heartbeats.at(-1)?.version, "2.0.0");
+});
+
+test("what rots while it waits for its window is found before it is installed", async () => {
+  let rotten = false;
+  const world = pretendWorld("good", calm, {
+    says: (offer, mono) => {
+      rotten = mono >= opensAfterMs;
+      return inWindow(offer, mono);
+    },
+    rots: (written) => (rotten ? Buffer.from(written).fill(0, 10, 20) : written),
+  });
+  await world.run();
+  assert.equal(world.seen.reports.at(-1), "failed:download_hash_mismatch");
+  assert.deepEqual(world.seen.installedAt, []);
 });

@@ -58,6 +58,8 @@ export type Tampering = {
   trustedKeys?: (start: number) => DeviceConfig["trustedKeys"] | undefined;
   /** Before a piece is written into a slot. Throws where the disk cannot take it. */
   disk?: () => void;
+  /** What the platform says at this time (monotonic milliseconds) in place of a plain offer. */
+  says?: (offer: Extract<NextDeployment, { is: "offer" }>, mono: number) => NextDeployment;
   /** An installer of the machine's own, before the slot can be started. Rejects where it refuses. */
   installer?: () => Promise<void>;
 };
@@ -92,8 +94,8 @@ export function powerSupply(cuts: readonly number[]) {
 /** A device whose power can be cut before or after any effect, and a platform that offers it one release. */
 export function pretendWorld(firmware: Firmware, { cuts, dropsLink, seed }: Weather, tampering: Tampering = {}) {
   const image = tampering.sent ?? (firmware === "wrong_bytes" ? Buffer.from(newImage).fill(0, 10, 20) : newImage);
-  const offer: NextDeployment = {
-    is: "offer",
+  const offer = {
+    is: "offer" as const,
     deployment: "dep_1",
     release: released("2.0.0", newImage),
     artifactPath: artifactPath(sha256(newImage)),
@@ -115,7 +117,11 @@ export function pretendWorld(firmware: Firmware, { cuts, dropsLink, seed }: Weat
     rebootToldIn: undefined as string | undefined,
     oldSpokeAfterReboot: false,
     starts: [] as Slot[],
+    /** When something was made startable, and how many bytes came down. */
+    installedAt: [] as number[],
+    downloaded: 0,
   };
+  const says = () => tampering.says?.(offer, mono) ?? offer;
   const chance = seededRandom(seed);
   const { effect, switchOn } = powerSupply(cuts);
   let mono = 0;
@@ -156,7 +162,10 @@ export function pretendWorld(firmware: Firmware, { cuts, dropsLink, seed }: Weat
         },
         async install(one, seal) {
           await tampering.installer?.();
-          await effect(() => put(disk.slots[one], { seal }));
+          await effect(() => {
+            seen.installedAt.push(mono);
+            put(disk.slots[one], { seal });
+          });
         },
       },
       enroll: () => effect(() => ({ notBefore: 1_800_000_000_000 - 1_000, notAfter: 1_800_000_000_000 + 90 * 86_400_000 })),
@@ -164,7 +173,9 @@ export function pretendWorld(firmware: Firmware, { cuts, dropsLink, seed }: Weat
         if (firmware === "cannot_connect" && runs.version === "2.0.0") throw deviceProblems.link_unreachable("No route.");
         let open = true;
         // As the platform does: what is next is said on every connection.
-        queueMicrotask(() => events.onMessage("devices/pump-1/deployments/next", JSON.stringify(offer)));
+        let said = JSON.stringify(says());
+        const say = () => queueMicrotask(() => events.onMessage("devices/pump-1/deployments/next", said));
+        say();
         return {
           async publish(topic, payload) {
             if (!open) throw deviceProblems.link_lost("The link is closed.");
@@ -174,6 +185,10 @@ export function pretendWorld(firmware: Firmware, { cuts, dropsLink, seed }: Weat
               throw deviceProblems.link_lost("The link was lost.");
             }
             await effect(() => hearUp(topic, payload));
+            const now = JSON.stringify(says());
+            if (now === said) return;
+            said = now;
+            say();
           },
           async close() {
             open = false;
@@ -184,6 +199,7 @@ export function pretendWorld(firmware: Firmware, { cuts, dropsLink, seed }: Weat
         return (async function* () {
           for (let at = from; at < image.length; at += 32) {
             if (chance() < dropsLink) throw deviceProblems.download_failed("The connection broke.");
+            seen.downloaded += image.subarray(at, at + 32).length;
             yield image.subarray(at, at + 32);
           }
         })();
@@ -251,6 +267,10 @@ export function pretendWorld(firmware: Firmware, { cuts, dropsLink, seed }: Weat
       assert.fail(`the device never came to rest: ${seen.starts.join("")}`);
     },
     startable,
+    /** Time that something takes. */
+    passes(ms: number): void {
+      mono += ms;
+    },
   };
 }
 

@@ -1,3 +1,4 @@
+import { aheadDeployments, countAwaiting, hastenAwaiting, recordInstalls } from "./ahead.shell.ts";
 import { insertDecision } from "./decisions.shell.ts";
 import {
   currentDeployments,
@@ -48,12 +49,14 @@ import { changeStage, claimsOf, countDeployments, countStrata, stagesOf } from "
  */
 export const postgresBook = {
   addTargets,
+  aheadDeployments,
   approvalsOf,
   busyDevices,
   cancelQueued,
   changePhase,
   changeStage,
   claimsOf,
+  countAwaiting,
   countDeployments,
   countStrata,
   currentDeployments,
@@ -61,6 +64,7 @@ export const postgresBook = {
   findByIdempotencyKey,
   findRollout,
   freezesFrom,
+  hastenAwaiting,
   insertApproval,
   insertDecision,
   insertRestores,
@@ -86,6 +90,7 @@ export const postgresBook = {
   recentOffers,
   recordBlocks,
   recordEnds,
+  recordInstalls,
   recordOffers,
   saveWatched,
   stagesOf,

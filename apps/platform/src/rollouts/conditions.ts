@@ -9,6 +9,18 @@ export type Circumstances = {
 /** Something that stands against an offer now. `until` (ms) where it is known when that changes by itself. */
 export type Block = { code: BlockCode; because: string; until?: number };
 
+/** What a download depends on, and what an installation does. */
+export const networkOnly = ({ bearers, unmetered, unknown }: OfferConditions): OfferConditions => ({
+  unknown,
+  ...(bearers === undefined ? {} : { bearers }),
+  ...(unmetered === undefined ? {} : { unmetered }),
+});
+export const powerOnly = ({ batteryAtLeast, mains, unknown }: OfferConditions): OfferConditions => ({
+  unknown,
+  ...(batteryAtLeast === undefined ? {} : { batteryAtLeast }),
+  ...(mains === undefined ? {} : { mains }),
+});
+
 /** Whether a device's circumstances allow an update now. What it does not say counts as the plan wants it. */
 export function judgeConditions(conditions: OfferConditions, said: Circumstances): Block | undefined {
   return judgePower(conditions, said.power) ?? judgeNetwork(conditions, said.net);

@@ -32,7 +32,12 @@ export type OfferRecord = {
   previousRelease?: string;
   /** The stepping stone that is offered in place of the release. */
   via?: Target;
+  /** It downloads ahead of its window; inside it, it may install too. */
+  ahead?: { is: "download" } | { is: "install"; until?: number };
 };
+
+/** A time that does not come (ms). */
+export const never = Date.UTC(9000, 0, 1);
 
 /** Written before anybody is told. `sent_at` stays empty until somebody was. */
 export async function recordOffers(
@@ -55,12 +60,15 @@ export async function recordOffers(
         where e.fleet = d.fleet and e.device = d.device and e.id <> d.id and e.verified_at is not null order by e.verified_at desc limit 1),
       previous_version = o.version, previous_hash = o.hash, previous_release = o.previous, sent_at = null,
       release = coalesce(o.via, d.release), version = coalesce(o.via_version, d.version), sha256 = coalesce(o.via_sha256, d.sha256),
+      ahead = o.ahead, awaits_window = false, go_at = case when o.ahead and o.go then ${when}::timestamptz end, go_until = to_timestamp(o.until / 1000.0),
+      look_again_at = case when not o.ahead then d.look_again_at when o.go then to_timestamp(coalesce(o.until, ${never}) / 1000.0) else ${when}::timestamptz end,
       blocked = null, blocked_because = null, blocked_until = null
     from unnest(${offers.map((o) => o.deployment)}::text[], ${offers.map((o) => o.deadlineAt)}::float8[], ${offers.map((o) => o.finalAt ?? o.deadlineAt)}::float8[], ${offers.map((o) => o.online)}::bool[], ${offers.map((o) => o.bootId ?? null)}::text[], ${offers.map((o) => o.seq ?? null)}::bigint[],
                 ${offers.map((o) => JSON.stringify(o.pastBoots ?? []))}::jsonb[],
                 ${offers.map((o) => o.previous?.version ?? null)}::text[], ${offers.map((o) => o.previous?.hash ?? null)}::text[], ${offers.map((o) => o.previousRelease ?? null)}::text[],
-                ${offers.map((o) => o.via?.release ?? null)}::text[], ${offers.map((o) => o.via?.version ?? null)}::text[], ${offers.map((o) => o.via?.sha256 ?? null)}::text[])
-         as o (id, deadline, final, online, boot, seq, past, version, hash, previous, via, via_version, via_sha256)
+                ${offers.map((o) => o.via?.release ?? null)}::text[], ${offers.map((o) => o.via?.version ?? null)}::text[], ${offers.map((o) => o.via?.sha256 ?? null)}::text[],
+                ${offers.map((o) => o.ahead !== undefined)}::bool[], ${offers.map((o) => o.ahead?.is === "install")}::bool[], ${offers.map((o) => (o.ahead?.is === "install" ? (o.ahead.until ?? null) : null))}::float8[])
+         as o (id, deadline, final, online, boot, seq, past, version, hash, previous, via, via_version, via_sha256, ahead, go, until)
     where d.fleet = ${scope.fleet} and d.id = o.id and d.waiting`.execute(tx);
 }
 
@@ -74,7 +82,7 @@ export async function recordEnds(
   if (ends.length === 0) return;
   const when = new Date(at);
   await sql`
-    update rollouts.deployment d set state = e.state, reason = e.reason, detail = e.detail, retried = e.retried, blocked = null, blocked_because = null, blocked_until = null, ended_at = ${when}, updated_at = ${when}
+    update rollouts.deployment d set state = e.state, reason = e.reason, detail = e.detail, retried = e.retried, awaits_window = false, blocked = null, blocked_because = null, blocked_until = null, ended_at = ${when}, updated_at = ${when}
     from unnest(${ends.map((e) => e.deployment)}::text[], ${ends.map((e) => e.to)}::text[], ${ends.map((e) => e.reason)}::text[], ${ends.map((e) => e.detail)}::text[],
                 ${ends.map((e) => e.retry !== undefined)}::bool[]) as e (id, state, reason, detail, retried)
     where d.fleet = ${scope.fleet} and d.id = e.id and (d.in_flight or d.waiting)`.execute(tx);
@@ -87,6 +95,8 @@ export type Current = {
   release: string;
   phase: RolloutPhase;
   deadlineAt: number;
+  /** It waits for its window with the installation; `go`: it may install now, until then. */
+  ahead?: { go?: { until?: number } };
 };
 
 /** What is in flight on a device: one thing at most. */
@@ -99,13 +109,25 @@ export async function currentDeployments(on: Queryable, scope: Scope, devices: r
     release: string;
     phase: RolloutPhase;
     deadline_at: Date;
+    ahead: boolean;
+    go_at: Date | null;
+    go_until: Date | null;
   }>`
-    select d.device, d.id, d.rollout, d.rollback, d.release, r.phase, d.deadline_at from rollouts.deployment d join rollouts.rollout r on r.fleet = d.fleet and r.id = d.rollout
+    select d.device, d.id, d.rollout, d.rollback, d.release, r.phase, d.deadline_at, d.ahead, d.go_at, d.go_until from rollouts.deployment d join rollouts.rollout r on r.fleet = d.fleet and r.id = d.rollout
     where d.fleet = ${scope.fleet} and d.device = any(${devices}::text[]) and d.in_flight`.execute(on);
   return new Map(
-    rows.map(({ device, id, deadline_at, ...row }) => [device, { ...row, deployment: id, deadlineAt: deadline_at.getTime() }]),
+    rows.map(({ device, id, deadline_at, ahead, go_at, go_until, ...row }) => [
+      device,
+      {
+        ...{ ...row, deployment: id, deadlineAt: deadline_at.getTime() },
+        ...(ahead ? { ahead: goOf(go_at, go_until) } : {}),
+      },
+    ]),
   );
 }
+
+export const goOf = (at: Date | null, until: Date | null): { go?: { until?: number } } =>
+  at === null ? {} : { go: until === null ? {} : { until: until.getTime() } };
 
 /**
  * Devices that were not told yet, or were told before the rollout last changed its mind, or do not answer: what is decided is sent again
@@ -150,6 +172,9 @@ type WatchedRow = {
   previous_version: string | null;
   previous_hash: string | null;
   offered_at: Date;
+  ahead: boolean;
+  awaits_window: boolean;
+  go_at: Date | null;
   accepted_at: Date | null;
   downloaded_at: Date | null;
   installing_at: Date | null;
@@ -166,7 +191,7 @@ type WatchedRow = {
 /** The deployments that messages of these devices may change, locked, always in the same order. */
 export async function lockWatched(tx: Transaction, scope: Scope, devices: readonly string[]): Promise<Watched[]> {
   const { rows } = await sql<WatchedRow>`
-    select id, rollout, device, rollback, attempt, state, version, sha256, boot_id, boots, seq, seq_floor, previous_version, previous_hash, offered_at, accepted_at, downloaded_at, installing_at, deadline_at, coalesce(final_at, deadline_at) as final_at, rebooting_at, returned_at, returned_with, returned_boot, reason, log
+    select id, rollout, device, rollback, attempt, state, version, sha256, boot_id, boots, seq, seq_floor, previous_version, previous_hash, offered_at, ahead, awaits_window, go_at, accepted_at, downloaded_at, installing_at, deadline_at, coalesce(final_at, deadline_at) as final_at, rebooting_at, returned_at, returned_with, returned_boot, reason, log
     from rollouts.deployment where fleet = ${scope.fleet} and device = any(${devices}::text[]) and watched order by id for update`.execute(
     tx,
   );
@@ -182,6 +207,7 @@ export async function lockWatched(tx: Transaction, scope: Scope, devices: readon
     offeredAt: row.offered_at.getTime(),
     log: row.log,
     boots: row.boots,
+    ...(row.ahead ? { ahead: true, awaits: row.awaits_window } : {}),
     ...knownOf(row),
   }));
 }
@@ -205,6 +231,7 @@ function knownOf(row: WatchedRow): Partial<Watched> {
 
 const timesOf = (row: WatchedRow): Partial<Watched> => ({
   ...(row.accepted_at === null ? {} : { acceptedAt: row.accepted_at.getTime() }),
+  ...(row.go_at === null ? {} : { goAt: row.go_at.getTime() }),
   ...(row.downloaded_at === null ? {} : { downloadedAt: row.downloaded_at.getTime() }),
   ...(row.installing_at === null ? {} : { installingAt: row.installing_at.getTime() }),
   ...(row.deadline_at === null ? {} : { deadlineAt: row.deadline_at.getTime() }),
@@ -235,6 +262,9 @@ export async function saveWatched(
     downloaded: date(one.downloadedAt),
     installing: date(one.installingAt),
     deadline: date(one.deadlineAt),
+    final: date(one.finalAt),
+    awaits: one.awaits ?? false,
+    go: date(one.goAt),
     rebooting: date(one.rebootingAt),
     verified: date(one.verifiedAt),
     returned: date(one.returnedAt),
@@ -245,9 +275,9 @@ export async function saveWatched(
   }));
   await sql`
     update rollouts.deployment d set state = c.state, reason = c.reason, detail = coalesce(c.detail, d.detail), progress = coalesce(c.progress, d.progress), log = c.log,
-      boot_id = c.boot, boots = c.boots, seq = c.seq, numbered = d.numbered or c.numbered, accepted_at = c.accepted, downloaded_at = c.downloaded, installing_at = c.installing, deadline_at = c.deadline, rebooting_at = c.rebooting, verified_at = coalesce(c.verified, d.verified_at), returned_at = c.returned,
+      boot_id = c.boot, boots = c.boots, seq = c.seq, numbered = d.numbered or c.numbered, accepted_at = c.accepted, downloaded_at = c.downloaded, installing_at = c.installing, deadline_at = c.deadline, final_at = c.final, awaits_window = c.awaits, go_at = c.go, rebooting_at = c.rebooting, verified_at = coalesce(c.verified, d.verified_at), returned_at = c.returned,
       returned_with = c.returned_with, returned_boot = c.returned_boot, retried = d.retried or c.retried, ended_at = coalesce(c.ended, d.ended_at), updated_at = ${new Date(at)}
-    from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as c (id text, state text, reason text, detail text, progress real, log text[], boot text, boots text[], seq bigint, numbered boolean, accepted timestamptz, downloaded timestamptz, installing timestamptz, deadline timestamptz,
+    from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as c (id text, state text, reason text, detail text, progress real, log text[], boot text, boots text[], seq bigint, numbered boolean, accepted timestamptz, downloaded timestamptz, installing timestamptz, deadline timestamptz, final timestamptz, awaits boolean, go timestamptz,
       rebooting timestamptz, verified timestamptz, returned timestamptz, returned_with text, returned_boot text, retried boolean, ended timestamptz)
     where d.fleet = ${scope.fleet} and d.id = c.id`.execute(tx);
 }

@@ -3,7 +3,7 @@ import type { RolloutStanding, UpdateStatus } from "@tenfold/contracts";
 import type { DevicePicture, RolloutsDeps } from "./deps.ts";
 import { rolloutProblems } from "./errors.ts";
 import { explainPlaced, fixOf, ofState, type Placed, type Standing } from "./explain.ts";
-import { lastHeardOf, lineUp, pictureRollout, pinsFor } from "./picture.shell.ts";
+import { lastHeardOf, lineUp, lineUpAhead, pictureRollout, pinsFor } from "./picture.shell.ts";
 import { placedOf } from "./placed.shell.ts";
 import { targetOf } from "./prepare.shell.ts";
 import { engineOf } from "./rollout.ts";
@@ -59,8 +59,9 @@ async function placedStanding(
   { rollout, now, placed }: Question & { placed: Placed },
 ): Promise<Standing> {
   const line = placed.state === "queued" ? await lineUp(deps, scope, { rollout, now }) : [];
+  const ahead = placed.awaits ? await lineUpAhead(deps, scope, { rollout, now }) : new Map();
   const heard = await lastHeardOf(deps, scope, { rollout, now });
-  const picture = await pictureRollout(deps, scope, { is: "glance", db: deps.db }, { rollout, line, now, heard });
+  const picture = await pictureRollout(deps, scope, { is: "glance", db: deps.db }, { rollout, line, ahead, now, heard });
   return explainPlaced({ ...placed, wanted: rollout.release.version }, { rollout: engineOf(rollout), picture }, now);
 }
 

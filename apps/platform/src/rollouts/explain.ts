@@ -1,9 +1,10 @@
 import type { DeploymentReason, DeploymentState, UpdateCode } from "@tenfold/contracts";
 import type { Block } from "./conditions.ts";
+import { awaitingBlock } from "./installs.ts";
 import type { Picture } from "./picture.ts";
 import { planRollout, type Step } from "./plan.ts";
 import { isHarmed, isInFlight, type Rollout } from "./rollout.ts";
-import { standsStill } from "./standstill.ts";
+import { heldUp, standsStill } from "./standstill.ts";
 
 /** Where a device stands in one rollout, and why; `until` in ms. */
 export type Standing = { code: UpdateCode; because: string; until?: number };
@@ -20,6 +21,8 @@ export type Placed = {
   /** What the rollout wants it to run in the end, where that is known. */
   wanted?: string;
   deadlineAt?: number;
+  /** It waits for its window with nothing to do. */
+  awaits?: true;
   /** The loop passes over it until then, for this reason. */
   lookAgainAt: number;
   blocked?: Block;
@@ -30,10 +33,10 @@ export type Placed = {
  * would have, and reads the answer off its steps: what it says cannot differ from what the engine does.
  */
 export function explainPlaced(placed: Placed, { rollout, picture }: { rollout: Rollout; picture: Picture }, now: number): Standing {
-  if (placed.state !== "queued") return ofState(placed);
+  if (placed.state !== "queued" && !placed.awaits) return ofState(placed);
   const steps = planRollout(rollout, picture, now);
   const mine = steps.find((step) => "deployment" in step && step.deployment === placed.deployment);
-  if (mine) return ofStep(mine);
+  if (mine) return ofStep(mine, placed);
   const turn = steps.find((step) => step.do === "halt" || step.do === "stop_restoring" || step.do === "pause");
   if (turn)
     return { code: turn.do === "pause" ? "paused" : "ended_cancelled", because: `Its rollout is stopping: ${turn.because}` };
@@ -41,6 +44,7 @@ export function explainPlaced(placed: Placed, { rollout, picture }: { rollout: R
 }
 
 function waits(placed: Placed, { rollout, picture }: { rollout: Rollout; picture: Picture }, now: number): Standing {
+  if (placed.awaits) return waitsReady(placed, { rollout, picture }, now);
   const still = standsStill(rollout, picture, now);
   const begun = placed.rollback || (placed.stage === rollout.stage && picture.stages[placed.stage]?.state !== "waiting");
   // What holds the whole rollout up says more than that a stage has not begun; that its places are taken says less.
@@ -53,8 +57,23 @@ function waits(placed: Placed, { rollout, picture }: { rollout: Rollout; picture
   return { code: "turn_not_come", because: "Others of its stage come before it." };
 }
 
-function ofStep(step: Step): Standing {
+/** What keeps a device from installing that has the release ready. */
+function waitsReady(placed: Placed, { rollout, picture }: { rollout: Rollout; picture: Picture }, now: number): Standing {
+  const ready = (block: Block): Standing => awaitingBlock(placed.version, block);
+  const still = heldUp(rollout, picture, now);
+  if (still) return ready(still);
+  if (placed.lookAgainAt > now && placed.blocked) return { until: placed.lookAgainAt, ...ready(placed.blocked) };
+  return ready(standsStill(rollout, picture, now) ?? { code: "turn_not_come", because: "Others come before it." });
+}
+
+function ofStep(step: Step, { version }: Placed): Standing {
   switch (step.do) {
+    case "let_install":
+      return { code: "installs_next", because: `It has ${version} ready and nothing stands against it: it may install now.` };
+    case "await_window":
+      return { until: step.lookAgainAt, ...awaitingBlock(version, step.block) };
+    case "recall_install":
+      return { code: "awaits_window", because: `It has ${version} ready, and its window closed before it began.` };
     case "offer":
       return {
         code: "offered_next",

@@ -21,6 +21,9 @@ type Row = {
   rebooting_at: Date | null;
   verified_at: Date | null;
   in_flight: boolean;
+  ahead: boolean;
+  awaits_window: boolean;
+  go_at: Date | null;
   deadline_at: Date | null;
   ended_at: Date | null;
   updated_at: Date;
@@ -35,7 +38,7 @@ type Row = {
 };
 
 const columns = sql.raw(
-  "id, rollout, device, release, version, stage, state, reason, detail, progress, log, rollback, offered_at, downloaded_at, rebooting_at, verified_at, in_flight, deadline_at, ended_at, updated_at, returned_at, returned_with, attempt, retried, stratum, blocked, blocked_because, blocked_until",
+  "id, rollout, device, release, version, stage, state, reason, detail, progress, log, rollback, offered_at, downloaded_at, rebooting_at, verified_at, in_flight, ahead, awaits_window, go_at, deadline_at, ended_at, updated_at, returned_at, returned_with, attempt, retried, stratum, blocked, blocked_because, blocked_until",
 );
 
 const deploymentOf = (row: Row): Deployment => ({
@@ -52,7 +55,7 @@ const deploymentOf = (row: Row): Deployment => ({
   retried: row.retried,
   steps: stepsOf(row),
   ...(row.stratum === "" ? {} : { stratum: row.stratum }),
-  ...(row.blocked === null || row.state !== "queued"
+  ...(row.blocked === null || (row.state !== "queued" && !(row.in_flight && row.awaits_window))
     ? {}
     : {
         blocked: {
@@ -74,7 +77,8 @@ const deploymentOf = (row: Row): Deployment => ({
 function stepsOf(row: Row): DeploymentStep[] {
   const begins = [
     { step: "download", from: row.offered_at },
-    { step: "install", from: row.downloaded_at },
+    ...(row.ahead ? [{ step: "window", from: row.downloaded_at } as const] : []),
+    { step: "install", from: row.ahead && row.downloaded_at ? latest(row.go_at, row.downloaded_at) : row.downloaded_at },
     { step: "boot", from: row.rebooting_at },
   ] as const;
   const begun = begins.flatMap(({ step, from }) => (from === null ? [] : [{ step, from }]));
@@ -87,6 +91,8 @@ function stepsOf(row: Row): DeploymentStep[] {
     };
   });
 }
+
+const latest = (one: Date | null, other: Date): Date | null => (one === null ? null : one > other ? one : other);
 
 const harmed = sql.raw("not rollback and not retried and state in ('failed', 'rolled_back', 'unresponsive')");
 

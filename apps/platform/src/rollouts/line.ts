@@ -16,6 +16,8 @@ export type Waiting = {
   via?: { release: string; version: string; sha256: string };
   /** What stands against an offer now. */
   block?: Block;
+  /** It is offered to download ahead; where its window is open already, it may install too, until that closes. */
+  ahead?: { is: "download" } | { is: "install"; until?: number };
 };
 
 /** What the verdict on one device in the line depends on, the rollout's own plan apart. */
@@ -128,7 +130,7 @@ function aside({ device, since }: Waiting, block: Block, { giveUpAfterMs, now }:
 const soon: ReadonlySet<BlockCode> = new Set(["update_in_flight", "yields"]);
 
 /** When it can change by itself; else after a while, spread out so that a fleet is not looked at all at once. */
-function lookAgainAt(device: string, { code, until }: Block, now: number): number {
+export function lookAgainAt(device: string, { code, until }: Block, now: number): number {
   if (until !== undefined) return until;
   const wait = soon.has(code) ? seconds(15) : minutes(1);
   return now + wait + Math.floor((wait * hash32(`${device}/${now}`)) / 2 ** 32);

@@ -4,7 +4,7 @@ import type { Transaction } from "../kernel/index.ts";
 import type { RolloutsDeps } from "./deps.ts";
 import { applyHeartbeat, applyReport, type Watched, withDeadline } from "./progress.ts";
 import { nextAfterStone, type Retries, retriesOf, retryOf } from "./retries.ts";
-import { stepOf, type Timeouts, timeoutsOf } from "./steps.ts";
+import { engineOf, type Rollout } from "./rollout.ts";
 
 export type ObservedReport = { device: string; scope: Scope; deployment: string; report: DeploymentReport; at: number };
 export type ObservedHeartbeat = {
@@ -87,12 +87,16 @@ async function withDeadlines(
   scope: Scope,
   { moves, at }: { moves: readonly Move[]; at: number },
 ): Promise<Watched[]> {
-  const known = new Map<string, Timeouts | undefined>();
-  for (const id of rolloutsOf(
-    moves.filter(({ before, after }) => stepOf(before.state) !== stepOf(after.state)).map(({ after }) => after),
-  ))
-    known.set(id, timeoutsOf((await book.findRollout(tx, scope, id))?.plan.stepTimeouts));
-  return moves.map(({ before, after }) => withDeadline(before, after, known.get(after.rollout), at));
+  const known = new Map<string, Pick<Rollout, "timeouts" | "deadlineMs" | "giveUpAfterMs">>();
+  const timed = moves.filter(({ before, after }) => before.state !== after.state);
+  for (const id of rolloutsOf(timed.map(({ after }) => after))) {
+    const rollout = await book.findRollout(tx, scope, id);
+    if (rollout) known.set(id, engineOf(rollout));
+  }
+  return moves.map(({ before, after }) => {
+    const rollout = known.get(after.rollout);
+    return rollout === undefined ? after : withDeadline(before, after, { ...rollout, timeouts: rollout.timeouts }, at);
+  });
 }
 
 /**

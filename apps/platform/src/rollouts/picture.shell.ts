@@ -2,9 +2,11 @@ import { minutes, type Scope } from "@tenfold/base";
 import type { RolloutPolicy, UpdatePin } from "@tenfold/contracts";
 import type { Compatibility } from "@tenfold/ota";
 import type { Queryable, Transaction } from "../kernel/index.ts";
+import type { AheadRow } from "./ahead.shell.ts";
+import { type Block, networkOnly, powerOnly } from "./conditions.ts";
 import { type DevicePicture, firmwareOf, type RolloutsDeps } from "./deps.ts";
 import { judgeCandidate, type LineRules, type Pin, type Waiting } from "./line.ts";
-import { type Overdue, type Picture, placesLeft, type Target, type Unrestored } from "./picture.ts";
+import { type Ahead, type Overdue, type Picture, placesLeft, type Target, type Unrestored } from "./picture.ts";
 import { asProven } from "./proof.ts";
 import type { Queued } from "./queue.shell.ts";
 import { engineOf } from "./rollout.ts";
@@ -15,7 +17,7 @@ import type { StoredRollout } from "./store.ts";
 import { talliesOf } from "./tallies.shell.ts";
 import { fittingOf, pointlessOffer } from "./targets.ts";
 import { type Stone, type Stones, wayTo } from "./way.ts";
-import { windowsAt } from "./windows.ts";
+import { type ClosingJudge, closingsAfter, windowsAt } from "./windows.ts";
 
 /** How much one pass takes on: a transaction must stay short. */
 export const batch = 200;
@@ -32,14 +34,21 @@ type Looking = {
   rollout: StoredRollout;
   line: readonly InLine[];
   now: number;
+  /** By device. */
+  ahead?: ReadonlyMap<string, AheadInLine>;
   /** Around whom it is dark, and why. */
   dark?: ReadonlyMap<string, string>;
   /** When devices whose deadline has passed were last heard. */
   heard?: ReadonlyMap<string, number>;
 };
 
+/** What holds now for a device that downloads ahead of its window. */
+export type AheadInLine = { picture: DevicePicture | undefined; pins: readonly Pin[]; missing?: string };
+
 /** Where a picture is taken: inside the transaction that its steps are recorded in, or only to look. */
 export type View = { is: "locked"; tx: Transaction } | { is: "glance"; db: Queryable };
+
+const lockOf = ({ is }: View): "rows" | "none" => (is === "locked" ? "rows" : "none");
 
 /** Everything that a rollout's next steps depend on. */
 export async function pictureRollout(deps: RolloutsDeps, scope: Scope, view: View, looking: Looking): Promise<Picture> {
@@ -50,7 +59,7 @@ export async function pictureRollout(deps: RolloutsDeps, scope: Scope, view: Vie
   const tallies = talliesOf((await book.stagesOf(on, scope, [id])).get(id) ?? [], await book.countDeployments(on, scope, [id]));
   const release = phase === "running" ? await releases.get(on, scope, rollout.release.id) : undefined;
   const usability = release && (await releases.usability(on, scope, release));
-  const stones = release && (await stonesOf(deps, on, scope, release));
+  const offered = release && { fits: release.envelope.signed, stones: await stonesOf(deps, on, scope, release) };
   const policy = await book.policyOf(on, scope);
   return {
     ...tallies,
@@ -59,7 +68,7 @@ export async function pictureRollout(deps: RolloutsDeps, scope: Scope, view: Vie
         rollout: id,
         at: now,
         limit: batch,
-        lock: view.is === "locked" ? "rows" : "none",
+        lock: lockOf(view),
       }),
       looking,
     ),
@@ -68,22 +77,16 @@ export async function pictureRollout(deps: RolloutsDeps, scope: Scope, view: Vie
     waiting: await waitingIn(deps, scope, view, {
       ...looking,
       policy,
-      offered: release && { fits: release.envelope.signed, stones: stones ?? new Map() },
+      offered,
       startedAt: tallies.stages[rollout.stage]?.startedAt,
     }),
+    ...(plan.download === "ahead" ? await aheadOf(deps, scope, view, { ...looking, policy, offered }) : {}),
     unrestored: phase === "rolling_back" ? await unrestoredWithWays(deps, on, scope, id) : [],
     freezes: await book.freezesFrom(on, scope, now),
     policyWindows: policy.windows,
     ...(usability?.is === "unusable" ? { releaseUnusable: usability.detail } : {}),
     ...(rollout.approvalsNeeded > 0 ? { approvals: await book.approvalsOf(on, scope, id) } : {}),
-    ...(plan.strata.length > 0
-      ? {
-          strata: {
-            all: await book.countStrata(on, scope, { rollout: id }),
-            canary: await book.countStrata(on, scope, { rollout: id, stage: 0 }),
-          },
-        }
-      : {}),
+    ...(plan.strata.length > 0 ? { strata: await strataOf(book, on, scope, id) } : {}),
     ...(plan.perMinute === undefined
       ? {}
       : { recentOffers: await book.recentOffers(on, scope, { rollout: id, since: now - minutes(1) }) }),
@@ -91,6 +94,16 @@ export async function pictureRollout(deps: RolloutsDeps, scope: Scope, view: Vie
     ...(policy.atOnce === undefined ? {} : { sharedPlaces: await sharedPlaces(deps, scope, view, { id, total: policy.atOnce }) }),
   };
 }
+
+const strataOf = async (
+  book: RolloutsDeps["book"],
+  on: Queryable,
+  scope: Scope,
+  rollout: string,
+): Promise<NonNullable<Picture["strata"]>> => ({
+  all: await book.countStrata(on, scope, { rollout }),
+  canary: await book.countStrata(on, scope, { rollout, stage: 0 }),
+});
 
 /** The overdue with what is known of them beside: whether it is dark around them, and whether they are heard all the same. */
 const asSeen = (
@@ -135,7 +148,7 @@ async function sharedPlaces(
 }
 
 /** What is handed out now, with the stones that may come before it. */
-type Offered = { fits: Compatibility; stones: Stones };
+type Offered = { fits: Compatibility & { version: string }; stones: Stones };
 type Lined = Looking & { policy: RolloutPolicy; offered: Offered | undefined; startedAt: number | undefined };
 
 async function waitingIn({ book }: RolloutsDeps, scope: Scope, view: View, lined: Lined): Promise<Waiting[]> {
@@ -144,7 +157,9 @@ async function waitingIn({ book }: RolloutsDeps, scope: Scope, view: View, lined
   const still = view.is === "locked" ? await book.stillQueued(view.tx, scope, { deployments: ids, at: now }) : new Set(ids);
   const openWindows = windowsAt(now);
   const kind = rollout.phase === "rolling_back" ? ("restores" as const) : ("updates" as const);
-  const { windows, conditions } = rollout.plan;
+  const { plan } = rollout;
+  const { windows, conditions } = plan;
+  const closings = closingsAfter(now);
   return line
     .filter(({ deployment }) => still.has(deployment))
     .map((one) => {
@@ -153,7 +168,11 @@ async function waitingIn({ book }: RolloutsDeps, scope: Scope, view: View, lined
       return {
         ...waiting,
         ...(stone ? { via: targetOfStone(stone) } : {}),
-        ...blockOf({ ...one, ...(stone ? { stone } : {}) }, rules, { now, openWindows }),
+        ...(plan.download === "ahead" && kind === "updates" ? aheadOrBlock : blockOf)(
+          { ...one, ...(stone ? { stone } : {}) },
+          rules,
+          { now, openWindows, closings },
+        ),
         ...(startedAt === undefined ? {} : { since: startedAt }),
       };
     });
@@ -181,10 +200,72 @@ function waitingOf(
   };
 }
 
+/** Who downloads ahead and is due for a look, with what stands against installing now; and how many take no place. */
+async function aheadOf(
+  { book }: RolloutsDeps,
+  scope: Scope,
+  view: View,
+  { rollout, now, ahead = new Map(), policy, offered }: Looking & { policy: RolloutPolicy; offered: Offered | undefined },
+): Promise<Pick<Picture, "ahead" | "awaiting">> {
+  const on = view.is === "locked" ? view.tx : view.db;
+  const { plan, id } = rollout;
+  const rows =
+    ahead.size === 0 ? [] : await book.aheadDeployments(on, scope, { rollout: id, at: now, limit: batch, lock: lockOf(view) });
+  const [openWindows, closings] = [windowsAt(now), closingsAfter(now)];
+  const rules = {
+    kind: "updates" as const,
+    windows: plan.windows,
+    policyWindows: policy.windows,
+    conditions: powerOnly(plan.conditions),
+  };
+  const standing = ({ version, go }: AheadRow, one: AheadInLine): Pick<Ahead, "block" | "closesAt"> => {
+    // What was let install is not judged again before its window closes.
+    if (go || offered === undefined) return {};
+    const lost = notForIt(version, one.picture, offered);
+    const { block = lost } = lost ? {} : blockOf(one, { ...rules, version }, { now, openWindows });
+    const closesAt = block ? undefined : closings([policy.windows, plan.windows], one.picture?.tags ?? {});
+    return { ...(block ? { block } : {}), ...(closesAt === undefined ? {} : { closesAt }) };
+  };
+  return {
+    awaiting: await book.countAwaiting(on, scope, id),
+    ahead: rows.flatMap((row): Ahead[] => {
+      const { version: _version, ...seen } = row;
+      const one = ahead.get(row.device);
+      return one === undefined ? [] : [{ ...seen, online: one.picture?.connectivity.is === "online", ...standing(row, one) }];
+    }),
+  };
+}
+
+/**
+ * What a device has ready may not be for it any more: a stepping stone may have been taken back, or have to be proven anew; and what it runs may be
+ * something else than when it was offered.
+ */
+function notForIt(version: string, picture: DevicePicture | undefined, { fits, stones }: Offered): Block | undefined {
+  if (version === fits.version) {
+    const way = picture && wayTo(fits, fittingOf(picture), stones);
+    if (way === undefined || way.is === "straight") return undefined;
+    return {
+      code: "prerequisite_missing",
+      because: `It runs ${picture?.firmware?.version ?? "another release"} now, from which ${version} is not next.`,
+    };
+  }
+  const stone = stones.get(version);
+  if (stone === undefined)
+    return { code: "release_unusable", because: `${version}, a stepping stone, is not handed out any more.` };
+  return stone.provenBy === undefined ? undefined : { code: "stone_not_proven", because: notProven(version, stone.provenBy) };
+}
+
 const targetOfStone = ({ release, version, sha256 }: Stone): Target => ({ release, version, sha256 });
 
 function blockOf(
-  { picture, busyWith, yieldsTo, pins, missing, stone }: InLine & { stone?: Stone },
+  {
+    picture,
+    busyWith,
+    yieldsTo,
+    pins,
+    missing,
+    stone,
+  }: Pick<InLine, "picture" | "busyWith" | "yieldsTo" | "pins" | "missing"> & { stone?: Stone },
   rules: LineRules,
   moment: Parameters<typeof judgeCandidate>[2],
 ): Pick<Waiting, "block"> {
@@ -203,6 +284,21 @@ function blockOf(
     moment,
   );
   return block === undefined ? {} : { block };
+}
+
+/** Inside its window it may install too; outside of it, or where its power does not allow that, only the network counts. */
+function aheadOrBlock(
+  one: Parameters<typeof blockOf>[0],
+  rules: LineRules,
+  { closings, ...moment }: Parameters<typeof judgeCandidate>[2] & { closings: ClosingJudge },
+): Pick<Waiting, "block" | "ahead"> {
+  const { block } = blockOf(one, rules, moment);
+  if (block === undefined) {
+    const until = closings([rules.policyWindows, rules.windows], one.picture?.tags ?? {});
+    return { ahead: { is: "install", ...(until === undefined ? {} : { until }) } };
+  }
+  const download = blockOf(one, { ...rules, windows: [], policyWindows: [], conditions: networkOnly(rules.conditions) }, moment);
+  return download.block ? download : { ahead: { is: "download" } };
 }
 
 const notProven = (version: string, rollout: string): string =>
@@ -247,6 +343,33 @@ export async function lineUp(deps: RolloutsDeps, scope: Scope, { rollout, now }:
     ...(met === undefined || met.has(one.device) ? {} : { missing: `It does not meet "${rollout.plan.requires.device}".` }),
     ...(previous[i] ? { previousRelease: previous[i].id } : {}),
   }));
+}
+
+/** Those who download ahead and are due for a look, with what holds for each. Read before the lock is taken. */
+export async function lineUpAhead(
+  deps: RolloutsDeps,
+  scope: Scope,
+  { rollout, now }: Omit<Looking, "line">,
+): Promise<Map<string, AheadInLine>> {
+  const { db, book, registry } = deps;
+  if (rollout.plan.download !== "ahead" || rollout.phase !== "running") return new Map();
+  const rows = await book.aheadDeployments(db, scope, { rollout: rollout.id, at: now, limit: batch, lock: "none" });
+  if (rows.length === 0) return new Map();
+  const devices = rows.map(({ device }) => device);
+  const found = new Map((await registry.pictures(scope, devices)).map((picture) => [picture.id, picture]));
+  const pins = await pinsFor(deps, scope, { devices, now });
+  const filter = rollout.plan.requires.device;
+  const met = await meeting(deps, scope, { devices, filter });
+  return new Map(
+    devices.map((device) => [
+      device,
+      {
+        picture: found.get(device),
+        pins: pins.get(device) ?? [],
+        ...(met === undefined || met.has(device) ? {} : { missing: `It does not meet "${filter}".` }),
+      },
+    ]),
+  );
 }
 
 /** How many places there are, so that no more devices are looked at than may be offered something. */

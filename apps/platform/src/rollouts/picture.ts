@@ -1,5 +1,6 @@
 import type { BlockCode, DeploymentState } from "@tenfold/contracts";
 import type { Approval } from "./approvals.ts";
+import type { Block } from "./conditions.ts";
 import type { GuardSums } from "./guards/evidence.ts";
 import type { Waiting } from "./line.ts";
 import type { Rollout, StageTally, Tally } from "./rollout.ts";
@@ -17,11 +18,37 @@ export type Overdue = {
   offeredAt: number;
   /** Something was heard of it since the step began that it is in, and its contact lease holds. */
   heard?: boolean;
+  /** It was offered to download ahead of its window; `goAt`: when it was let install. */
+  ahead?: true;
+  goAt?: number;
+  /** When its window closes. */
+  goUntil?: number;
+  /** It takes no place and is in no haste: it waits for its window. */
+  awaits?: true;
   /** Its deadline had been put off, and nothing was heard since. */
   held: boolean;
   /** Why its silence says nothing about the release now, if so: devices around are silent too. */
   dark?: string;
 };
+/** A deployment that was offered ahead of its window and has not begun to be installed. */
+export type Ahead = {
+  deployment: string;
+  device: string;
+  state: DeploymentState;
+  offeredAt: number;
+  /** When its present step must be done. */
+  deadlineAt: number;
+  /** It takes no place: it has downloaded, or does not download before its window. */
+  awaits: boolean;
+  /** It was let install, until then where that is known. */
+  go?: { until?: number };
+  online: boolean;
+  /** What stands against installing now. */
+  block?: Block;
+  /** When its window closes. */
+  closesAt?: number;
+};
+
 /** A release to go back to. */
 export type Target = { release: string; version: string; sha256: string };
 /** A device that took the release and has no way back yet. */
@@ -34,6 +61,9 @@ export type Picture = {
   overdue: readonly Overdue[];
   /** Of the current stage; of the rollbacks once it has halted. In order. */
   waiting: readonly Waiting[];
+  /** Of those that download ahead of their window, whom to look at now; and how many of all take no place. */
+  ahead?: readonly Ahead[];
+  awaiting?: number;
   unrestored: readonly Unrestored[];
   /** How many devices on their way have had their deadline put off, and why the first of them. */
   held?: { devices: number; because: string };
@@ -60,10 +90,13 @@ export type FreezePeriod = { from: number; to: number; reason: string };
 export const inFlight = ({ stages, restores }: Picture): number =>
   stages.reduce((sum, stage) => sum + stage.inFlight, restores.inFlight);
 
+/** Those of them that take a place: who waits for its window with nothing to do takes none. */
+const placed = (picture: Picture): number => inFlight(picture) - (picture.awaiting ?? 0);
+
 /** How many devices may still be offered the release now, and which bound is the tightest. */
 export function placesLeft(rollout: Rollout, picture: Picture): { places: number; bound: BlockCode; until?: number } {
   const { sharedPlaces, recentOffers } = picture;
-  const places = rollout.atOnce - inFlight(picture);
+  const places = rollout.atOnce - placed(picture);
   const bounds: { places: number; bound: BlockCode; until?: number }[] = [{ places, bound: "at_once_reached" }];
   // A way back waits for no other rollout and no pace: the devices that wait for it run a release that was found bad.
   if (rollout.phase === "running" || rollout.phase === "paused" || rollout.phase === "awaiting_approval") {

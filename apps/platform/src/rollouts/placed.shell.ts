@@ -15,6 +15,7 @@ type Row = {
   version: string;
   deadline_at: Date | null;
   look_again_at: Date;
+  awaits_window: boolean;
   blocked: BlockCode | null;
   blocked_because: string | null;
   blocked_until: Date | null;
@@ -27,7 +28,7 @@ export async function placedOf(
   { device, rollout }: { device: string; rollout?: string },
 ): Promise<(Placed & { rollout: string }) | undefined> {
   const { rows } = await sql<Row>`
-    select id, rollout, stage, rollback, state, reason, detail, version, deadline_at, look_again_at, blocked, blocked_because, blocked_until
+    select id, rollout, stage, rollback, state, reason, detail, version, deadline_at, look_again_at, in_flight and awaits_window as awaits_window, blocked, blocked_because, blocked_until
     from rollouts.deployment where fleet = ${scope.fleet} and device = ${device} and (${rollout ?? null}::text is null or rollout = ${rollout ?? null}) and not retried
     order by (in_flight or waiting) desc, rollback desc, attempt desc, id desc limit 1`.execute(on);
   const [row] = rows;
@@ -36,6 +37,7 @@ export async function placedOf(
   return {
     ...{ deployment: id, rollout: row.rollout, stage, rollback, state, version },
     lookAgainAt: row.look_again_at.getTime(),
+    ...(row.awaits_window ? { awaits: true as const } : {}),
     ...(row.reason === null ? {} : { reason: row.reason }),
     ...(row.detail === null ? {} : { detail: row.detail }),
     ...(row.deadline_at === null ? {} : { deadlineAt: row.deadline_at.getTime() }),

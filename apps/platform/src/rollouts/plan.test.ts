@@ -161,6 +161,9 @@ function applyStep(world: World, step: Step, now: number): void {
       break;
     case "cannot_restore":
     case "hold":
+    case "let_install":
+    case "await_window":
+    case "recall_install":
       break;
     case "stop_restoring":
       rollout.phase = "halted";

@@ -1,23 +1,34 @@
 import type { DeploymentReason } from "@tenfold/contracts";
 import { validApprovals } from "./approvals.ts";
 import type { Block } from "./conditions.ts";
+import { type Expire, expire } from "./expiry.ts";
 import { type GateEvidence, judgeGates, judgeRestores } from "./gate.ts";
 import { type Held, holdOf } from "./guards/darkness.ts";
+import { type InstallStep, installs, type Recall, waitOn } from "./installs.ts";
 import { type Turn, type Waiting, walkLine } from "./line.ts";
 import { inFlight, type Overdue, type Picture, placesLeft, type Target, type Unrestored } from "./picture.ts";
-import { retryOf } from "./retries.ts";
-import { type Ending, isHalted, type Rollout, type StageTally } from "./rollout.ts";
+import type { Rollout, StageTally } from "./rollout.ts";
 import { standsStill } from "./standstill.ts";
-import { deadlineOf, stepOf, timedOut } from "./steps.ts";
+import { deadlineOf } from "./steps.ts";
 import { judgeStrata, unprovenStrata } from "./strata.ts";
 
 export type Step =
-  | { do: "offer"; deployment: string; device: string; online: boolean; deadlineAt: number; finalAt?: number; via?: Target }
+  | {
+      do: "offer";
+      deployment: string;
+      device: string;
+      online: boolean;
+      deadlineAt: number;
+      finalAt?: number;
+      via?: Target;
+      ahead?: NonNullable<Waiting["ahead"]>;
+    }
   | { do: "skip"; deployment: string; device: string; reason: DeploymentReason; detail: string }
   | { do: "step_aside"; deployment: string; device: string; block: Block; lookAgainAt: number }
   | { do: "approve"; because: string }
-  | ({ do: "expire"; deployment: string; device: string } & Ending)
+  | Expire
   | Held
+  | InstallStep
   | { do: "soak"; stage: number; until: number }
   | { do: "pass_stage"; stage: number; because: string; evidence: GateEvidence }
   | { do: "begin_stage"; stage: number }
@@ -30,7 +41,9 @@ export type Step =
 
 /** What a rollout should do next. Pure: the same picture always gives the same steps, and steps leave nothing to decide. */
 export function planRollout(rollout: Rollout, picture: Picture, now: number): Step[] {
-  const expired = picture.overdue.map((overdue) => holdOf(overdue, rollout, now) ?? expire(overdue, rollout, now));
+  const expired = picture.overdue.map(
+    (overdue) => held(overdue, rollout, now) ?? waitOn(overdue, rollout, now) ?? expire(overdue, rollout, now),
+  );
   const after = withExpired(picture, expired);
   switch (rollout.phase) {
     case "awaiting_approval":
@@ -48,75 +61,32 @@ export function planRollout(rollout: Rollout, picture: Picture, now: number): St
   }
 }
 
-type Expire = Extract<Step, { do: "expire" }>;
-
-/** Silence is an outcome. Only a device that could not have heard the offer is let off. */
-function expire(overdue: Overdue, rollout: Rollout, now: number): Expire {
-  const { deployment, device, state, rollback, onlineAtOffer, attempt, heard = false } = overdue;
-  const end = ending();
-  const retry = isHalted(rollout.phase)
-    ? undefined
-    : retryOf({ device, attempt, rollback, state: end.to, reason: end.reason }, rollout.retries, now);
-  return { do: "expire", deployment, device, ...end, ...(retry ? { retry } : {}) };
-
-  function ending(): Ending {
-    const told = isHalted(rollout.phase) && !rollback;
-    const step = stepOf(state);
-    // A way back that is not gone is silent, whatever is heard beside: the next sign of life begins it anew.
-    if (heard && !rollback && step !== undefined && state !== "offered")
-      return {
-        to: "failed",
-        reason: timedOut[step],
-        detail: `It is heard, and was still ${state} when its time for that was over.`,
-      };
-    if (state !== "offered") {
-      const rebooted = state === "rebooting" || state === "validating";
-      return rebooted
-        ? {
-            to: "unresponsive",
-            reason: "silent_after_reboot",
-            detail: "It rebooted into the update and was not heard with it before its deadline.",
-          }
-        : {
-            to: "unresponsive",
-            reason: "silent_during_update",
-            detail: `It was last heard ${state} and not again before its deadline.`,
-          };
-    }
-    if (told) return { to: "cancelled", reason: "rollout_halted", detail: "It had not begun when the rollout halted." };
-    if (onlineAtOffer)
-      return {
-        to: "unresponsive",
-        reason: "silent_after_offer",
-        detail: "It was online when the release was offered and did not take it before its deadline.",
-      };
-    return {
-      to: "skipped",
-      reason: "silent_after_offer",
-      detail: "It was offline when the release was offered and did not come back before its deadline.",
-    };
-  }
-}
+/** The time of a device that waited for its window begins when it was let install. Until then it may be dark around it. */
+const held = (overdue: Overdue, rollout: Rollout, now: number): Held | undefined =>
+  overdue.awaits ? undefined : holdOf({ ...overdue, offeredAt: overdue.goAt ?? overdue.offeredAt }, rollout, now);
 
 /** The picture as it will be once the expired deployments are recorded, so that the gates judge what is known now. */
-function withExpired(picture: Picture, expired: readonly (Expire | Held)[]): Picture {
+function withExpired({ ahead, ...picture }: Picture, expired: readonly (Expire | Held | Recall)[]): Picture {
   const stages = picture.stages.map((stage) => ({ ...stage }));
   const restores = { ...picture.restores };
+  const after = { ...picture, stages, restores };
   picture.overdue.forEach((overdue, i) => {
     const tally = overdue.rollback ? restores : stages[overdue.stage];
     const step = expired[i];
     if (tally === undefined || step?.do !== "expire") return;
     tally.inFlight -= 1;
+    if (overdue.awaits && after.awaiting !== undefined) after.awaiting -= 1;
     if (step.retry) tally.queued += 1;
     else tally[step.to === "unresponsive" || step.to === "failed" ? "harmed" : step.to] += 1;
   });
+  const over = new Set(picture.overdue.map(({ deployment }) => deployment));
+  const left = ahead === undefined ? {} : { ahead: ahead.filter(({ deployment }) => !over.has(deployment)) };
   const holds = expired.filter((step) => step.do === "hold" && step.dark === "still");
   const [hold] = holds;
-  if (hold?.do !== "hold") return { ...picture, stages, restores };
+  if (hold?.do !== "hold") return { ...after, ...left };
   return {
-    ...picture,
-    stages,
-    restores,
+    ...after,
+    ...left,
     held: { devices: Math.max(picture.held?.devices ?? 0, holds.length), because: hold.because },
   };
 }
@@ -132,8 +102,10 @@ function forward(rollout: Rollout, picture: Picture, now: number): Step[] {
   if (lost !== undefined) return [{ do: "pause", because: lost }];
   if (picture.releaseUnusable !== undefined) return [{ do: "pause", because: picture.releaseUnusable }];
   if (stage.state === "waiting") return [{ do: "begin_stage", stage: stage.index }];
-  if (stage.queued > 0) return withinGates(offers(rollout, picture, now), { rollout, picture, stage });
-  if (stage.inFlight > 0) return [];
+  const allowed = installs(rollout, picture, now);
+  if (stage.queued > 0)
+    return withinGates([...allowed, ...offers(rollout, picture, { now, beside: allowed })], { rollout, picture, stage });
+  if (stage.inFlight > 0) return allowed;
   return endStage({ rollout, picture, stage, evidence: halt.evidence }, now);
 }
 
@@ -146,7 +118,7 @@ function withinGates(
   const after = { ...stage, queued: stage.queued - skips, skipped: stage.skipped + skips };
   const stages = picture.stages.map((one) => (one === stage ? after : one));
   if (skips === 0 || haltOf(rollout, { ...picture, stages }, after).is === "green") return steps;
-  return steps.filter((step) => step.do !== "offer");
+  return steps.filter((step) => step.do !== "offer" && step.do !== "let_install");
 }
 
 /** All gates: the plan's share, the sequential one over all devices, and the same in each stratum. Any of them halts. */
@@ -157,7 +129,10 @@ function haltOf(
 ): { is: "green"; evidence: GateEvidence } | { is: "halt"; step: Step } {
   const { haltAbove, onHalt, guards: guardRule } = rollout;
   const strata = picture.strata === undefined ? "none" : "strata";
-  const verdict = judgeGates({ stage, stages: picture.stages, haltAbove, guardRule, guards: picture.guards ?? [], strata });
+  // Who waits for its window has not met the release yet.
+  const { awaiting = 0 } = picture;
+  const stages = picture.stages.map((one) => (one.index === stage.index ? { ...one, inFlight: one.inFlight - awaiting } : one));
+  const verdict = judgeGates({ stage, stages, haltAbove, guardRule, guards: picture.guards ?? [], strata });
   if (verdict.is === "halt")
     return { is: "halt", step: { do: "halt", because: verdict.because, onHalt, evidence: verdict.evidence } };
   const stratum = judgeStrata(picture.strata?.all ?? []);
@@ -180,13 +155,15 @@ function lostApproval(rollout: Rollout, { approvals = [] }: Picture): string | u
 }
 
 /** Offers to as many as there are places for; whoever is blocked steps aside. */
-function offers(rollout: Rollout, picture: Picture, now: number): Step[] {
+function offers(
+  rollout: Rollout,
+  picture: Picture,
+  { now, beside = [] }: { now: number; beside?: readonly InstallStep[] },
+): Step[] {
   if (standsStill(rollout, picture, now) !== undefined) return [];
-  const turns = walkLine(
-    picture.waiting,
-    { places: placesLeft(rollout, picture).places, giveUpAfterMs: rollout.giveUpAfterMs },
-    now,
-  );
+  const taken = beside.filter((step) => step.do === "let_install").length;
+  const places = Math.max(0, placesLeft(rollout, picture).places - taken);
+  const turns = walkLine(picture.waiting, { places, giveUpAfterMs: rollout.giveUpAfterMs }, now);
   const finalAt = now + rollout.deadlineMs;
   const deadlineAt = deadlineOf("download", { timeouts: rollout.timeouts, finalAt }, now);
   const times = finalAt === deadlineAt ? { deadlineAt } : { deadlineAt, finalAt };
@@ -195,10 +172,10 @@ function offers(rollout: Rollout, picture: Picture, now: number): Step[] {
 
 function turnStep(turn: Turn, waiting: Waiting | undefined, times: { deadlineAt: number; finalAt?: number }): Step[] {
   if (waiting === undefined) return [];
-  const { deployment, device, online, via } = waiting;
+  const { deployment, device, online, via, ahead } = waiting;
   switch (turn.is) {
     case "offer":
-      return [{ do: "offer", deployment, device, online, ...times, ...(via ? { via } : {}) }];
+      return [{ do: "offer", deployment, device, online, ...times, ...(via ? { via } : {}), ...(ahead ? { ahead } : {}) }];
     case "skip":
       return [{ do: "skip", deployment, device, reason: turn.reason, detail: turn.detail }];
     case "blocked":
@@ -240,7 +217,7 @@ function bringBack(rollout: Rollout, picture: Picture, now: number): Step[] {
   const planned = picture.unrestored.map(wayBack);
   const verdict = judgeRestores(picture.restores);
   if (verdict.is === "halt") return [{ do: "stop_restoring", because: verdict.because, evidence: verdict.evidence }];
-  if (planned.length > 0 || picture.restores.queued > 0) return [...planned, ...offers(rollout, picture, now)];
+  if (planned.length > 0 || picture.restores.queued > 0) return [...planned, ...offers(rollout, picture, { now })];
   if (inFlight(picture) > 0) return [];
   const { succeeded, devices } = picture.restores;
   return [

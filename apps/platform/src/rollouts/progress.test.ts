@@ -146,10 +146,10 @@ test("why a device fell back is its own to say, also after its next boot was hea
 });
 
 test("each step that begins has its own time from then on, up to the end of the whole; what was put off stays put off", () => {
-  const timeouts = { install: 100, boot: 50 };
+  const times = { timeouts: { install: 100, boot: 50 }, deadlineMs: 500, giveUpAfterMs: 50_000 };
   const offered = deployment({ deadlineAt: 1_500, finalAt: 1_500 });
   const told = (before: Watched, state: DeploymentReport["state"], at: number) =>
-    withDeadline(before, applyReport(before, { state }, at) as Watched, timeouts, at);
+    withDeadline(before, applyReport(before, { state }, at) as Watched, times, at);
   const downloading = told(offered, "downloading", 1_100);
   assert.equal(downloading.deadlineAt, 1_500, "the same step goes on");
   const verified = told(downloading, "verified", 1_200);
@@ -163,6 +163,6 @@ test("each step that begins has its own time from then on, up to the end of the 
   const held = { ...downloading, deadlineAt: 9_000, finalAt: 9_000 };
   assert.equal(told(held, "verified", 1_700).deadlineAt, 1_800);
   const trial = applyHeartbeat(installing, beat({ state: "trial" }), 1_260) as Watched;
-  assert.equal(withDeadline(installing, trial, timeouts, 1_260).deadlineAt, 1_310);
-  assert.equal(withDeadline(downloading, { ...downloading, state: "failed" }, timeouts, 1_400).deadlineAt, 1_500);
+  assert.equal(withDeadline(installing, trial, times, 1_260).deadlineAt, 1_310);
+  assert.equal(withDeadline(downloading, { ...downloading, state: "failed" }, times, 1_400).deadlineAt, 1_500);
 });

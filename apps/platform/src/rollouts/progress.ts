@@ -44,6 +44,10 @@ export type Watched = {
   /** When the step that it is in must be done, and the whole. */
   deadlineAt?: number;
   finalAt?: number;
+  /** It was offered to download ahead of its window; whether it waits for that with nothing to do, and when it was let install. */
+  ahead?: boolean;
+  awaits?: boolean;
+  goAt?: number;
   /** The try that takes its place. */
   retry?: Retry;
 };
@@ -141,14 +145,27 @@ const noteNumber = (deployment: Watched, seq: number | undefined): Watched | und
 const onTrial = (deployment: Watched, at: number): Watched | undefined =>
   deployment.state === "validating" ? undefined : { ...deployment, state: "validating", ...reached(deployment, "validating", at) };
 
-/** A step that has just begun has its own time, where its plan gives it one; one whose deadline was put off keeps that. */
-export function withDeadline(before: Watched | undefined, after: Watched, timeouts: Timeouts | undefined, at: number): Watched {
+type Times = { timeouts: Timeouts | undefined; deadlineMs: number; giveUpAfterMs: number };
+
+/**
+ * A step that has just begun has its own time, where its plan gives it one; one whose deadline was put off keeps that. Who has downloaded ahead of its
+ * window has nothing to do, until it is let install or begins without having been let.
+ */
+export function withDeadline(before: Watched, after: Watched, times: Times, at: number): Watched {
   const step = stepOf(after.state);
-  const { finalAt, deadlineAt } = after;
-  if (step === undefined || finalAt === undefined || before === undefined || stepOf(before.state) === step) return after;
-  const due = deadlineOf(step, { timeouts, finalAt }, at);
-  return due === deadlineAt ? after : { ...after, deadlineAt: due };
+  if (step === undefined) return after.awaits ? { ...after, awaits: false } : after;
+  if (stepOf(before.state) === step && !(after.awaits && begins(after))) return after;
+  const { ahead, goAt, offeredAt } = after;
+  if (ahead && goAt === undefined) {
+    if (!begins(after)) return { ...after, awaits: true, deadlineAt: offeredAt + times.giveUpAfterMs };
+    const finalAt = at + times.deadlineMs;
+    return { ...after, awaits: false, goAt: at, finalAt, deadlineAt: deadlineOf(step, { timeouts: times.timeouts, finalAt }, at) };
+  }
+  if (after.finalAt === undefined) return after;
+  return { ...after, deadlineAt: deadlineOf(step, { timeouts: times.timeouts, finalAt: after.finalAt }, at) };
 }
+
+const begins = ({ state }: Watched): boolean => rank(state) >= rank("installing");
 
 const numbering = ({ seq: before }: Watched, seq: number | undefined): Pick<Watched, "seq" | "numbered"> =>
   seq === undefined ? {} : { seq, numbered: before !== undefined && before > 0 && seq > before };

@@ -24,17 +24,25 @@ export async function overdueDeployments(
     attempt: number;
     offered_at: Date;
     step_since: Date;
+    ahead: boolean;
+    awaits_window: boolean;
+    go_at: Date | null;
+    go_until: Date | null;
     held: boolean;
   }>`
-    select id, device, stage, rollback, state, online_at_offer as online, attempt, offered_at, coalesce(rebooting_at, downloaded_at, accepted_at, offered_at) as step_since, held_because is not null as held from rollouts.deployment
+    select id, device, stage, rollback, state, online_at_offer as online, attempt, offered_at, coalesce(rebooting_at, greatest(downloaded_at, go_at), accepted_at, offered_at) as step_since, ahead, awaits_window, go_at, go_until, held_because is not null as held from rollouts.deployment
     where fleet = ${scope.fleet} and rollout = ${rollout} and in_flight and deadline_at <= ${new Date(at)}
     order by id limit ${limit} ${lock === "rows" ? sql`for update skip locked` : sql``}`.execute(on);
-  return rows.map(({ id, online, offered_at, step_since, ...row }) => ({
+  return rows.map(({ id, online, offered_at, step_since, ahead, awaits_window, go_at, go_until, ...row }) => ({
     ...row,
     deployment: id,
     onlineAtOffer: online === true,
     offeredAt: offered_at.getTime(),
     stepSince: step_since.getTime(),
+    ...(ahead ? { ahead } : {}),
+    ...(awaits_window ? { awaits: true as const } : {}),
+    ...(go_at === null ? {} : { goAt: go_at.getTime() }),
+    ...(go_until === null ? {} : { goUntil: go_until.getTime() }),
   }));
 }
 
@@ -131,13 +139,13 @@ export async function recordBlocks(tx: Transaction, scope: Scope, blocks: readon
     update rollouts.deployment d set blocked = b.code, blocked_because = b.because, blocked_until = to_timestamp(b.until / 1000.0), look_again_at = to_timestamp(b.again / 1000.0)
     from unnest(${blocks.map(({ deployment }) => deployment)}::text[], ${blocks.map(({ block }) => block.code)}::text[], ${blocks.map(({ block }) => block.because)}::text[],
                 ${blocks.map(({ block }) => block.until ?? null)}::float8[], ${blocks.map(({ lookAgainAt }) => lookAgainAt)}::float8[]) as b (id, code, because, until, again)
-    where d.fleet = ${scope.fleet} and d.id = b.id and d.waiting`.execute(tx);
+    where d.fleet = ${scope.fleet} and d.id = b.id and (d.waiting or (d.in_flight and d.ahead))`.execute(tx);
 }
 
 /** Something changed that may have been in the way (a pin, the policy): all who stepped aside are looked at again. */
 export async function recheckBlocked(on: Queryable, scope: Scope, at: number): Promise<void> {
   await sql`
-    update rollouts.deployment set look_again_at = ${new Date(at)} where fleet = ${scope.fleet} and waiting
+    update rollouts.deployment set look_again_at = ${new Date(at)} where fleet = ${scope.fleet} and (waiting or (in_flight and ahead))
       and blocked in ('pinned', 'excluded', 'outside_window') and look_again_at > ${new Date(at)}`.execute(on);
 }
 
@@ -168,15 +176,20 @@ export async function insertRetries(
     on conflict do nothing`.execute(tx);
 }
 
-/** When the first of the offers of the last minute is a minute old, and how many they are. */
+/** Offers, and installations that were allowed later. When the first of the offers of the last minute is a minute old, and how many they are. */
 export async function recentOffers(
   on: Queryable,
   scope: Scope,
   { rollout, since }: { rollout: string; since: number },
 ): Promise<{ count: number; freeAt: number }> {
   const { rows } = await sql<{ count: number; first: Date | null }>`
-    select count(*) as count, min(offered_at) as first from rollouts.deployment
-    where fleet = ${scope.fleet} and rollout = ${rollout} and not rollback and offered_at > ${new Date(since)}`.execute(on);
+    select count(*) as count, min(at) as first from (
+      select offered_at as at from rollouts.deployment
+      where fleet = ${scope.fleet} and rollout = ${rollout} and not rollback and offered_at > ${new Date(since)}
+      union all select go_at from rollouts.deployment
+      where fleet = ${scope.fleet} and rollout = ${rollout} and go_at > ${new Date(since)} and go_at > offered_at) recent`.execute(
+    on,
+  );
   const [row] = rows;
   return { count: row?.count ?? 0, freeAt: (row?.first?.getTime() ?? since) + minutes(1) };
 }

@@ -2,7 +2,7 @@ import { describeError, type Scope, seconds } from "@tenfold/base";
 import type { RolloutsDeps } from "./deps.ts";
 import { haltReportOf } from "./halt-report.shell.ts";
 import { joinLate } from "./join.shell.ts";
-import { batch, lastHeardOf, lineUp, pictureRollout } from "./picture.shell.ts";
+import { batch, lastHeardOf, lineUp, lineUpAhead, pictureRollout } from "./picture.shell.ts";
 import { nextLookAt, planRollout, type Step } from "./plan.ts";
 import { recordSteps } from "./record.shell.ts";
 import { engineOf } from "./rollout.ts";
@@ -33,13 +33,14 @@ async function reconcileRollout(deps: RolloutsDeps, scope: Scope, id: string): P
   if (seen === undefined) return "rests";
   await joinLate(deps, scope, { rollout: seen, now });
   const line = await lineUp(deps, scope, { rollout: seen, now });
+  const ahead = await lineUpAhead(deps, scope, { rollout: seen, now });
   const heard = await lastHeardOf(deps, scope, { rollout: seen, now });
   const { sets, dark } = await guardBook.lookAround(deps, scope, seen);
   const steps = await db.transaction().execute(async (tx) => {
     const rollout = await book.lockFree(tx, scope, id);
     if (rollout === undefined || rollout.endedAt !== undefined) return [];
     await guardBook.advanceWatch(tx, scope, { rollout, sets, now });
-    const picture = await pictureRollout(deps, scope, { is: "locked", tx }, { rollout, line, now, dark, heard });
+    const picture = await pictureRollout(deps, scope, { is: "locked", tx }, { rollout, line, ahead, now, dark, heard });
     const engine = engineOf(rollout);
     const planned = planRollout(engine, picture, now);
     await recordSteps({ book, guardBook, tx, scope }, { rollout, steps: planned, line, now });
@@ -105,6 +106,6 @@ function announce({ bus, log }: RolloutsDeps, id: string, steps: readonly Step[]
       });
   }
   // Whoever steps aside is seen on its own page; a thousand of them are no news of the rollout.
-  if (steps.some((step) => step.do !== "step_aside"))
+  if (steps.some((step) => step.do !== "step_aside" && step.do !== "await_window"))
     bus.publish({ type: "rollout.changed", subject: id, data: { steps: [...new Set(steps.map((step) => step.do))] } });
 }

@@ -36,8 +36,12 @@ export async function recordSteps(page: Page & { guardBook: GuardBook }, { rollo
   await book.recordBlocks(
     tx,
     scope,
-    steps.flatMap((step) => (step.do === "step_aside" ? step : [])),
+    steps.flatMap((step) => (step.do === "step_aside" || step.do === "await_window" ? step : [])),
   );
+  await book.recordInstalls(tx, scope, {
+    at: now,
+    installs: steps.filter((step) => step.do === "let_install" || step.do === "recall_install"),
+  });
   await guardBook.recordHolds(tx, scope, { at: now, holds: steps.filter((step) => step.do === "hold") });
   await recordRestores(page, { steps, now });
   // In the order of their causes: what was found, what the rollout does about it, and what devices are told then.
@@ -132,16 +136,24 @@ export async function haltRollout(
   { id, stage, phase, because, at }: { id: string; stage: number; phase: "rolling_back" | "halted"; because: string; at: number },
 ): Promise<void> {
   await book.cancelQueued(tx, scope, { rollout: id, at, line: "updates" });
+  await book.hastenAwaiting(tx, scope, { rollout: id, at });
   await book.changeStage(tx, scope, { rollout: id, index: stage, state: "halted", at });
   await book.changePhase(tx, scope, { id, phase, because, at, halted: "now", ended: "no" });
 }
 
-const findings = { expire: "found_silent", hold: "deadline_put_off", cannot_restore: "rollback_impossible" } as const;
-const acts = { offer: "offered", skip: "skipped", plan_restore: "rollback_planned" } as const;
+const findings = {
+  expire: "found_silent",
+  hold: "deadline_put_off",
+  recall_install: "installation_recalled",
+  cannot_restore: "rollback_impossible",
+} as const;
+const acts = { let_install: "installation_allowed", offer: "offered", skip: "skipped", plan_restore: "rollback_planned" } as const;
 type Batched = (typeof findings)[keyof typeof findings] | (typeof acts)[keyof typeof acts];
 /** What became of so many devices, for people. */
 const sentences: Readonly<Record<Batched, (devices: string) => string>> = {
-  found_silent: (devices) => `Nothing was heard of ${devices} by the deadline.`,
+  found_silent: (devices) => `The time of ${devices} was over.`,
+  installation_recalled: (devices) => `${devices} had not begun when the window closed, and may not install until it opens again.`,
+  installation_allowed: (devices) => `${devices} may install what was downloaded ahead.`,
   deadline_put_off: (devices) => `The deadline of ${devices} is put off.`,
   rollback_impossible: (devices) => `For ${devices} no release to go back to is known.`,
   offered: (devices) => `The offer goes to ${devices}.`,

@@ -32,6 +32,8 @@ export type Rollout = {
   perMinute?: number;
   giveUpAfterMs: number;
   windows: readonly MaintenanceWindow[];
+  /** Devices download before their window and install inside it. */
+  ahead?: true;
   conditions: OfferConditions;
   retries: Retries;
   /** Who started it, and how many others must approve this very plan. */
@@ -68,6 +70,7 @@ export function engineOf({ plan, release, ...rest }: RolloutRecord): Rollout {
     ...(waivedStage === undefined ? {} : { waivedStage }),
     ...(perMinute === undefined ? {} : { perMinute }),
     ...(timeouts ? { timeouts } : {}),
+    ...(plan.download === "ahead" ? { ahead: true } : {}),
     ...(freezeOverride === undefined ? {} : { freezeOverride }),
   };
 }

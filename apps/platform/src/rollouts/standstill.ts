@@ -8,8 +8,12 @@ import { bindsAll, windowsAt } from "./windows.ts";
  * whoever explains a device.
  */
 export function standsStill(rollout: Rollout, picture: Picture, now: number): Block | undefined {
-  return ofPhase(rollout) ?? (isHalted(rollout.phase) ? undefined : ofTime(rollout, picture, now)) ?? ofPlaces(rollout, picture);
+  return heldUp(rollout, picture, now) ?? ofPlaces(rollout, picture);
 }
+
+/** The same, however many places there are. */
+export const heldUp = (rollout: Rollout, picture: Picture, now: number): Block | undefined =>
+  ofPhase(rollout) ?? (isHalted(rollout.phase) ? undefined : ofTime(rollout, picture, now));
 
 function ofPhase({ phase, approvalsNeeded }: Rollout): Block | undefined {
   if (phase === "awaiting_approval")
@@ -32,8 +36,12 @@ function ofTime(rollout: Rollout, picture: Picture, now: number): Block | undefi
     return { code: "frozen", because: `The fleet is frozen: ${freeze.reason}`, until: freeze.to };
   if (unmetRollouts.length > 0)
     return { code: "prerequisite_rollout", because: `It waits until ${unmetRollouts.join(" and ")} completed.` };
+  return rollout.ahead ? undefined : ofWindows(rollout, policyWindows, now);
+}
+
+/** Who downloads ahead is kept from installing by its window, and not from the offer. Where some devices are bound otherwise, windows are judged device by device. */
+function ofWindows(rollout: Rollout, policyWindows: Rollout["windows"], now: number): Block | undefined {
   for (const windows of [policyWindows, rollout.windows]) {
-    // Where some devices are bound otherwise, the windows are judged device by device.
     if (windows.length === 0 || !windows.every(bindsAll)) continue;
     const opening = windowsAt(now)(windows, {});
     if (opening.is === "closed")

@@ -127,6 +127,16 @@ export async function claimsOf(on: Queryable, scope: Scope): Promise<Claim[]> {
     else if (!rollback && phase === "running") claim.queued += Number(devices);
     claims.set(rollout, claim);
   }
+  // Who waits for its window has no place yet, and wants one.
+  const waiting = await sql<{ rollout: string; devices: number }>`
+    select rollout, count(*)::int as devices from rollouts.deployment
+    where fleet = ${scope.fleet} and rollout = any(${[...claims.keys()]}::text[]) and in_flight and awaits_window group by rollout`.execute(
+    on,
+  );
+  for (const { rollout, devices } of waiting.rows) {
+    const claim = claims.get(rollout);
+    if (claim) claims.set(rollout, { ...claim, inFlight: claim.inFlight - devices, queued: claim.queued + devices });
+  }
   return [...claims.values()];
 }
 

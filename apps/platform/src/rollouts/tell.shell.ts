@@ -51,8 +51,24 @@ function documentOf(
   if (isCancelled(current)) return { is: "cancel", deployment };
   const release = envelopes.get(current.release);
   if (release === undefined) return { is: "none" };
-  const deadlineS = Math.max(1, Math.ceil((deadlineAt - now) / 1_000));
-  return { is: "offer", deployment, release, artifactPath: artifactPath(release.signed.artifact.sha256), deadlineS, rollback };
+  return {
+    ...{ is: "offer", deployment, release, artifactPath: artifactPath(release.signed.artifact.sha256), rollback },
+    deadlineS: secondsUntil(deadlineAt, now),
+    ...windowOf(current, now),
+  };
+}
+
+const secondsUntil = (at: number, now: number): number => Math.max(1, Math.ceil((at - now) / 1_000));
+
+/** What a device hears of its window that downloads ahead of it. */
+function windowOf({ ahead }: Current, now: number) {
+  if (ahead === undefined) return {};
+  const { go } = ahead;
+  if (go === undefined || (go.until !== undefined && go.until <= now)) return { maintenanceWindow: "unavailable" as const };
+  return {
+    maintenanceWindow: "available" as const,
+    ...(go.until === undefined ? {} : { windowClosesInS: Math.max(1, Math.floor((go.until - now) / 1_000)) }),
+  };
 }
 
 const isCancelled = ({ rollback, phase }: Current): boolean => !rollback && isHalted(phase);

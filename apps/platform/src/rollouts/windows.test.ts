@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { MaintenanceWindow } from "@tenfold/contracts";
 import fc from "fast-check";
-import { isZone, lengthOf, windowsAt } from "./windows.ts";
+import { closingsAfter, isZone, lengthOf, windowsAt } from "./windows.ts";
 
 const berlin = (over: Partial<MaintenanceWindow>): MaintenanceWindow => ({
   from: "02:00",
@@ -115,4 +115,30 @@ test("whenever a window is said to open, it opens then and not a minute before",
     }),
     { numRuns: 150 },
   );
+});
+
+const closesAt = (now: string, windows: MaintenanceWindow[], tags: Record<string, string> = {}) => {
+  const at = closingsAfter(Date.parse(now))([windows], tags);
+  return at === undefined ? undefined : new Date(at).toISOString();
+};
+
+test("an open window closes when its clock says so, also where the clock is changed before", () => {
+  const night = berlin({ from: "22:00", to: "04:00" });
+  assert.equal(closesAt("2026-06-05T21:00:00Z", [night]), "2026-06-06T02:00:00.000Z");
+  // 29 March 2026: 02:00 becomes 03:00; 25 October 2026: 03:00 becomes 02:00.
+  assert.equal(closesAt("2026-03-28T22:00:00Z", [night]), "2026-03-29T02:00:00.000Z");
+  assert.equal(closesAt("2026-10-24T22:00:00Z", [night]), "2026-10-25T03:00:00.000Z");
+  // An end within the hour that is skipped, and one within the hour that is there twice: closed in between.
+  assert.equal(closesAt("2026-03-28T22:00:00Z", [berlin({ from: "22:00", to: "02:30" })]), "2026-03-29T01:00:00.000Z");
+  assert.equal(closesAt("2026-10-24T22:00:00Z", [berlin({ from: "22:00", to: "02:30" })]), "2026-10-25T00:30:00.000Z");
+  assert.equal(closesAt("2026-06-05T12:00:00Z", [berlin({ from: "00:00", to: "23:55", zone: "UTC" })]), "2026-06-05T23:55:00.000Z");
+});
+
+test("of several open windows the last to close counts, of several lists the first; what never closes has no end", () => {
+  const until = (to: string) => berlin({ from: "10:00", to, zone: "UTC" });
+  assert.equal(closesAt("2026-06-05T11:00:00Z", [until("12:00"), until("14:00")]), "2026-06-05T14:00:00.000Z");
+  const noon = closingsAfter(Date.parse("2026-06-05T11:00:00Z"));
+  assert.equal(noon([[until("12:00")], [until("14:00")], []], {}), Date.parse("2026-06-05T12:00:00Z"));
+  assert.equal(noon([[berlin({ from: "00:00", to: "00:00" })]], {}), undefined);
+  assert.equal(noon([[berlin({ tag: "site=berlin" })]], { site: "paris" }), undefined);
 });

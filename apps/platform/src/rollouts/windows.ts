@@ -72,6 +72,48 @@ function nextOpening(window: MaintenanceWindow, clock: WallClock, now: number): 
   return undefined;
 }
 
+/**
+ * When a window that is open at `now` closes; undefined where it does not within two days. Quarters are looked into where the clock passes the
+ * window's end or shows something else than the window: it may be closed for less than a quarter.
+ */
+function nextClosing(window: MaintenanceWindow, clock: WallClock, now: number): number | undefined {
+  const closes = minuteOf(window.to);
+  const passes = (from: number) => (closes - clock(from).minute + 24 * 60) % (24 * 60) <= 15;
+  for (let from = now; from <= now + minutes(2 * 24 * 60); from += shortestWindow) {
+    if (!passes(from) && isOpen(window, clock(from + shortestWindow))) continue;
+    for (let at = (Math.floor(from / minutes(1)) + 1) * minutes(1); at <= from + shortestWindow; at += minutes(1))
+      if (!isOpen(window, clock(at))) return at;
+  }
+  return undefined;
+}
+
+/** When whoever is inside one of each of these lists is not any more (ms); undefined where that is not known or never. */
+export type ClosingJudge = (
+  lists: readonly (readonly MaintenanceWindow[])[],
+  tags: Readonly<Record<string, string>>,
+) => number | undefined;
+
+export function closingsAfter(now: number): ClosingJudge {
+  const known = new Map<string, number | undefined>();
+  const closing = (window: MaintenanceWindow, zone: string): number | undefined => {
+    const key = JSON.stringify([zone, window]);
+    if (!known.has(key)) {
+      const clock = namePattern.test(zone) ? wallClock(zone) : undefined;
+      known.set(key, clock === undefined || !isOpen(window, clock(now)) ? now : nextClosing(window, clock, now));
+    }
+    return known.get(key);
+  };
+  return (lists, tags) => {
+    const ends = lists.flatMap((windows) => {
+      const binding = windows.filter(({ tag }) => tag === undefined || hasTag(tags, tag));
+      const each = binding.map((window) => closing(window, zoneOf(window, tags) ?? ""));
+      // One that stays open keeps the list open.
+      return each.length === 0 || each.includes(undefined) ? [] : [Math.max(...each.filter((end) => end !== undefined))];
+    });
+    return ends.length === 0 ? undefined : Math.min(...ends);
+  };
+}
+
 export type Opening = { is: "open" } | { is: "closed"; because: string; until?: number };
 
 /** Judges windows at one moment. Each clock is asked once, however many devices there are. */

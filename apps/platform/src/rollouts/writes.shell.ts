@@ -138,6 +138,7 @@ export async function cancelRollout(deps: RolloutsDeps, who: Who, turn: Turn): P
     async ({ book, tx, scope }, because) => {
       const at = deps.clock.now();
       await book.cancelQueued(tx, scope, { rollout: turn.id, at, line: "updates" });
+      await book.hastenAwaiting(tx, scope, { rollout: turn.id, at });
       await book.changePhase(tx, scope, { id: turn.id, phase: "cancelled", because, at, halted: "now", ended: "no" });
     },
   );

@@ -10,7 +10,7 @@ const timeOfDay = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/, "Write the time 
 const tagPair = z.string().regex(/^[a-z][a-z0-9_.-]{0,39}=.{1,100}$/, "Write a tag as key=value.");
 
 /**
- * When devices may be offered an update, on the clock of a time zone. A window whose end is not after its beginning passes midnight and
+ * When devices may be offered an update (and, where they download ahead, when they may install it), on the clock of a time zone. A window whose end is not after its beginning passes midnight and
  * belongs to the day on which it opens. An hour that the clock skips is not there; one that it repeats is there twice.
  */
 export const maintenanceWindow = z.strictObject({
@@ -50,6 +50,11 @@ export const retryRule = z.strictObject({
   on: z.array(z.enum(retryClasses)).max(4).default(["network"]),
 });
 export type RetryRule = z.infer<typeof retryRule>;
+
+/**
+ * When devices download: inside their window, with the installation; or `ahead`, as soon as their turn comes, to install inside their window only.
+ */
+export const downloadTimes = ["with_install", "ahead"] as const;
 
 export const updateSteps = ["download", "install", "boot"] as const;
 export type UpdateStep = (typeof updateSteps)[number];
@@ -97,6 +102,8 @@ const terms = {
   /** Spreads the offers of a stage over this long. */
   jitter: isoDuration,
   windows: z.array(maintenanceWindow).max(20),
+  /** Whether devices wait for their window with the download, or only with the installation. */
+  download: z.enum(downloadTimes),
   conditions: offerConditions,
   requires: prerequisites,
   /** How many people must approve it, its author not among them. */
@@ -132,6 +139,7 @@ export const rolloutPlan = z.strictObject({
   perMinute: terms.perMinute.optional(),
   jitter: terms.jitter.default("PT0S"),
   windows: terms.windows.default([]),
+  download: terms.download.optional(),
   conditions: terms.conditions.prefault({}),
   requires: terms.requires.prefault({}),
   approvals: terms.approvals.default(0),

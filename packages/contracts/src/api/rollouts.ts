@@ -62,9 +62,9 @@ export const rollout = z.object({
 });
 export type Rollout = z.infer<typeof rollout>;
 
-/** A step of an update on one device: since when, and until when it may take or had taken. */
+/** A step of an update on one device: since when, and until when it may take or had taken. `window`: it waited for its window with the download done. */
 export const deploymentStep = z.object({
-  step: z.enum(updateSteps),
+  step: z.enum([...updateSteps, "window"]),
   from: timestamp,
   /** When it was done. */
   to: timestamp.optional(),

@@ -27,6 +27,8 @@ export const blockCodes = [
   "prerequisite_rollout",
   "stage_not_begun",
   "outside_window",
+  /** It has downloaded the release ahead of its window, and may not install it yet. */
+  "awaits_window",
   "update_in_flight",
   "yields",
   "stone_not_proven",
@@ -50,6 +52,7 @@ export const blockCodes = [
 /** How it stands with a device and a rollout apart from those. */
 const standingCodes = [
   "offered_next",
+  "installs_next",
   "updating",
   "updated",
   "ended_failed",

@@ -87,6 +87,8 @@ export const deploymentReason = z.enum([
   "rollback_target_unknown",
   /** Its turn had come, and for the plan's whole patience something stood against an offer. */
   "could_not_be_offered",
+  /** It had downloaded the release ahead of its window, and for the plan's whole patience something stood against installing it. */
+  "could_not_be_installed",
 ]);
 export type DeploymentReason = z.infer<typeof deploymentReason>;
 
@@ -145,8 +147,14 @@ export const nextDeployment = z.discriminatedUnion("is", [
     release: signedRelease,
     /** Path on the device HTTPS endpoint: `/v1/artifacts/{sha256}`. */
     artifactPath: z.string(),
-    /** Seconds the device has from the offer until its verified boot. */
+    /** Seconds the device has for the step that it is in. */
     deadlineS: z.int().min(1),
+    /**
+     * Left out: installs as soon as it can. `unavailable`: downloads, verifies, and waits. `available`: installs, if it begins within
+     * `windowClosesInS` seconds, and else waits. A device that does not know this key refuses the offer, so that none installs outside its window.
+     */
+    maintenanceWindow: z.enum(["unavailable", "available"]).optional(),
+    windowClosesInS: z.int().min(1).optional(),
     /** True where this brings a device back to its last known good release. */
     rollback: z.boolean(),
   }),

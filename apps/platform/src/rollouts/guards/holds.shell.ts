@@ -12,7 +12,7 @@ export async function overdueDevices(
   { rollout, limit, at }: OfRollout & { at: number },
 ): Promise<{ device: string; offeredAt: number }[]> {
   const { rows } = await sql<{ device: string; offered_at: Date }>`
-    select device, offered_at from rollouts.deployment
+    select device, coalesce(go_at, offered_at) as offered_at from rollouts.deployment
     where fleet = ${scope.fleet} and rollout = ${rollout} and in_flight and deadline_at <= ${new Date(at)} order by id limit ${limit}`.execute(
     on,
   );

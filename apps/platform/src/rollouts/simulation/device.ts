@@ -47,7 +47,8 @@ export type Device = {
   runs: Image;
   before: Image | undefined;
   alive: boolean;
-  work: { offer: Offer; step: number; mode: Mode; slow: number } | undefined;
+  /** `mayInstallUntil`: by what it was told of its window; never where that is closed. */
+  work: { offer: Offer; step: number; mode: Mode; slow: number; mayInstallUntil: number } | undefined;
   done: Set<string>;
   /** The trial boots that are still to fail. */
   trials: number;
@@ -56,32 +57,38 @@ export type Device = {
 
 export type Beat = { seq: number; bootId: string; firmware: { version: string; hash: string; state: "confirmed" | "trial" } };
 /** What a device says in a step, and the image that it has truly booted and confirmed, if it has just done so. */
-export type Spoken = { report?: { deployment: string; report: DeploymentReport }; booted?: Image };
+export type Spoken = { report?: { deployment: string; report: DeploymentReport }; booted?: Image; installs?: string };
 
-export function take(device: Device, next: NextDeployment, mode: Mode): void {
+export function take(device: Device, next: NextDeployment, { mode, now }: { mode: Mode; now: number }): void {
   leaveWhatHasEnded(device, next);
   const { work } = device;
+  if (next.is === "offer" && work?.offer.deployment === next.deployment) work.mayInstallUntil = windowOf(next, now);
   if (next.is === "cancel" && work?.offer.deployment === next.deployment && work.step < 4 && work.mode !== "does_not_cancel")
     work.step = 100;
   if (next.is !== "offer" || device.done.has(next.deployment) || work !== undefined) return;
-  device.work = { offer: next, step: 0, mode: next.rollback ? "good" : mode, slow: 0 };
+  device.work = { offer: next, step: 0, mode: next.rollback ? "good" : mode, slow: 0, mayInstallUntil: windowOf(next, now) };
 }
 
-/** Whoever hangs in what has ended over there leaves it for what comes next. */
+function windowOf({ maintenanceWindow, windowClosesInS }: Offer, now: number): number {
+  if (maintenanceWindow === "unavailable") return Number.NEGATIVE_INFINITY;
+  return windowClosesInS === undefined ? Number.POSITIVE_INFINITY : now + windowClosesInS * 1_000;
+}
+
+/** Whoever hangs, or has not begun to install, leaves what has ended over there for what comes next. */
 function leaveWhatHasEnded(device: Device, next: NextDeployment): void {
   const { work } = device;
-  if (work === undefined || hangsAt[work.mode] === undefined || next.is === "cancel") return;
+  if (work === undefined || next.is === "cancel" || (hangsAt[work.mode] === undefined && work.step > 2)) return;
   if (next.is === "none" || next.deployment !== work.offer.deployment) end(device);
 }
 
 /** One step of a device's life. Whatever it comes up with by itself is a boot too, and so is the old image after a power cut. */
-export function live(device: Device, random: () => number): Spoken {
+export function live(device: Device, random: () => number, now: number): Spoken {
   const { boot } = device;
-  const spoken = step(device, random);
+  const spoken = step(device, random, now);
   return device.boot === boot || !device.alive || device.trials > 0 ? spoken : { ...spoken, booted: device.runs };
 }
 
-function step(device: Device, random: () => number): Spoken {
+function step(device: Device, random: () => number, now: number): Spoken {
   if (device.trials > 0) return tryBoot(device);
   if (device.fallsBackIn !== undefined) fallBackLater(device);
   const { work } = device;
@@ -91,7 +98,7 @@ function step(device: Device, random: () => number): Spoken {
     device.boot += 1;
     return {};
   }
-  return advance(device, work);
+  return advance(device, work, now);
 }
 
 const told = [{ state: "downloading" }, { state: "verified" }, { state: "installing" }, { state: "rebooting" }] as const;
@@ -105,24 +112,28 @@ const refusals: Partial<Record<Mode, { at: number; reason: DeploymentReason }>> 
 /** It goes on speaking, and never comes past this step. */
 const hangsAt: Partial<Record<Mode, number>> = { hangs_while_downloading: 1, hangs_while_installing: 3, never_reboots: 4 };
 
-function advance(device: Device, work: NonNullable<Device["work"]>): Spoken {
+function advance(device: Device, work: NonNullable<Device["work"]>, now: number): Spoken {
   const { deployment } = work.offer;
-  const says = (report: DeploymentReport): Spoken => ({ report: { deployment, report } });
+  const says = (report: DeploymentReport, more: Spoken = {}): Spoken => ({ ...more, report: { deployment, report } });
   if (work.step >= 100) {
     end(device);
     return says({ state: "cancelled", reason: "rollout_halted" });
   }
   if (hangsAt[work.mode] === work.step) return {};
+  // Downloaded and verified, it waits for its window, also over a power cut. What it reports it says until it was heard.
+  if (work.step === 2 && now >= work.mayInstallUntil) return says({ state: "verified" });
   const refusal = refusals[work.mode];
   if (refusal?.at === work.step) {
     end(device);
     return says({ state: "failed", reason: refusal.reason, log: ["no"] });
   }
   const report = told[work.step];
+  const installs = report?.state === "installing" ? { installs: deployment } : {};
   work.step += 1;
   if (report)
     return says(
       work.mode === "says_it_is_done_and_bricks" && report.state === "rebooting" ? { state: "validating", progress: 1 } : report,
+      installs,
     );
   return reboot(device, work);
 }

@@ -51,6 +51,10 @@ export function createJudge(facts: Facts) {
   const offers = new Map<string, number[]>();
   /** When each deployment came to the step that it is in, and for how many ticks it has been there past its time. */
   const entered = new Map<string, { step: UpdateStep; at: number; late: number }>();
+  /** Who was told that its window had closed when it had begun. */
+  const begun = new Set<string>();
+  /** For how many ticks somebody has had the release ready with nothing against installing it. */
+  const idle = new Map<string, number>();
   const say = (what: string) => {
     if (broken.length < 20) broken.push(what);
   };
@@ -94,17 +98,32 @@ export function createJudge(facts: Facts) {
       now < (stageOf(disk, row)?.startedAt ?? 0) + giveUpAfter(disk, row)
     )
       say(`${row.device} was given up too early`);
+    inspectWait(disk, row, now);
     if (row.retried && !before?.retried) inspectRetry(disk, row);
     if (row.block?.code === "yields" && before?.block?.code !== "yields") inspectYielding(disk, row);
   }
 
   /** When the step that it is in must be done by the plan: by its own time, or by the whole's. */
+  // biome-ignore lint/complexity/noExcessiveCognitiveComplexity: a list of promises, one a line, is easier to read whole.
   const stepEnds = (disk: Disk, row: Row): number => {
     const { plan } = disk.rollouts.get(row.rollout) ?? {};
     const { step, at } = entered.get(row.id) ?? {};
     const own = step === undefined ? undefined : plan?.stepTimeouts?.[step];
-    const whole = (row.offeredAt ?? 0) + (parseDuration(plan?.deadline ?? "PT0S") ?? 0);
-    return own === undefined || at === undefined ? whole : Math.min(whole, at + (parseDuration(own) ?? 0));
+    const deadline = parseDuration(plan?.deadline ?? "PT0S") ?? 0;
+    const { offeredAt = 0, goAt = offeredAt } = row;
+    if (waits(row)) return row.state === "offered" ? Number.POSITIVE_INFINITY : waitEnds(disk, row, deadline);
+    // A download goes on with the time that it has; what was ready has its time from when it was let install.
+    const since = row.state === "downloading" ? offeredAt : goAt;
+    const whole = since + deadline;
+    return own === undefined || at === undefined ? whole : Math.min(whole, Math.max(at, since) + (parseDuration(own) ?? 0));
+  };
+
+  /** It may not install yet, and does not download. */
+  const waits = ({ ahead, goAt, state }: Row): boolean => ahead === true && goAt === undefined && state !== "downloading";
+  const waitEnds = (disk: Disk, row: Row, deadline: number): number => {
+    const patience = (row.offeredAt ?? 0) + giveUpAfter(disk, row);
+    const { haltedAt } = disk.rollouts.get(row.rollout) ?? {};
+    return haltedAt === undefined || haltedAt < (row.downloadedAt ?? 0) ? patience : Math.min(patience, haltedAt + deadline);
   };
 
   function inspectStep(disk: Disk, row: Row, now: number): void {
@@ -118,7 +137,31 @@ export function createJudge(facts: Facts) {
   function inspectTimeOut(disk: Disk, row: Row, now: number): void {
     const { step } = entered.get(row.id) ?? {};
     if (row.reason !== `${step}_timed_out`) say(`${row.device} ended ${row.reason} in the step ${step}`);
-    if (now < stepEnds(disk, row)) say(`${row.device} ended ${row.reason} before its time was over`);
+    if (now < stepEnds(disk, before(row) ?? row)) say(`${row.device} ended ${row.reason} before its time was over`);
+  }
+
+  /** Who waits for its window can be neither too slow nor lost; and is let install only when it might be offered the release. */
+  // biome-ignore lint/complexity/noExcessiveCognitiveComplexity: a list of promises, one a line, is easier to read whole.
+  function inspectWait(disk: Disk, row: Row, now: number): void {
+    const was = before(row);
+    if (was === undefined || row.ahead !== true) return;
+    const lost = row.state === "unresponsive" || row.reason?.endsWith("_timed_out");
+    const ready = was.state === "downloaded" || was.state === "verified";
+    if (lost && ready && was.goAt === undefined) say(`${row.device} waited for its window and ended ${row.reason}`);
+    if (row.reason === "install_timed_out" && ready && (was.goUntil ?? now + 1) <= now)
+      say(`${row.device} ended ${row.reason} although its window had closed before it began`);
+    if (row.reason === "could_not_be_installed" && was.reason === undefined && now < (row.offeredAt ?? 0) + giveUpAfter(disk, row))
+      say(`${row.device} was given up too early, with the release ready`);
+    if (was.goAt !== undefined || row.goAt === undefined || was.state === "queued") return;
+    if (steps[row.state] === "boot" || row.state === "installing") begun.add(row.id);
+    else inspectLet(disk, row, now);
+  }
+
+  function inspectLet(disk: Disk, row: Row, now: number): void {
+    const phase = phases.get(row.rollout);
+    if (phase !== "running") say(`${row.device} was let install while ${phase}`);
+    inspectBinding(disk, row, now);
+    countOffer(disk, row, now);
   }
 
   /** Whoever is in a step for longer than the plan says, and goes on being. */
@@ -128,6 +171,29 @@ export function createJudge(facts: Facts) {
       if (row === undefined || now <= stepEnds(disk, row)) continue;
       at.late += 1;
       if (at.late === mostLate) say(`${row.device} is ${row.state} for longer than its plan lets it`);
+    }
+    inspectIdle(disk, now);
+  }
+
+  /** Whoever has the release ready is let install when its window is open and nothing else stands against it. */
+  // biome-ignore lint/complexity/noExcessiveCognitiveComplexity: a list of promises, one a line, is easier to read whole.
+  function inspectIdle(disk: Disk, now: number): void {
+    for (const row of disk.rows.values()) {
+      const rollout = disk.rollouts.get(row.rollout);
+      const device = facts.heard(row.device);
+      if (!row.awaits || !flying.has(row.state) || rollout === undefined || device === undefined) continue;
+      const others = [...disk.rows.values()].some((one) => flying.has(one.state) && !one.awaits);
+      const free =
+        rollout.phase === "running" &&
+        !others &&
+        inWindows(disk, row, now) &&
+        device.battery >= (rollout.plan.conditions.batteryAtLeast ?? 0) &&
+        disk.freezes.length + disk.pins.length === 0 &&
+        row.version === rollout.release.version &&
+        (rollout.plan.requires.device === "" || device.tags.ready === "yes");
+      const ticks = free ? (idle.get(row.id) ?? 0) + 1 : 0;
+      idle.set(row.id, ticks);
+      if (ticks === mostLate) say(`${row.device} waits with ${row.version} ready although nothing stands against it`);
     }
   }
 
@@ -194,14 +260,26 @@ export function createJudge(facts: Facts) {
     if (phases.get(rollout.id) !== "running" || rollout.phase !== "running")
       say(`${row.device} was offered an update while ${phases.get(rollout.id)} → ${rollout.phase}`);
     inspectBinding(disk, row, now);
-    const times = [...(offers.get(rollout.id) ?? []).filter((at) => at > now - minutes(1)), now];
-    offers.set(rollout.id, times);
-    if (rollout.plan.perMinute !== undefined && times.length > rollout.plan.perMinute) say(`${times.length} offers in a minute`);
+    countOffer(disk, row, now);
     for (const stage of disk.stages.values())
       if (stage.rollout === rollout.id && stage.index < row.stage && stage.state !== "passed")
         say(`stage ${row.stage} before ${stage.index} passed`);
     inspectHarm(disk, row);
   }
+
+  function countOffer(disk: Disk, row: Row, now: number): void {
+    const times = [...(offers.get(row.rollout) ?? []).filter((at) => at > now - minutes(1)), now];
+    offers.set(row.rollout, times);
+    const { perMinute = Number.POSITIVE_INFINITY } = disk.rollouts.get(row.rollout)?.plan ?? {};
+    if (times.length > perMinute) say(`${times.length} offers in a minute`);
+  }
+
+  const inWindows = (disk: Disk, row: Row, now: number): boolean =>
+    [...(disk.rollouts.get(row.rollout)?.plan.windows ?? []), ...disk.policy.windows].every((window) => {
+      const minute = Math.floor(now / minutes(1)) % 1_440;
+      const [from, to] = [window.from, window.to].map((time) => Number(time.slice(0, 2)) * 60 + Number(time.slice(3)));
+      return minute >= (from ?? 0) && minute < (to ?? 1_440);
+    });
 
   /** What the plan, the fleet and other rollouts have against it. */
   // biome-ignore lint/complexity/noExcessiveCognitiveComplexity: a list of promises, one a line, is easier to read whole.
@@ -220,7 +298,11 @@ export function createJudge(facts: Facts) {
         (pin.expiresAt === undefined || Date.parse(pin.expiresAt) > now)
       )
         say(`${row.device}: offered although it is pinned`);
-    if (device.battery < (plan.conditions.batteryAtLeast ?? 0)) say(`${row.device}: offered with a battery at ${device.battery}`);
+    // Only to download it, a device needs neither its window nor its battery.
+    const installs = row.ahead !== true || row.goAt !== undefined;
+    if (installs && device.battery < (plan.conditions.batteryAtLeast ?? 0))
+      say(`${row.device}: offered with a battery at ${device.battery}`);
+    if (installs && !inWindows(disk, row, now)) say(`${row.device}: offered outside its window`);
     if (plan.requires.device === "tag:ready=yes" && device.tags.ready !== "yes")
       say(`${row.device}: offered without its prerequisite`);
     if (plan.requires.rollouts.some((id) => disk.rollouts.get(id)?.phase !== "completed"))
@@ -247,12 +329,9 @@ export function createJudge(facts: Facts) {
         facts.stoneOf(of.release.version) !== rollout.release.version
       );
     });
-    if (rival && last.get(rival.id)?.state === "queued") say(`${row.device}: ${rival.rollout} has more weight and was to go first`);
-    for (const window of [...plan.windows, ...disk.policy.windows]) {
-      const minute = Math.floor(now / minutes(1)) % 1_440;
-      const [from, to] = [window.from, window.to].map((time) => Number(time.slice(0, 2)) * 60 + Number(time.slice(3)));
-      if (minute < (from ?? 0) || minute >= (to ?? 1_440)) say(`${row.device}: offered outside its window`);
-    }
+    // What is on its way already is not called back for another rollout.
+    if (rival && last.get(rival.id)?.state === "queued" && last.get(row.id)?.state === "queued")
+      say(`${row.device}: ${rival.rollout} has more weight and was to go first`);
     if (now < (stageOf(disk, row)?.startedAt ?? 0)) say(`${row.device}: offered before its stage began`);
     const jitter = before(row)?.block;
     if (jitter?.code === "jitter" && now < (jitter.until ?? 0)) say(`${row.device}: offered before its time`);
@@ -291,6 +370,8 @@ export function createJudge(facts: Facts) {
       if (!flying.has(row.state)) continue;
       if (devices.has(row.device)) say(`${row.device} has two updates in flight`);
       devices.add(row.device);
+      // Who waits takes no place; and who began without a word, as its window closed, had none.
+      if (row.awaits || begun.has(row.id)) continue;
       inRollout.set(row.rollout, (inRollout.get(row.rollout) ?? 0) + 1);
       if (!row.rollback) updates += 1;
     }
@@ -329,6 +410,11 @@ export function createJudge(facts: Facts) {
     say,
     /** The world's own word: this device booted this image and confirmed it. */
     noteBoot: (device: string, { hash }: Image, at: number) => booted.set(`${device}/${hash}`, at),
+    /** The world's own word: a device begins to install. */
+    noteInstall(disk: Disk, deployment: string, now: number): void {
+      const row = disk.rows.get(deployment);
+      if (row?.ahead && !inWindows(disk, row, now)) say(`${row.device} began to install outside its window`);
+    },
     /** What leaves must be on the disk already. */
     inspectSend(disk: Disk, device: string, next: NextDeployment): void {
       if (next.is === "none") return;

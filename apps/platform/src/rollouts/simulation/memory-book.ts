@@ -1,4 +1,5 @@
 import type { Book } from "../book.shell.ts";
+import { memoryAhead } from "./memory-ahead.ts";
 import { memoryDeployments } from "./memory-deployments.ts";
 import { type Disk, penOn } from "./memory-disk.ts";
 import { memoryRollouts } from "./memory-rollouts.ts";
@@ -10,5 +11,5 @@ import { memoryTallies } from "./memory-tallies.ts";
  */
 export function memoryBook(disk: Disk, given: { append: () => void; undo: () => (() => void)[] }): Book {
   const pen = penOn(disk, given);
-  return { ...memoryRollouts(disk, pen), ...memoryTallies(disk), ...memoryDeployments(disk, pen) };
+  return { ...memoryRollouts(disk, pen), ...memoryTallies(disk), ...memoryDeployments(disk, pen), ...memoryAhead(disk, pen) };
 }

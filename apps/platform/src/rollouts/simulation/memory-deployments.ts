@@ -1,9 +1,13 @@
 import type { Book } from "../book.shell.ts";
 import { isInFlight } from "../rollout.ts";
+import { aheadAt, goIn, mayStepAside } from "./memory-ahead.ts";
 import { type Disk, type Pen, type Row, rowsOf } from "./memory-disk.ts";
 import { bootsBefore, floorOf, goodReleaseOf, inPlace, rivalOf } from "./memory-rows.ts";
 
 const mostAttempts = 3;
+
+const latest = (one: number | undefined, other: number | undefined): number | undefined =>
+  one === undefined || other === undefined ? (one ?? other) : Math.max(one, other);
 
 /** The book's pages on single devices. */
 export function memoryDeployments(disk: Disk, { change, addRow }: Pen) {
@@ -22,7 +26,11 @@ export function memoryDeployments(disk: Disk, { change, addRow }: Pen) {
           ...{ deployment: id, device, stage, rollback, state, attempt },
           onlineAtOffer: onlineAtOffer === true,
           ...{ offeredAt, held: false },
-          stepSince: row.rebootingAt ?? row.downloadedAt ?? row.acceptedAt ?? offeredAt,
+          stepSince: row.rebootingAt ?? latest(row.downloadedAt, row.goAt) ?? row.acceptedAt ?? offeredAt,
+          ...(row.ahead ? { ahead: true as const } : {}),
+          ...(row.awaits ? { awaits: true as const } : {}),
+          ...(row.goAt === undefined ? {} : { goAt: row.goAt }),
+          ...(row.goUntil === undefined ? {} : { goUntil: row.goUntil }),
         }));
     },
     async queuedDeployments(_on, _scope, { rollout, limit, line, at, weight, except }) {
@@ -92,9 +100,12 @@ export function memoryDeployments(disk: Disk, { change, addRow }: Pen) {
       const asked = new Set(devices);
       const current = [...disk.rows.values()].filter(({ device, state }) => asked.has(device) && isInFlight(state));
       return new Map(
-        current.map(({ device, id, rollout, rollback, release = "", deadlineAt = 0 }) => [
+        current.map(({ device, id, rollout, rollback, release = "", deadlineAt = 0, ...row }) => [
           device,
-          { deployment: id, rollout, rollback, release, phase: disk.rollouts.get(rollout)?.phase ?? "cancelled", deadlineAt },
+          {
+            ...{ deployment: id, rollout, rollback, release, phase: disk.rollouts.get(rollout)?.phase ?? "cancelled", deadlineAt },
+            ...(row.ahead ? { ahead: goIn(row) } : {}),
+          },
         ]),
       );
     },
@@ -127,6 +138,7 @@ export function memoryDeployments(disk: Disk, { change, addRow }: Pen) {
         previous,
         previousRelease,
         via,
+        ahead,
       } of offers) {
         const row = disk.rows.get(deployment);
         if (row?.state !== "queued") continue;
@@ -145,19 +157,27 @@ export function memoryDeployments(disk: Disk, { change, addRow }: Pen) {
         const earlier = bootsBefore([...disk.rows.values()], row);
         const boots = [...new Set([...earlier, ...pastBoots])].filter((boot) => boot !== bootId).toSorted();
         const seqFloor = floorOf([...disk.rows.values()], row);
-        change(deployment, { ...offered, ...via, bootId, seq, boots, seqFloor, previous, previousRelease });
+        change(deployment, { ...offered, ...via, bootId, seq, boots, seqFloor, previous, previousRelease, ...aheadAt(ahead, at) });
       }
     },
     async recordEnds(_tx, _scope, { ends, at }) {
       for (const { deployment, to, reason, detail, retry } of ends) {
         const row = disk.rows.get(deployment);
         if (row && (row.state === "queued" || isInFlight(row.state)))
-          change(deployment, { state: to, reason, detail, endedAt: at, retried: retry !== undefined, block: undefined });
+          change(deployment, {
+            state: to,
+            reason,
+            detail,
+            endedAt: at,
+            retried: retry !== undefined,
+            awaits: false,
+            block: undefined,
+          });
       }
     },
     async recordBlocks(_tx, _scope, blocks) {
       for (const { deployment, block, lookAgainAt } of blocks)
-        if (disk.rows.get(deployment)?.state === "queued") change(deployment, { block, lookAgainAt });
+        if (mayStepAside(disk.rows.get(deployment))) change(deployment, { block, lookAgainAt });
     },
     async cancelQueued(_tx, _scope, { rollout, at, line }) {
       const queued = rowsOf(disk, rollout).filter(
@@ -222,6 +242,8 @@ export function memoryDeployments(disk: Disk, { change, addRow }: Pen) {
             ...(rest.bootId === undefined ? {} : { bootId: rest.bootId }),
             ...(rest.previous === undefined ? {} : { previous: rest.previous }),
             ...(rest.acceptedAt === undefined ? {} : { acceptedAt: rest.acceptedAt }),
+            ...(rest.ahead ? { ahead: true, awaits: rest.awaits ?? false } : {}),
+            ...(rest.goAt === undefined ? {} : { goAt: rest.goAt }),
             ...(rest.downloadedAt === undefined ? {} : { downloadedAt: rest.downloadedAt }),
             ...(rest.installingAt === undefined ? {} : { installingAt: rest.installingAt }),
             ...(rest.deadlineAt === undefined ? {} : { deadlineAt: rest.deadlineAt }),
@@ -249,6 +271,9 @@ export function memoryDeployments(disk: Disk, { change, addRow }: Pen) {
             downloadedAt: one.downloadedAt,
             installingAt: one.installingAt,
             deadlineAt: one.deadlineAt,
+            finalAt: one.finalAt,
+            awaits: one.awaits ?? false,
+            goAt: one.goAt,
           },
           ...{
             rebootingAt: one.rebootingAt,

@@ -47,6 +47,10 @@ export type Row = {
   returnedBoot?: string | undefined;
   deadlineAt?: number | undefined;
   finalAt?: number | undefined;
+  ahead?: boolean | undefined;
+  awaits?: boolean | undefined;
+  goAt?: number | undefined;
+  goUntil?: number | undefined;
   sentAt?: number | undefined;
   endedAt?: number | undefined;
 };

@@ -43,8 +43,10 @@ export function memoryTallies(disk: Disk) {
       return [...disk.rollouts.values()].flatMap(({ id, weight, phase, stage, endedAt }) => {
         if (endedAt !== undefined) return [];
         const rows = rowsOf(disk, id).filter((row) => !row.retried && (row.rollback || row.stage <= stage));
-        const inFlight = rows.filter(({ state }) => isInFlight(state)).length;
-        const queued = phase === "running" ? rows.filter(({ state, rollback }) => state === "queued" && !rollback).length : 0;
+        const waiting = rows.filter(({ state, awaits }) => isInFlight(state) && awaits).length;
+        const inFlight = rows.filter(({ state }) => isInFlight(state)).length - waiting;
+        const queued =
+          waiting + (phase === "running" ? rows.filter(({ state, rollback }) => state === "queued" && !rollback).length : 0);
         return rows.some(({ state }) => isInFlight(state) || state === "queued") ? [{ rollout: id, weight, inFlight, queued }] : [];
       });
     },
@@ -61,9 +63,10 @@ export function memoryTallies(disk: Disk) {
       return busy;
     },
     async recentOffers(_on, _scope, { rollout, since }) {
-      const times = rowsOf(disk, rollout).flatMap(({ rollback, offeredAt }) =>
-        !rollback && offeredAt !== undefined && offeredAt > since ? offeredAt : [],
-      );
+      const times = rowsOf(disk, rollout).flatMap(({ rollback, offeredAt = 0, goAt = 0 }) => [
+        ...(!rollback && offeredAt > since ? [offeredAt] : []),
+        ...(goAt > since && goAt > offeredAt ? [goAt] : []),
+      ]);
       return { count: times.length, freeAt: (times.length === 0 ? since : Math.min(...times)) + minutes(1) };
     },
     async nextDeadline(_on, _scope, rollout) {

@@ -9,8 +9,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "one device too many at once",
     file: "picture.ts",
-    find: "const places = rollout.atOnce - inFlight(picture);",
-    put: "const places = rollout.atOnce + 1 - inFlight(picture);",
+    find: "const places = rollout.atOnce - placed(picture);",
+    put: "const places = rollout.atOnce + 1 - placed(picture);",
   },
   {
     name: "counts everybody twice",

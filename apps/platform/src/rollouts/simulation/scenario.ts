@@ -68,7 +68,12 @@ export function scenarioOf(random: Random, { startOfDay, stones }: Given): Scena
       ...(chance(0.3) ? { perMinute: between(1, 3) } : {}),
       ...(chance(0.3) ? { strata: ["model"], perStratum: between(1, 2) } : {}),
       ...(chance(0.25) ? { jitter: "PT6M" } : {}),
-      ...(chance(0.15) ? { windows: [{ from: startOfDay(10), to: startOfDay(pick([40, 60, 170])), zone: "UTC" }] } : {}),
+      ...(chance(0.3)
+        ? {
+            windows: [{ from: startOfDay(10), to: startOfDay(pick([26, 40, 60, 170])), zone: "UTC" }],
+            ...(chance(0.6) ? { download: "ahead" } : {}),
+          }
+        : {}),
       ...(chance(0.2) ? { conditions: { batteryAtLeast: 0.5 } } : {}),
       ...(chance(0.2) ? { requires: { device: "tag:ready=yes" } } : {}),
     });

@@ -156,7 +156,7 @@ function createRun(random: () => number, scenario: Scenario) {
       run.judge.inspectSend(disk, id, next);
       const device = devices.get(id);
       if (scenario.pollsEvery !== undefined || !device?.alive || lost(run)) return false;
-      take(device, next, modeFor(run, device, next.is === "offer" ? next.release.signed.version : ""));
+      take(device, next, { mode: modeFor(run, device, next.is === "offer" ? next.release.signed.version : ""), now: run.now });
       point();
       return true;
     },
@@ -238,7 +238,8 @@ function speak(run: Run): void {
     if (!device.alive || !run.joinedAt.has(device.id)) continue;
     const target = device.work?.offer.release.signed.artifact;
     const mode = modeFor(run, device, device.work?.offer.release.signed.version ?? newest(run));
-    const spoken = live(device, random);
+    const spoken = live(device, random, now);
+    if (spoken.installs !== undefined) run.judge.noteInstall(run.disk, spoken.installs, now);
     const again = mode === "keeps_rebooting" && run.faulty() && random() < 0.05;
     if (again) device.boot += 1;
     const booted = spoken.booted ?? (again && device.trials === 0 ? device.runs : undefined);
@@ -301,7 +302,8 @@ async function ask(run: Run): Promise<void> {
     if (!device.alive || !itsTurn(run, device.id) || lost(run)) continue;
     await survive(run, async () => {
       const next = (await documentsFor(run.deps, scope, [device.id])).get(device.id);
-      if (next) take(device, next, modeFor(run, device, next.is === "offer" ? next.release.signed.version : ""));
+      if (next)
+        take(device, next, { mode: modeFor(run, device, next.is === "offer" ? next.release.signed.version : ""), now: run.now });
     });
   }
 }
