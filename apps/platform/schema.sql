@@ -942,6 +942,10 @@ create table rollouts.deployment (
   final_at timestamp with time zone,
   downloaded_at timestamp with time zone,
   installing_at timestamp with time zone,
+  ahead boolean not null default false,
+  awaits_window boolean not null default false,
+  go_at timestamp with time zone,
+  go_until timestamp with time zone,
   constraint deployment_pkey PRIMARY KEY (fleet, id),
   constraint deployment_fleet_rollout_device_rollback_attempt_key UNIQUE (fleet, rollout, device, rollback, attempt),
   constraint deployment_returned_with_check CHECK ((returned_with = ANY (ARRAY['new'::text, 'old'::text]))),
@@ -1299,8 +1303,11 @@ CREATE INDEX release_by_channel ON releases.release USING btree (fleet, channel,
 CREATE INDEX release_by_version ON releases.release USING btree (fleet, version);
 CREATE INDEX upload_expiry ON releases.upload USING btree (expires_at);
 CREATE INDEX ddi_action_of_device ON rollouts.ddi_action USING btree (fleet, device, action DESC);
+CREATE INDEX deployment_ahead ON rollouts.deployment USING btree (fleet, rollout, look_again_at, place) WHERE (in_flight AND ahead);
+CREATE INDEX deployment_awaits_window ON rollouts.deployment USING btree (fleet, rollout) WHERE (in_flight AND awaits_window);
 CREATE INDEX deployment_deadline ON rollouts.deployment USING btree (fleet, rollout, deadline_at) WHERE in_flight;
 CREATE INDEX deployment_held ON rollouts.deployment USING btree (fleet, rollout) WHERE (held_because IS NOT NULL);
+CREATE INDEX deployment_let ON rollouts.deployment USING btree (fleet, rollout, go_at) WHERE (go_at IS NOT NULL);
 CREATE INDEX deployment_of_device ON rollouts.deployment USING btree (fleet, device, id);
 CREATE INDEX deployment_offered ON rollouts.deployment USING btree (fleet, rollout, offered_at) WHERE (offered_at IS NOT NULL);
 CREATE INDEX deployment_offered_before ON rollouts.deployment USING btree (fleet, device, offered_at) WHERE (offered_at IS NOT NULL);

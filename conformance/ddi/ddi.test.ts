@@ -122,6 +122,62 @@ describe("hawkBit DDI", () => {
     await link(device, "deploymentBase");
   });
 
+  test("[4.8, 4.9] ahead of its window a client that waits downloads, and installs inside it; one that does not is shown nothing before", async () => {
+    const boot = (id: string) => ({ firmware_version: "1.0.0", boot_id: id });
+    const waiting = await ddi.device("ahead-waits", { ...boot("one"), download_ahead: "true" });
+    const [rauc, swupdate] = [await ddi.device("ahead-rauc", boot("r")), await ddi.device("ahead-swupdate", boot("s"))];
+    const clockTime = (inMs: number) => new Date(ddi.world.now() + inMs).toISOString().slice(11, 16);
+    const windows = [{ from: clockTime(hours(6)), to: clockTime(hours(7)), zone: "UTC" }];
+    const ahead = { windows, download: "ahead", conditions: { batteryAtLeast: 0.5, unknown: "go" } };
+    const rollouts = [];
+    for (const { id } of [waiting, rauc, swupdate]) rollouts.push(await ddi.offer("2.0.0", id, ahead));
+    const [ofWaiting = "", ofRauc = "", ofSwupdate = ""] = rollouts;
+    const first = (await waiting.poll()).json._links.deploymentBase.href;
+    const { path, action, document, artifact } = await fetchUpdate(waiting);
+    const told = ({ download, update, maintenanceWindow }: Record<string, string>) => [download, update, maintenanceWindow];
+    assert.deepEqual(told(document.deployment), ["forced", "skip", "unavailable"]);
+    assert.equal(await state(waiting, ofWaiting), "downloading");
+    await waiting.ask(`/deploymentBase/${action}/feedback`, feedback("downloaded", "success"));
+    assert.equal(await state(waiting, ofWaiting), "downloaded");
+    const why = await ddi.world.client.call(api.getUpdateStatus, { params: { id: waiting.id }, query: {} });
+    assert.deepEqual([why.code, why.rollouts[0]?.code], ["awaits_window", "awaits_window"]);
+    assert.match(why.because, /has 2\.0\.0 ready\. Its window .* is closed/);
+    // The updater is known by its name, and tells of a checked file in a sentence; whoever is not known is shown nothing.
+    const agent = { headers: { "User-Agent": "rauc-hawkbit-c-agent/1.0" } };
+    const { href } = (await rauc.ask("", agent)).json._links.deploymentBase;
+    const raucPath = href.slice(href.indexOf("/deploymentBase"));
+    assert.equal((await rauc.ask(raucPath)).status, 404, "without its name");
+    const { json } = await rauc.ask(raucPath, agent);
+    assert.equal(await state(rauc, ofRauc), "offered", "one that streams does not download ahead");
+    await rauc.askUrl(json.deployment.chunks[0].artifacts[0]._links.download.href, agent);
+    await rauc.ask(`/deploymentBase/${json.id}/feedback`, feedback("proceeding", "none", ["File checksum OK."]));
+    assert.equal(await state(rauc, ofRauc), "downloaded");
+    assert.deepEqual(Object.keys((await swupdate.poll()).json._links), []);
+    // Whoever only has it ready is told to stop when the rollout halts, and has installed nothing.
+    await ddi.halt(ofRauc);
+    await until(async () => assert.ok((await rauc.ask("", agent)).json._links.cancelAction));
+    await rauc.ask(`/cancelAction/${json.id}/feedback`, { ...feedback("closed", "success"), ...agent });
+    assert.deepEqual([await state(rauc, ofRauc), (await ddi.deployment(rauc.id, ofRauc)).reason], ["cancelled", "rollout_halted"]);
+    ddi.world.pass(hours(6.25));
+    await until(async () => assert.deepEqual(told((await waiting.ask(path)).json.deployment), ["forced", "forced", "available"]));
+    assert.notEqual((await waiting.poll()).json._links.deploymentBase.href, first, "the link means something else now");
+    assert.equal((await waiting.askUrl(artifact._links.download.href)).status, 200);
+    await link(swupdate, "deploymentBase");
+    await waiting.ask(`/deploymentBase/${action}/feedback`, feedback("closed", "success"));
+    ddi.world.pass(10);
+    await waiting.tell({ firmware_version: "2.0.0", boot_id: "two" });
+    assert.equal(await state(waiting, ofWaiting), "succeeded");
+    const { steps } = await ddi.deployment(waiting.id, ofWaiting);
+    assert.deepEqual(
+      steps.map(({ step }) => step),
+      ["download", "window", "install", "boot"],
+    );
+    // Its window closed before it had read anything.
+    ddi.world.pass(hours(1));
+    assert.deepEqual(Object.keys((await swupdate.poll()).json._links), []);
+    assert.equal(await state(swupdate, ofSwupdate), "offered");
+  });
+
   test("[4.5] bytes come whole or in parts, always with their length", async () => {
     const device = await ddi.device("ranges");
     await ddi.offer("2.0.0", device.id);

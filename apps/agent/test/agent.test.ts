@@ -88,7 +88,9 @@ const reports = ({ heard }: PretendPlatform) =>
 const confirmed = (platform: PretendPlatform, version: string) =>
   heartbeats(platform).some(({ firmware }) => firmware.version === version && firmware.state === "confirmed");
 
-function offer(platform: PretendPlatform, bytes = image, limits: Partial<ReleaseStatement> = {}): void {
+type Window = { maintenanceWindow?: "available" | "unavailable"; windowClosesInS?: number };
+
+function offer(platform: PretendPlatform, bytes = image, limits: Partial<ReleaseStatement> = {}, window: Window = {}): void {
   platform.artifacts.set(sha256, bytes);
   const statement: ReleaseStatement = {
     type: "tenfold.release.v1",
@@ -106,6 +108,7 @@ function offer(platform: PretendPlatform, bytes = image, limits: Partial<Release
     artifactPath: artifactPath(sha256),
     deadlineS: 600,
     rollback: false,
+    ...window,
   });
 }
 
@@ -229,6 +232,30 @@ test("power that fails before or after any write to the disk ends on firmware th
   }
   const honest = { "1.0.0": undefined, "2.0.0": sha256 } as Record<string, string | undefined>;
   for (const { firmware } of heartbeats(here.platform)) assert.equal(firmware.hash, honest[firmware.version]);
+});
+
+test("an agent downloads ahead of its window and keeps what it has over any power cut; what is cancelled meanwhile is dropped and not installed", {
+  timeout: 120_000,
+}, async () => {
+  await using here = await scene();
+  const { platform, config, state } = here;
+  offer(platform, image, {}, { maintenanceWindow: "unavailable" });
+  await withAgent(config, () => until("it has it ready", () => reports(platform).includes("verified")));
+  // Cut at each write of a start that waits.
+  for (let write = 1; write < 6; write++) {
+    const spoken = heartbeats(platform).length;
+    const disk = withCut(await openDisk(state, config), write);
+    await withAgent(
+      config,
+      () => Promise.race([disk.dark, until("it speaks on", () => heartbeats(platform).length > spoken + 2)]),
+      disk.disk,
+    );
+  }
+  assert.ok(!reports(platform).includes("installing"));
+  platform.setNext({ is: "cancel", deployment: "dep_1" });
+  await withAgent(config, () => until("the cancellation is told", () => reports(platform).includes("cancelled")));
+  assert.equal((await bootLoader(await openDisk(state, config))).version, "1.0.0");
+  assert.ok(heartbeats(platform).every(({ firmware }) => firmware.version === "1.0.0"));
 });
 
 test("an agent that slept past the end of its certificate comes back with it, though its one-time code is spent", async () => {

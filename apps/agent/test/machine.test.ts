@@ -95,7 +95,9 @@ function released(version: string, image: Buffer, key: string): SignedRelease {
   return signRelease({ ...statement, models: [] }, readPrivateKey(key));
 }
 
-function offer({ platform }: Machine, text: string, key = maker.privateKeyPem): string {
+type Window = { maintenanceWindow?: "available" | "unavailable"; windowClosesInS?: number };
+
+function offer({ platform }: Machine, text: string, key = maker.privateKeyPem, window: Window = {}): string {
   const image = Buffer.from(text.repeat(20_000));
   platform.artifacts.set(sha256(image), image);
   platform.setNext({
@@ -105,6 +107,7 @@ function offer({ platform }: Machine, text: string, key = maker.privateKeyPem): 
     artifactPath: artifactPath(sha256(image)),
     deadlineS: 600,
     rollback: false,
+    ...window,
   });
   return sha256(image);
 }
@@ -190,6 +193,37 @@ describe("a machine whose power may fail", { concurrency: 3 }, () => {
       await until("the old one is confirmed", () => heartbeats(machine).at(-1)?.firmware.version === "1.0.0");
     });
   }
+
+  test("power that fails while a downloaded release waits for its window loses nothing: it waits on, and is installed from the disk when that opens", {
+    timeout: 120_000,
+  }, async () => {
+    await using machine = await makeMachine();
+    const text = "the second edition\n";
+    const hash = offer(machine, text, maker.privateKeyPem, { maintenanceWindow: "unavailable" });
+    const reports = () =>
+      machine.platform.heard
+        .filter(({ topic }) => topic.includes("/deployments/"))
+        .map(({ payload }) => (JSON.parse(payload) as DeploymentReport).state);
+    machine.switchOn();
+    await until("it has it ready", () => reports().includes("verified"));
+    for (let i = 0; i < 2; i++) {
+      await machine.cutPower();
+      machine.platform.heard.length = 0;
+      machine.switchOn();
+      await until("it speaks three times", () => heartbeats(machine).length >= 3);
+      assert.ok(heartbeats(machine).every(({ firmware }) => firmware.version === "1.0.0"));
+    }
+    assert.ok(!machine.lines.some(step("begin_install")));
+    offer(machine, text, maker.privateKeyPem, { maintenanceWindow: "available", windowClosesInS: 600 });
+    // It could not be downloaded a second time.
+    machine.platform.artifacts.clear();
+    await until("the installation begins", () => machine.lines.some(step("begin_install")));
+    await machine.cutPower();
+    machine.switchOn();
+    await until("2.0.0 is confirmed", () => confirmed(machine, "2.0.0"));
+    assert.equal(heartbeats(machine).at(-1)?.firmware.hash, hash);
+    assert.deepEqual(ends(machine), []);
+  });
 
   test("a system that dies at each start is started three times, by the boot loader's own count; then the old one tells why, with the boot log", {
     timeout: 120_000,

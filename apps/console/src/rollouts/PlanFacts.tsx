@@ -4,6 +4,7 @@ import { absolute, count, percent } from "../format.ts";
 import { AppLink } from "../parts/AppLink.tsx";
 import { paths } from "../paths.ts";
 import classes from "./rollouts.module.css";
+import { writeWindow } from "./window-line.ts";
 
 const lengthOf = (duration: string): string => humanDuration(parseDuration(duration) ?? 0);
 
@@ -44,6 +45,15 @@ export function PlanFacts({ rollout }: { rollout: Rollout }) {
         <>
           <dt>Each step</dt>
           <dd>{stepsOf(plan.stepTimeouts)}; a device that is heard and takes longer has failed</dd>
+        </>
+      )}
+      {plan.windows.length > 0 && (
+        <>
+          <dt>Windows</dt>
+          <dd>
+            {plan.windows.map(writeWindow).join("; ")}
+            {plan.download === "ahead" && "; devices download before and install inside"}
+          </dd>
         </>
       )}
       <dt>Soak</dt>

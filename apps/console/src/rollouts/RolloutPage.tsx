@@ -69,6 +69,7 @@ function Lead({ rollout }: { rollout: Rollout }) {
       <Badge look={phaseLook[rollout.phase]} />
       <span>
         {localTimes(rollout.because)} <When at={rollout.since} />
+        {rollout.awaitingWindow !== undefined && ` ${count(rollout.awaitingWindow)} have it ready and wait for their window.`}
         {rollout.blocked && !rollout.because.includes(rollout.blocked.because) && ` Waits: ${localTimes(rollout.blocked.because)}`}
         {rollout.freezeOverride && ` Goes on during a freeze: ${rollout.freezeOverride}`}
         {wasHalted(rollout) && (

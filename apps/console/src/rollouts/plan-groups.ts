@@ -69,6 +69,10 @@ export const groups: readonly Group[] = [
         placeholder: "sat,sun 22:00-04:00 Europe/Berlin site=berlin",
       },
       {
+        ...{ kind: "check", field: "downloadAhead", label: "Download ahead of the window" },
+        description: "Devices download as soon as their turn comes, and install inside their window.",
+      },
+      {
         kind: "text",
         field: "batteryAtLeast",
         label: "Battery at least",

@@ -53,6 +53,7 @@ function planOf(draft: PlanDraft, need: Need): Record<string, unknown> {
     jitter: length("jitter", draft.jitter),
     weight: whole("weight", draft.weight),
     windows: windows.is === "windows" ? windows.windows : need("windows", undefined, windows.because),
+    ...(draft.downloadAhead ? { download: "ahead" } : {}),
     conditions: {
       ...given(draft.batteryAtLeast, (text) => ({ batteryAtLeast: share("batteryAtLeast", text) })),
       ...(draft.mains ? { mains: true } : {}),

@@ -32,6 +32,7 @@ test("every built-in plan, and one that says everything, comes through the form 
       haltAbove: 0.025,
       stages: [{ share: 0.0025 }, { share: 1 }],
     },
+    download: "ahead",
     stepTimeouts: { download: "PT30M", boot: "PT1M30S" },
     retries: { most: 1, backoff: "PT1M30S", on: ["network", "space"] },
     guards: { watch: ["crashes"], window: "PT10M", settle: "PT1M", falseHalts: 0.001, least: 5, matchBy: ["site"] },

@@ -20,6 +20,7 @@ export type PlanDraft = {
   jitter: string;
   weight: string;
   windows: string;
+  downloadAhead: boolean;
   batteryAtLeast: string;
   mains: boolean;
   bearers: string;
@@ -63,6 +64,7 @@ export function draftOf(plan: RolloutPlan): PlanDraft {
     jitter: lengthWord(plan.jitter),
     weight: String(plan.weight),
     windows: plan.windows.map(writeWindow).join("\n"),
+    downloadAhead: plan.download === "ahead",
     batteryAtLeast: conditions.batteryAtLeast === undefined ? "" : percent(conditions.batteryAtLeast),
     mains: conditions.mains === true,
     bearers: conditions.bearers?.join(", ") ?? "",

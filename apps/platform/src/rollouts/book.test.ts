@@ -4,6 +4,7 @@ import { minutes, defaultScope as scope, seededRandom } from "@tenfold/base";
 import { rolloutPlan } from "@tenfold/contracts";
 import { testDatabase } from "../kernel/testing.ts";
 import { type Book, postgresBook } from "./book.shell.ts";
+import type { OfferRecord } from "./deployments.shell.ts";
 import type { RolloutsDeps } from "./deps.ts";
 import { memoryBook } from "./simulation/memory-book.ts";
 import { emptyDisk } from "./simulation/memory-disk.ts";
@@ -73,7 +74,9 @@ async function drive(book: Book, db: RolloutsDeps["db"], seed: string): Promise<
       told.push(watched);
       const one = queued.find(({ busyWith }) => busyWith === undefined);
       const flying = watched.find(({ state }) => state === "offered" || state === "rebooting");
-      switch (below(11)) {
+      const ahead = await book.aheadDeployments(tx, scope, { rollout, at: now, limit: 5, lock: "rows" });
+      told.push(ahead);
+      switch (below(13)) {
         case 0:
         case 1:
         case 2:
@@ -89,6 +92,13 @@ async function drive(book: Book, db: RolloutsDeps["db"], seed: string): Promise<
                   ...pick([{ seq: below(9) }, {}]),
                   previous: { version: "1", hash: sha(1) },
                   ...pick([{ previousRelease: "rel_x" }, { previousRelease: "rel_0" }, {}]),
+                  ...pick([{ finalAt: now + minutes(20) }, {}]),
+                  ...pick<{ ahead?: NonNullable<OfferRecord["ahead"]> }>([
+                    {},
+                    { ahead: { is: "download" } },
+                    { ahead: { is: "install" } },
+                    { ahead: { is: "install", until: now + minutes(5) } },
+                  ]),
                 },
               ],
             });
@@ -177,6 +187,40 @@ async function drive(book: Book, db: RolloutsDeps["db"], seed: string): Promise<
             told.push(await book.cancelQueued(tx, scope, { rollout, at: now, line: pick(["updates", "restores"] as const) }));
           else await book.markTold(tx, scope, { deployments: watched.slice(0, 2).map((w) => w.id), at: now });
           break;
+        case 11: {
+          const installs = ahead.map(({ deployment }, i) =>
+            i % 2
+              ? { do: "recall_install" as const, deployment, awaits: random() < 0.5, deadlineAt: now + minutes(60) }
+              : {
+                  do: "let_install" as const,
+                  deployment,
+                  deadlineAt: now + minutes(3),
+                  finalAt: now + minutes(9),
+                  ...pick([{ until: now + minutes(4) }, {}]),
+                },
+          );
+          await book.recordInstalls(tx, scope, { installs, at: now });
+          break;
+        }
+        case 12: {
+          const [waits] = watched.filter(({ ahead: is, state }) => is && (state === "offered" || state === "downloading"));
+          if (waits)
+            await book.saveWatched(tx, scope, {
+              at: now,
+              changed: [
+                {
+                  ...waits,
+                  state: "verified",
+                  awaits: true,
+                  downloadedAt: now,
+                  deadlineAt: now + minutes(90),
+                  finalAt: now + minutes(95),
+                },
+              ],
+            });
+          if (random() < 0.3) await book.hastenAwaiting(tx, scope, { rollout, at: now });
+          break;
+        }
         case 10:
           await book.insertApproval(tx, scope, {
             rollout,
@@ -214,6 +258,7 @@ async function picture(book: Book, db: RolloutsDeps["db"], { rollout, now }: { r
     busy: [...(await book.busyDevices(db, scope, { except: rollout }))].toSorted(),
     recent: await book.recentOffers(db, scope, { rollout, since: now - minutes(1) }),
     deadline: await book.nextDeadline(db, scope, rollout),
+    awaiting: await book.countAwaiting(db, scope, rollout),
     untold: await book.untoldDevices(db, scope, { rollout, limit: 10, againBefore: now - 30_000 }),
     current: [...(await book.currentDeployments(db, scope, ["d0", "d1", "d2", "d3", "d4", "d5"]))].toSorted(([a], [b]) =>
       a < b ? -1 : 1,

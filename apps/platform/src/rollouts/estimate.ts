@@ -4,7 +4,7 @@ import type { Rollout } from "./rollout.ts";
 import { bindsAll, windowsAt } from "./windows.ts";
 
 export type EstimateOf = {
-  rollout: Pick<Rollout, "atOnce" | "perMinute" | "deadlineMs" | "soakMs" | "windows">;
+  rollout: Pick<Rollout, "atOnce" | "perMinute" | "deadlineMs" | "soakMs" | "windows" | "ahead">;
   jitterMs: number;
   stages: readonly { devices: number }[];
   /** From the offer to the verified boot, the middle of recent updates; undefined where there were none. */
@@ -73,6 +73,9 @@ function assumptionsOf(of: EstimateOf, perDevice: number): string[] {
     "Every device is reachable, takes the offer at once, and boots the release.",
     ...(windows.length > 0 && !windows.every(bindsAll)
       ? ["Windows that are not the same for every device are taken as open; with them it takes longer."]
+      : []),
+    ...(rollout.ahead
+      ? ["Devices download ahead of their window, so that less time is needed inside it than is reckoned here."]
       : []),
     ...(freezes.length > 0 ? ["Freezes of the calendar are counted as standstill."] : []),
     ...(perDevice > hours(24) ? ["Sleeping devices are what makes it long: their usual time is over a day."] : []),

@@ -4,11 +4,28 @@ import { days, minutes, seededRandom } from "@tenfold/base";
 import { blockCodes, type RolloutPhase } from "@tenfold/contracts";
 import { explainPlaced, type Placed } from "./explain.ts";
 import type { Waiting } from "./line.ts";
-import type { Picture } from "./picture.ts";
+import type { Ahead, Picture } from "./picture.ts";
 import { planRollout } from "./plan.ts";
 import { emptyTally, type Rollout } from "./rollout.ts";
 
 type Case = { rollout: Rollout; picture: Picture; placed: Placed[]; now: number };
+
+/** Devices that download ahead of their window. */
+function aheadOf(random: () => number, now: number): Ahead[] {
+  const chance = (p: number) => random() < p;
+  const below = (n: number) => Math.floor(random() * n);
+  const pick = <T>(all: readonly T[]): T => all[below(all.length)] as T;
+  return Array.from({ length: chance(0.3) ? below(4) : 0 }, (_, i) => ({
+    ...{ deployment: `dep_ahead_${i}`, device: `a${i}`, online: chance(0.8), awaits: chance(0.8) },
+    ...{
+      offeredAt: now - below(minutes(10)),
+      deadlineAt: now + below(minutes(10)),
+      state: pick(["downloading", "verified"] as const),
+    },
+    ...(chance(0.2) ? { go: chance(0.7) ? { until: now - 30_000 + below(60_000) } : {} } : {}),
+    ...(chance(0.4) ? { block: { code: pick(["outside_window", "battery_low"] as const), because: "so" } } : {}),
+  }));
+}
 
 /** A rollout, a fleet and a moment, of all kinds. */
 function caseOf(random: () => number): Case {
@@ -39,6 +56,7 @@ function caseOf(random: () => number): Case {
     ...{ author: "ann", planHash: "h", approvalsNeeded: pick([0, 0, 1]), windows: chance(0.3) ? [window] : [] },
     ...(chance(0.3) ? { perMinute: 1 + below(3) } : {}),
     ...(chance(0.1) ? { freezeOverride: "emergency" } : {}),
+    ...(chance(0.5) ? { ahead: true } : {}),
   };
   const waiting: Waiting[] = Array.from({ length: below(8) }, (_, i) => ({
     ...{ deployment: `dep_${i}`, device: `d${i}`, online: chance(0.7), since: now - below(minutes(10)) },
@@ -55,6 +73,7 @@ function caseOf(random: () => number): Case {
     harmed: chance(0.15) ? below(4) : 0,
     devices: queued + 10,
   });
+  const ahead = aheadOf(random, now);
   const later = Array.from({ length: below(3) }, (_, i) => `dep_later_${i}`);
   const aside = Array.from({ length: below(3) }, (_, i) => `dep_aside_${i}`);
   const at = phase === "rolling_back" ? undefined : stage;
@@ -83,6 +102,7 @@ function caseOf(random: () => number): Case {
           },
         ]
       : [],
+    ...(ahead.length > 0 ? { ahead, awaiting: ahead.filter(({ awaits }) => awaits).length } : {}),
     ...{ waiting, unrestored: [], freezes: chance(0.2) ? [{ from: now - 5, to: now + below(10), reason: "harvest" }] : [] },
     policyWindows: chance(0.1) ? [window] : [],
     approvals: chance(0.6) ? [{ actor: "ben", name: "ben", planHash: pick(["h", "g"]), at: 0 }] : [],
@@ -97,6 +117,7 @@ function caseOf(random: () => number): Case {
   });
   const placed = [
     ...waiting.map(({ deployment }) => place(deployment)),
+    ...ahead.flatMap(({ deployment, awaits }) => (awaits ? place(deployment, { state: "verified", awaits, rollback: false }) : [])),
     ...later.map((deployment) => place(deployment, { stage: Math.min(2, stage + 1), rollback: false })),
     ...aside.map((deployment) =>
       place(deployment, { lookAgainAt: now + 60_000, blocked: { code: "battery_low", because: "Its battery is low." } }),
@@ -116,6 +137,10 @@ test(`the explainer and the engine agree on every device of ${cases} random pict
     const steps = planRollout(rollout, picture, now);
     const offered = new Set(steps.flatMap((step) => (step.do === "offer" ? step.deployment : [])));
     const skipped = new Set(steps.flatMap((step) => (step.do === "skip" ? step.deployment : [])));
+    const allowed = new Set(steps.flatMap((step) => (step.do === "let_install" ? step.deployment : [])));
+    const held = new Set(
+      steps.flatMap((step) => (step.do === "await_window" && step.block.code === "outside_window" ? step.deployment : [])),
+    );
     const asides = new Map(
       steps.flatMap((step) => (step.do === "step_aside" ? [[step.deployment, step.block.code] as const] : [])),
     );
@@ -125,12 +150,16 @@ test(`the explainer and the engine agree on every device of ${cases} random pict
       const context = `case ${i}, ${one.deployment}: ${code} (${because}); the engine: ${JSON.stringify(steps.map((step) => step.do))}`;
       assert.equal(code === "offered_next", offered.has(one.deployment), context);
       assert.equal(code === "ended_skipped", skipped.has(one.deployment), context);
+      assert.equal(code === "installs_next", allowed.has(one.deployment), context);
+      if (held.has(one.deployment)) assert.equal(code, "awaits_window", context);
       if (asides.has(one.deployment)) assert.equal(code, asides.get(one.deployment), context);
       assert.notEqual(because, "");
     }
   }
   for (const code of [
     "offered_next",
+    "installs_next",
+    "awaits_window",
     "awaiting_approval",
     "paused",
     "frozen",

@@ -1,6 +1,7 @@
 import type { Scope } from "@tenfold/base";
 import { api, type Rollout } from "@tenfold/contracts";
 import { type Http, serve } from "../kernel/index.ts";
+import { countAwaiting } from "./ahead.shell.ts";
 import type { Block } from "./conditions.ts";
 import { decisionsOf } from "./decisions.shell.ts";
 import type { RolloutsDeps } from "./deps.ts";
@@ -52,6 +53,7 @@ async function show(deps: RolloutsDeps, scope: Scope, rollouts: readonly StoredR
         counts: counts.filter((count) => count.rollout === rollout.id),
         restored: restored.get(rollout.id) ?? 0,
         approvals: rollout.approvalsNeeded > 0 ? await approvalsOf(db, scope, rollout.id) : [],
+        awaitingWindow: rollout.plan.download === "ahead" ? await countAwaiting(db, scope, rollout.id) : 0,
         blocked: await standstillOf(deps, scope, rollout),
       }),
     ),

@@ -45,7 +45,7 @@ export type PretendDevice = {
   alive: boolean;
   reachable: boolean;
   /** The deployment it works on and how far it is. */
-  work?: { offer: Extract<NextDeployment, { is: "offer" }>; step: number };
+  work?: { offer: Extract<NextDeployment, { is: "offer" }>; step: number; mayInstallUntil: number };
   done: Set<string>;
 };
 
@@ -148,8 +148,10 @@ export async function pretendFleet({
   function take(device: PretendDevice, next: NextDeployment): void {
     if (next.is === "cancel" && device.work && device.work.step < 4) device.work.step = 100;
     if (next.is === "none" && device.work && device.work.step < 4) delete device.work;
-    if (next.is !== "offer" || device.done.has(next.deployment) || device.work?.offer.deployment === next.deployment) return;
-    if (effects(next.release.signed.version, device.id) !== "ignored") device.work = { offer: next, step: 0 };
+    if (next.is !== "offer" || device.done.has(next.deployment)) return;
+    const mayInstallUntil = windowOf(next, clock.time);
+    if (device.work?.offer.deployment === next.deployment) device.work.mayInstallUntil = mayInstallUntil;
+    else if (effects(next.release.signed.version, device.id) !== "ignored") device.work = { offer: next, step: 0, mayInstallUntil };
   }
 
   /** One step of a device's update; what it tells about it. */
@@ -167,7 +169,7 @@ export async function pretendFleet({
     const report = ([{ state: "downloading" }, { state: "verified" }, { state: "installing" }, { state: "rebooting" }] as const)[
       at.step
     ];
-    if (isStuck(effect, at.step)) return undefined;
+    if (waits(effect, at, clock.time)) return undefined;
     if (at.step === 1 && effect === "no_download") return end({ state: "failed", reason: "download_network", log: ["timed out"] });
     at.step += 1;
     if (report) return report;
@@ -222,7 +224,8 @@ export async function pretendFleet({
     await registry.recordContacts(beats);
     await rollouts.observeHeartbeats(beats.map((beat) => ({ ...beat, scope })));
     for (const device of speaking)
-      if (device.work === undefined && random() < 0.1) take(device, await rollouts.next(device.id, scope));
+      if ((device.work === undefined || device.work.step === 2) && random() < 0.1)
+        take(device, await rollouts.next(device.id, scope));
   }
 
   return {
@@ -282,7 +285,15 @@ export async function pretendFleet({
   };
 }
 
-const isStuck = (effect: Effect, step: number): boolean => effect === "hangs" && step === 3;
+/** Until when a device may begin to install, by what it was told of its window. */
+function windowOf({ maintenanceWindow, windowClosesInS }: Extract<NextDeployment, { is: "offer" }>, now: number): number {
+  if (maintenanceWindow === "unavailable") return Number.NEGATIVE_INFINITY;
+  return windowClosesInS === undefined ? Number.POSITIVE_INFINITY : now + windowClosesInS * 1_000;
+}
+
+/** For ever, or for its window. */
+const waits = (effect: Effect, { step, mayInstallUntil }: NonNullable<PretendDevice["work"]>, now: number): boolean =>
+  (effect === "hangs" && step === 3) || (step === 2 && now >= mayInstallUntil);
 
 /** The routes of a fleet. Who asks is who the `authorization` header names: `viewer`, `operator`, or `name:role`. */
 export async function servedFleet(options: FleetOptions) {

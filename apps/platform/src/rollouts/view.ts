@@ -12,10 +12,14 @@ type Shown = {
   restored: number;
   approvals: readonly Approval[];
   blocked: Block | undefined;
+  awaitingWindow: number;
 };
 
 /** A rollout as the API shows it. */
-export function rolloutView(rollout: StoredRollout, { stages, counts, restored, approvals, blocked }: Shown): Rollout {
+export function rolloutView(
+  rollout: StoredRollout,
+  { stages, counts, restored, approvals, blocked, awaitingWindow }: Shown,
+): Rollout {
   const updates = counts.filter((count) => !count.rollback);
   const { id, release, plan, phase, because, since, targets, createdBy, createdAt, endedAt, freezeOverride } = rollout;
   const planHash = planHashOf(plan, release.sha256);
@@ -50,6 +54,7 @@ export function rolloutView(rollout: StoredRollout, { stages, counts, restored, 
         ...(comment === undefined ? {} : { comment }),
       })),
     },
+    ...(awaitingWindow === 0 ? {} : { awaitingWindow }),
     ...(blocked === undefined ? {} : { blocked: blockView(blocked) }),
     ...(freezeOverride === undefined ? {} : { freezeOverride }),
     ...(endedAt === undefined ? {} : { endedAt: iso(endedAt) }),

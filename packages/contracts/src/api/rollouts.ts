@@ -55,6 +55,8 @@ export const rollout = z.object({
   /** SHA-256 of the plan, the release's bytes included: what an approval is for. */
   planHash: z.string(),
   approvals: z.object({ needed: z.int(), given: z.array(approval) }),
+  /** How many devices have the release ready and wait for their window, where the plan has them download ahead. */
+  awaitingWindow: z.int().optional(),
   /** Why it makes no offers now, although it goes on. */
   blocked: updateBlock.optional(),
   /** Why it may go on during a freeze, where somebody said so. */

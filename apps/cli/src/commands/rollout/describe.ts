@@ -15,6 +15,7 @@ export function describeRollout(rollout: Rollout): string[] {
           ? `${rollout.approvals.given.length} of ${rollout.approvals.needed}${rollout.approvals.given.map(({ by }) => `, ${by}`).join("")}; plan ${rollout.planHash.slice(0, 12)}`
           : undefined,
       waits: rollout.blocked && `${rollout.blocked.because}${rollout.blocked.until ? ` Until ${rollout.blocked.until}.` : ""}`,
+      ready: rollout.awaitingWindow && `${rollout.awaitingWindow} devices have it ready and wait for their window`,
       harmed: rollout.harmed || undefined,
       restored: rollout.restored || undefined,
     }),

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { formatDuration, parseDuration } from "@tenfold/base";
 import {
+  downloadTimes,
   type GuardName,
   guardName,
   guardPlan,
@@ -26,6 +27,7 @@ export const planFlags: [string, string, string?][] = [
   ["--at-once <n>", "devices that update at the same time (500)"],
   ["--per-minute <n>", "never more offers than this in any 60 seconds"],
   ["--jitter <duration>", "spreads the offers of a stage over this long"],
+  ["--download <when>", "ahead: download before the window, install inside it; or with_install (with_install)"],
   ["--approvals <n>", "how many others must approve it first"],
   ["--weight <n>", "more goes first where two rollouts want the same device (100)"],
   ["--late-joiners <what>", "leave or join"],
@@ -127,12 +129,19 @@ function numbersGiven(flags: Flags): PlanTemplate {
 }
 
 function wordsGiven(flags: Flags): PlanTemplate {
-  const [onHalt, late] = [text(flags, "onHalt"), text(flags, "lateJoiners")];
+  const [onHalt, late, when] = [text(flags, "onHalt"), text(flags, "lateJoiners"), text(flags, "download")];
+  const download = downloadTimes.find((one) => one === when);
+  if (when !== undefined && download === undefined)
+    throw cliProblems.usage(`--download: "${when}" is neither ${downloadTimes.join(" nor ")}.`);
   if (onHalt !== undefined && onHalt !== "roll_back" && onHalt !== "stop")
     throw cliProblems.usage(`--on-halt: "${onHalt}" is neither roll_back nor stop.`);
   if (late !== undefined && late !== "leave" && late !== "join")
     throw cliProblems.usage(`--late-joiners: "${late}" is neither leave nor join.`);
-  return { ...(onHalt === undefined ? {} : { onHalt }), ...(late === undefined ? {} : { lateJoiners: late }) };
+  return {
+    ...(onHalt === undefined ? {} : { onHalt }),
+    ...(late === undefined ? {} : { lateJoiners: late }),
+    ...(download === undefined ? {} : { download }),
+  };
 }
 
 function guardsGiven(flags: Flags): PlanTemplate {

@@ -14,7 +14,7 @@ export async function* watchRollout(client: ApiClient, id: string, signal: Abort
   let last = "";
   while (!signal.aborted) {
     const rollout = await client.call(api.getRollout, { params: { id } });
-    const picture = JSON.stringify([rollout.phase, rollout.because, rollout.counts, rollout.restored]);
+    const picture = JSON.stringify([rollout.phase, rollout.because, rollout.counts, rollout.restored, rollout.awaitingWindow]);
     if (picture !== last) yield rollout;
     last = picture;
     if (phasesThatEnd.includes(rollout.phase)) return;
@@ -23,7 +23,7 @@ export async function* watchRollout(client: ApiClient, id: string, signal: Abort
 }
 
 export const watchLine = (rollout: Rollout): string =>
-  `${new Date().toISOString().slice(11, 19)} ${rollout.phase.padEnd(12)} ${rollout.because} [${countsLine(rollout.counts)}]`;
+  `${new Date().toISOString().slice(11, 19)} ${rollout.phase.padEnd(12)} ${rollout.because} [${countsLine(rollout.counts)}${rollout.awaitingWindow ? `; ${rollout.awaitingWindow} ready for their window` : ""}]`;
 
 export function rolloutWatch(rollout: Command): void {
   addVerb(rollout, {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hours, minutes } from "@tenfold/base";
-import { type Action, agendaOf, type Current, unprovable, type Visit, wantsAttributes } from "./agenda.ts";
+import { type Action, agendaOf, type Current, unprovable, type Visit, wantsAttributes, windowOf } from "./agenda.ts";
 import { fileNameOf, isUsableNumber, sleepOf, suffixOf } from "./documents.ts";
 
 const now = 10_000_000;
@@ -86,4 +86,21 @@ test("the sleep has eight characters, spread by name; numbers and files are such
   );
   const longest = fileNameOf({ name: "n".repeat(100), version: "v".repeat(100), suffix: ".signed.bin" });
   assert.ok(`/DEFAULT/controller/v1/${"d".repeat(64)}/softwaremodules/2147483647/artifacts/${longest}`.length < 200);
+});
+
+test("outside of its window only a client that is known to wait is shown an update, and what was read goes on", () => {
+  const ahead = { ...current, ahead: {} };
+  const attributes = { download_ahead: "true" };
+  assert.equal(agenda({ current: ahead }), "nothing");
+  assert.equal(agenda({ current: ahead, agent: "rauc-hawkbit-c-agent/1.0" }), "open");
+  assert.equal(agenda({ current: ahead, teller: { attributes, starts: 0 } }), "open");
+  assert.equal(agenda({ current: ahead, agent: "swupdate" }), "nothing");
+  assert.equal(agenda({ current: ahead, action: action({ readAt: 1, ahead: {} }) }), "deploy");
+  assert.equal(agenda({ current: { ...ahead, ahead: { go: {} } } }), "open");
+  assert.equal(agenda({ current: { ...ahead, ahead: { go: { until: now + 1 } } } }), "open");
+  assert.equal(agenda({ current: { ...ahead, ahead: { go: { until: now } } } }), "nothing");
+  assert.deepEqual(
+    [undefined, {}, { go: {} }, { go: { until: now } }].map((of) => windowOf(of === undefined ? {} : { ahead: of }, now)),
+    [undefined, "unavailable", "available", "unavailable"],
+  );
 });

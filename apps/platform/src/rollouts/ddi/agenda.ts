@@ -10,7 +10,11 @@ export type Current = {
   release: string;
   version: string;
   sha256: string;
+  ahead?: Ahead;
 };
+
+/** It waits for its window with the installation; `go`: it may install now, until then where that is known (ms). */
+export type Ahead = { go?: { until?: number } };
 
 /** The newest action of a device, with where its deployment stands. Times in ms. */
 export type Action = {
@@ -32,6 +36,7 @@ export type Action = {
   cancelRefusedAt?: number;
   statuses: number;
   messages: readonly string[];
+  ahead?: Ahead;
 };
 
 /** What a device told of itself, and when it was asked. */
@@ -44,8 +49,8 @@ export type Teller = {
   version?: string;
 };
 
-/** `issuedAt`: when the certificate was made with which the device comes. */
-export type Visit = { current?: Current; action?: Action; teller: Teller; issuedAt?: number };
+/** `issuedAt`: when the certificate was made with which the device comes; `agent`: what its client calls itself. */
+export type Visit = { current?: Current; action?: Action; teller: Teller; issuedAt?: number; agent?: string };
 
 /** What a poll leads to. */
 export type Agenda =
@@ -61,8 +66,23 @@ export type Agenda =
 const reportsLateFor = hours(1);
 const hearsCancelFor = hours(24);
 
+/** hawkBit's word for whether a device may install now; undefined where it need not wait for a window. */
+export function windowOf({ ahead }: { ahead?: Ahead }, now: number): "available" | "unavailable" | undefined {
+  if (ahead === undefined) return undefined;
+  const { go } = ahead;
+  return go === undefined || (go.until !== undefined && go.until <= now) ? "unavailable" : "available";
+}
+
+/**
+ * [DDI 4.8] Whether a client downloads and waits where it is told to skip the installation. SWUpdate answers that with success, and others install all
+ * the same: only of rauc-hawkbit-updater it is known, and of whoever says so.
+ */
+export const waitsForWindow = ({ agent = "", teller }: Pick<Visit, "agent" | "teller">): boolean =>
+  agent.startsWith("rauc-hawkbit-c-agent/") || teller.attributes.download_ahead === "true";
+
 /** What a device is to do now. Pure; at most one thing at a time. */
-export function agendaOf({ current, action }: Visit, now: number): Agenda {
+export function agendaOf(visit: Visit, now: number): Agenda {
+  const { current, action } = visit;
   if (current === undefined) return leftOver(action, now);
   const known = action?.deployment === current.deployment ? action : undefined;
   if (!current.rollback && isHalted(current.phase)) {
@@ -70,6 +90,8 @@ export function agendaOf({ current, action }: Visit, now: number): Agenda {
     if (known.closedAt !== undefined) return { is: "nothing" };
     return { is: known.cancelRefusedAt === undefined ? "cancel" : "deploy", action: known };
   }
+  // Whoever cannot wait hears of it when its window opens; once it has read it, it is at work.
+  if (known?.readAt === undefined && windowOf(current, now) === "unavailable" && !waitsForWindow(visit)) return { is: "nothing" };
   if (known === undefined) return { is: "open", current };
   return known.closedAt === undefined ? { is: "deploy", action: known } : { is: "nothing" };
 }

@@ -74,10 +74,14 @@ async function enter(parts: Parts, { request, reply }: Pick<Asked, "request" | "
   return handler(parts, {
     request,
     reply,
-    of: { device, scope, ...(issuedAt === undefined ? {} : { issuedAt }) },
+    of: { device, scope, ...(issuedAt === undefined ? {} : { issuedAt }), ...agentOf(request) },
     base: baseOf(request),
   });
 }
+
+/** What the client calls itself. */
+const agentOf = ({ headers }: FastifyRequest): Pick<Device, "agent"> =>
+  headers["user-agent"] === undefined ? {} : { agent: headers["user-agent"] };
 
 /** [DDI 2.3] Links are absolute, and lead where the client came from; hawkBit's only tenant is written as it writes it, which Zephyr's client looks for. */
 function baseOf(request: FastifyRequest): Base {
@@ -98,6 +102,7 @@ async function getPoll(parts: Parts, asked: Asked): Promise<FastifyReply> {
     asked,
     pollDocument({
       base,
+      now: parts.clock.now(),
       sleep: sleepOf(of.device, parts.pollMs),
       agenda: ready ? agenda : { is: "nothing" },
       installed,
@@ -109,7 +114,8 @@ async function getPoll(parts: Parts, asked: Asked): Promise<FastifyReply> {
 async function getDeployment(parts: Parts, asked: Asked): Promise<FastifyReply> {
   const action = await actionAtWork(parts, asked.of, actionIn(asked.request));
   const document = await describe(parts, asked, action);
-  await noteFetch(parts, asked.of, action);
+  // Who is to download ahead may leave that for its window (a client that installs as it downloads): only the bytes show that it does not.
+  if (document.deployment.update === "forced") await noteFetch(parts, asked.of, action);
   if (action.readAt === undefined) await markRead(parts.db, action.action, parts.clock.now());
   return answer(asked, document);
 }
@@ -125,6 +131,7 @@ async function describe(parts: Parts, { request, base, of }: Asked, action: Acti
   const wanted = /^(-1|\d{1,3})$/.test(actionHistory ?? "") ? Number(actionHistory) : 0;
   return deploymentDocument({
     base,
+    now: parts.clock.now(),
     action,
     ...(await contentOf(parts, of, action)),
     messages: wanted === -1 ? 100 : Math.min(100, wanted),
@@ -178,6 +185,7 @@ async function getArtifact(parts: Parts, asked: Asked): Promise<FastifyReply> {
   if (file === `${filename}.MD5SUM`) return plain(reply, `${digest.md5}  ${filename}`);
   if (file !== filename)
     throw ddiProblems.ddi_artifact_unknown(`Action ${action.action} has no artifact of this name; it has ${filename}.`);
+  if (action.ahead) await noteFetch(parts, of, action);
   await noteDownload(parts, of, { action, visit });
   reply.headers({ "Content-Disposition": `attachment;filename=${filename}`, "X-Content-Type-Options": "nosniff" });
   return parts.releases.sendArtifact(of.scope, action.sha256, { request, reply });

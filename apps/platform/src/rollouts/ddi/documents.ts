@@ -1,5 +1,5 @@
 import { hash32 } from "@tenfold/base";
-import type { Action, Agenda } from "./agenda.ts";
+import { type Action, type Agenda, windowOf } from "./agenda.ts";
 
 /** Where a device's resources stand: `https://host/fleet/controller/v1/device`, as the device itself addressed them. */
 export type Base = string;
@@ -13,15 +13,15 @@ export function sleepOf(device: string, pollMs: number): string {
   return [s / 3_600, (s / 60) % 60, s % 60].map((part) => String(Math.floor(part)).padStart(2, "0")).join(":");
 }
 
-type Poll = { base: Base; sleep: string; agenda: Agenda; installed?: number | undefined; attributes: "ask" | "known" };
+type Poll = { base: Base; now: number; sleep: string; agenda: Agenda; installed?: number | undefined; attributes: "ask" | "known" };
 
 /** The poll document: how long to sleep, and links to at most one thing to do. */
-export function pollDocument({ base, sleep, agenda, installed, attributes }: Poll) {
+export function pollDocument({ base, now, sleep, agenda, installed, attributes }: Poll) {
   return {
     config: { polling: { sleep } },
     _links: {
       ...(agenda.is === "deploy"
-        ? { deploymentBase: { href: `${base}/deploymentBase/${agenda.action.action}?c=${meaningOf(agenda.action)}` } }
+        ? { deploymentBase: { href: `${base}/deploymentBase/${agenda.action.action}?c=${meaningOf(agenda.action, now)}` } }
         : {}),
       ...(agenda.is === "cancel" ? { cancelAction: { href: `${base}/cancelAction/${agenda.action.action}` } } : {}),
       ...(installed === undefined ? {} : { installedBase: { href: `${base}/installedBase/${installed}` } }),
@@ -31,21 +31,24 @@ export function pollDocument({ base, sleep, agenda, installed, attributes }: Pol
 }
 
 /** Changes when the action begins to mean something else. */
-const meaningOf = ({ deployment, cancelRefusedAt }: Action): number =>
-  hash32(`${deployment}/${cancelRefusedAt === undefined ? "forced" : "past-cancel"}`);
+const meaningOf = (action: Action, now: number): number =>
+  hash32(`${action.deployment}/${action.cancelRefusedAt === undefined ? "forced" : "past-cancel"}/${windowOf(action, now) ?? ""}`);
 
 export const cancelDocument = (action: number) => ({ id: String(action), cancelAction: { stopId: String(action) } });
 
-type Deploying = { base: Base; action: Action; name: string; size: number; digest: Digest; messages: number };
+type Deploying = { base: Base; now: number; action: Action; name: string; size: number; digest: Digest; messages: number };
 
 /** The deployment document: one chunk with one artifact, which every client takes [DDI 4.3]. */
-export function deploymentDocument({ base, action, name, size, digest, messages }: Deploying) {
+export function deploymentDocument({ base, now, action, name, size, digest, messages }: Deploying) {
+  const window = windowOf(action, now);
   const kept = messages > 0 ? action.messages.slice(-messages) : [];
   return {
     id: String(action.action),
     deployment: {
       download: "forced",
-      update: "forced",
+      // [DDI 4.8]
+      update: window === "unavailable" ? "skip" : "forced",
+      ...(window === undefined ? {} : { maintenanceWindow: window }),
       chunks: [{ part: "bApp", version: action.version, name, artifacts: [artifactOf({ base, action, name, size, digest })] }],
     },
     ...(messages === 0 ? {} : { actionHistory: { status: "RUNNING", messages: kept } }),
@@ -53,7 +56,7 @@ export function deploymentDocument({ base, action, name, size, digest, messages 
 }
 
 /** [DDI 4.4] Both names of the link, all three hashes, the size as an integer. */
-export function artifactOf({ base, action, name, size, digest }: Omit<Deploying, "messages">) {
+export function artifactOf({ base, action, name, size, digest }: Omit<Deploying, "messages" | "now">) {
   const filename = fileNameOf({ name, version: action.version, suffix: digest.suffix });
   const href = `${base}/softwaremodules/${action.action}/artifacts/${filename}`;
   return {

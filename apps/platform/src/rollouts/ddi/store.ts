@@ -2,11 +2,12 @@ import type { Scope } from "@tenfold/base";
 import type { DeploymentReason, DeploymentState, RolloutPhase } from "@tenfold/contracts";
 import { sql } from "kysely";
 import type { Queryable, Transaction } from "../../kernel/index.ts";
+import { goOf } from "../deployments.shell.ts";
 import type { Action, Current, Teller, Visit } from "./agenda.ts";
 import type { Attributes, Starts } from "./attributes.ts";
 import { type Digest, isUsableNumber } from "./documents.ts";
 
-export type Device = { scope: Scope; device: string; issuedAt?: number };
+export type Device = { scope: Scope; device: string; issuedAt?: number; agent?: string };
 
 type ActionRow = {
   action: number;
@@ -16,6 +17,9 @@ type ActionRow = {
   sha256: string;
   state: DeploymentState;
   reason: DeploymentReason | null;
+  ahead: boolean;
+  go_at: Date | null;
+  go_until: Date | null;
   ended_at: Date | null;
   read_at: Date | null;
   fetched_start: number | null;
@@ -29,7 +33,7 @@ type ActionRow = {
 };
 
 const actionColumns = sql.raw(
-  `a.action, a.deployment, coalesce(d.release, '') as release, d.version, d.sha256, d.state, d.reason, d.ended_at, a.read_at, a.fetched_start, a.fetched_boot, a.fetched_at, a.closed_at, a.closed_as, a.cancel_refused_at,
+  `a.action, a.deployment, coalesce(d.release, '') as release, d.version, d.sha256, d.state, d.reason, d.ahead, d.go_at, d.go_until, d.ended_at, a.read_at, a.fetched_start, a.fetched_boot, a.fetched_at, a.closed_at, a.closed_as, a.cancel_refused_at,
    a.statuses, a.messages from rollouts.ddi_action a join rollouts.deployment d on d.fleet = a.fleet and d.id = a.deployment`,
 );
 
@@ -43,6 +47,7 @@ const actionOf = (row: ActionRow): Action => ({
   statuses: row.statuses,
   messages: row.messages,
   ...(row.reason === null ? {} : { reason: row.reason }),
+  ...(row.ahead ? { ahead: goOf(row.go_at, row.go_until) } : {}),
   ...(row.ended_at ? { endedAt: row.ended_at.getTime() } : {}),
   ...(row.read_at ? { readAt: row.read_at.getTime() } : {}),
   ...(row.fetched_start === null ? {} : { fetchedStart: row.fetched_start }),
@@ -61,16 +66,19 @@ type VisitRow = Omit<TellerRow, "version"> & {
   current_release: string;
   current_version: string;
   current_sha256: string;
+  current_ahead: boolean;
+  current_go_at: Date | null;
+  current_go_until: Date | null;
 } & ({ action: null } | ActionRow);
 
 /** Everything that a request depends on, in one round trip: what is in flight, the newest action, what the device told. */
-export async function readVisit(on: Queryable, { scope, device, issuedAt }: Device): Promise<Visit> {
+export async function readVisit(on: Queryable, { scope, device, issuedAt, agent }: Device): Promise<Visit> {
   const { rows } = await sql<VisitRow>`
     select c.*, a.*, t.attributes, t.told_at, t.asked_at, coalesce(t.starts, 0) as starts, t.boot_id, t.version as told_version
     from (select ${scope.fleet}::text as fleet, ${device}::text as device) asked
     left join lateral (
       select d.id as current, d.rollback, r.phase, coalesce(d.release, '') as current_release, d.version as current_version,
-        d.sha256 as current_sha256
+        d.sha256 as current_sha256, d.ahead as current_ahead, d.go_at as current_go_at, d.go_until as current_go_until
       from rollouts.deployment d join rollouts.rollout r on r.fleet = d.fleet and r.id = d.rollout
       where d.fleet = asked.fleet and d.device = asked.device and d.in_flight
     ) c on true
@@ -80,7 +88,7 @@ export async function readVisit(on: Queryable, { scope, device, issuedAt }: Devi
     left join rollouts.ddi_device t on t.fleet = asked.fleet and t.device = asked.device`.execute(on);
   const [row] = rows;
   const visit = row === undefined ? { teller: tellerOf(undefined) } : visitOf(row);
-  return issuedAt === undefined ? visit : { ...visit, issuedAt };
+  return { ...visit, ...(issuedAt === undefined ? {} : { issuedAt }), ...(agent === undefined ? {} : { agent }) };
 }
 
 function visitOf(row: VisitRow): Visit {
@@ -94,6 +102,7 @@ function visitOf(row: VisitRow): Visit {
           release: row.current_release,
           version: row.current_version,
           sha256: row.current_sha256,
+          ...(row.current_ahead ? { ahead: goOf(row.current_go_at, row.current_go_until) } : {}),
         };
   return {
     ...(current ? { current } : {}),

@@ -196,8 +196,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "a step has the time of the whole",
     file: "progress.ts",
-    find: "const due = deadlineOf(step, { timeouts, finalAt }, at);",
-    put: "const due = finalAt;",
+    find: "deadlineAt: deadlineOf(step, { timeouts: times.timeouts, finalAt: after.finalAt }, at)",
+    put: "deadlineAt: after.finalAt",
   },
   {
     name: "steps may take longer together than the whole",
@@ -222,6 +222,66 @@ export const mutants: readonly Mutant[] = [
     file: "steps.ts",
     find: 'install: "install_timed_out",',
     put: 'install: "download_timed_out",',
+  },
+  {
+    name: "tells a device that its window is open",
+    file: "tell.shell.ts",
+    find: 'return { maintenanceWindow: "unavailable" as const };',
+    put: 'return { maintenanceWindow: "available" as const };',
+  },
+  {
+    name: "forgets when the window closes",
+    file: "tell.shell.ts",
+    find: "...(go.until === undefined ? {} :",
+    put: "...(go.until === undefined || now > 0 ? {} :",
+  },
+  {
+    name: "lets install outside the window",
+    file: "installs.ts",
+    find: "if (block !== undefined)",
+    put: 'if (block !== undefined && block.code !== "outside_window")',
+  },
+  {
+    name: "lets install in a freeze, or while it is paused",
+    file: "installs.ts",
+    find: "if (still !== undefined || rate <= 0",
+    put: "if (rate <= 0",
+  },
+  {
+    name: "lets install more than there are places for",
+    file: "installs.ts",
+    find: " || (one.awaits && places <= 0)) return [];",
+    put: ") return [];",
+  },
+  {
+    name: "does not look at the battery before it lets install",
+    file: "picture.shell.ts",
+    find: "conditions: powerOnly(plan.conditions)",
+    put: "conditions: networkOnly(plan.conditions)",
+  },
+  {
+    name: "who waits for its window takes a place",
+    file: "picture.ts",
+    find: "inFlight(picture) - (picture.awaiting ?? 0)",
+    put: "inFlight(picture)",
+  },
+  {
+    name: "who waits for its window is lost at the deadline",
+    file: "progress.ts",
+    find: "deadlineAt: offeredAt + times.giveUpAfterMs",
+    put: "deadlineAt: offeredAt + times.deadlineMs",
+  },
+  {
+    name: "a halt lets those wait who have it ready",
+    file: "record.shell.ts",
+    find: "  await book.hastenAwaiting(tx, scope, { rollout: id, at });\n",
+    put: "",
+  },
+  {
+    name: "nobody is ever let install",
+    file: "installs.ts",
+    find: "    return [letInstall(one, rollout, now)];",
+    put: "    return [];",
   },
   { name: "gives a device up at once", file: "line.ts", find: "now >= since + giveUpAfterMs", put: "now >= since" },
   {

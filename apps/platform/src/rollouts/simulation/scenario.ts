@@ -49,6 +49,13 @@ export function scenarioOf(random: Random, { startOfDay, stones }: Given): Scena
     ...(chance(0.7) ? { install: pick(["PT2M", "PT4M"]) } : {}),
     ...(chance(0.7) ? { boot: pick(["PT3M", "PT5M"]) } : {}),
   });
+  // One that is short closes while others still have something ready.
+  const inWindow = (download: "ahead" | "with_install") => ({
+    windows: [
+      { from: startOfDay(10), to: startOfDay(pick(download === "ahead" ? [26, 40, 60, 170] : [40, 60, 170])), zone: "UTC" },
+    ],
+    ...(download === "ahead" ? { download } : {}),
+  });
   // biome-ignore lint/complexity/noExcessiveCognitiveComplexity: what chance decides stands in one place.
   const plan = (version: string, weight: number): RolloutPlan =>
     rolloutPlan.parse({
@@ -63,17 +70,16 @@ export function scenarioOf(random: Random, { startOfDay, stones }: Given): Scena
       weight,
       approvals: pick([0, 0, 1, 2]),
       lateJoiners: joins ? "join" : "leave",
-      retries: { most: pick([0, 1, 2]), backoff: "PT2M", on: pick([["network"], ["network", "space", "unreached"]]) },
+      retries: {
+        most: pick([0, 1, 2]),
+        backoff: "PT2M",
+        on: pick([["network"], ["network", "space", "unreached"], ["network", "install"]]),
+      },
       ...(chance(0.35) ? { stepTimeouts: stepTimeouts() } : {}),
       ...(chance(0.3) ? { perMinute: between(1, 3) } : {}),
       ...(chance(0.3) ? { strata: ["model"], perStratum: between(1, 2) } : {}),
       ...(chance(0.25) ? { jitter: "PT6M" } : {}),
-      ...(chance(0.3)
-        ? {
-            windows: [{ from: startOfDay(10), to: startOfDay(pick([26, 40, 60, 170])), zone: "UTC" }],
-            ...(chance(0.6) ? { download: "ahead" } : {}),
-          }
-        : {}),
+      ...(chance(0.3) ? inWindow(chance(0.6) ? "ahead" : "with_install") : {}),
       ...(chance(0.2) ? { conditions: { batteryAtLeast: 0.5 } } : {}),
       ...(chance(0.2) ? { requires: { device: "tag:ready=yes" } } : {}),
     });
