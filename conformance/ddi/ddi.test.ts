@@ -140,7 +140,10 @@ describe("hawkBit DDI", () => {
     await waiting.ask(`/deploymentBase/${action}/feedback`, feedback("downloaded", "success"));
     assert.equal(await state(waiting, ofWaiting), "downloaded");
     const why = await ddi.world.client.call(api.getUpdateStatus, { params: { id: waiting.id }, query: {} });
-    assert.deepEqual([why.code, why.rollouts[0]?.code], ["awaits_window", "awaits_window"]);
+    assert.deepEqual(
+      [why.code, why.rollouts.find(({ rollout }) => rollout === ofWaiting)?.code],
+      ["awaits_window", "awaits_window"],
+    );
     assert.match(why.because, /has 2\.0\.0 ready\. Its window .* is closed/);
     // The updater is known by its name, and tells of a checked file in a sentence; whoever is not known is shown nothing.
     const agent = { headers: { "User-Agent": "rauc-hawkbit-c-agent/1.0" } };

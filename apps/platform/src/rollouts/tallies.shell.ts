@@ -129,8 +129,8 @@ export async function claimsOf(on: Queryable, scope: Scope): Promise<Claim[]> {
   }
   // Who waits for its window has no place yet, and wants one.
   const waiting = await sql<{ rollout: string; devices: number }>`
-    select rollout, count(*)::int as devices from rollouts.deployment
-    where fleet = ${scope.fleet} and rollout = any(${[...claims.keys()]}::text[]) and in_flight and awaits_window group by rollout`.execute(
+    select d.rollout, count(*)::int as devices from rollouts.deployment d join rollouts.rollout r on r.fleet = d.fleet and r.id = d.rollout
+    where d.fleet = ${scope.fleet} and d.rollout = any(${[...claims.keys()]}::text[]) and d.in_flight and d.awaits_window and d.stage <= r.stage group by d.rollout`.execute(
     on,
   );
   for (const { rollout, devices } of waiting.rows) {

@@ -35,7 +35,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "a stage passes with devices on their way",
     file: "plan.ts",
-    find: "  if (stage.inFlight > 0) return [];\n  return endStage",
+    find: "  if (stage.inFlight > 0) return allowed;\n  return endStage",
     put: "  return endStage",
   },
   {
@@ -47,20 +47,20 @@ export const mutants: readonly Mutant[] = [
   {
     name: "no deadline",
     file: "plan.ts",
-    find: "picture.overdue.map((overdue) => holdOf(",
-    put: "picture.overdue.slice(0, 0).map((overdue) => holdOf(",
+    find: "const expired = picture.overdue.map(",
+    put: "const expired = picture.overdue.slice(0, 0).map(",
   },
   {
     name: "silence after an offer that was heard does not count",
-    file: "plan.ts",
-    find: "    if (onlineAtOffer)\n",
-    put: "    if (onlineAtOffer && false)\n",
+    file: "expiry.ts",
+    find: "  if (onlineAtOffer)\n",
+    put: "  if (onlineAtOffer && false)\n",
   },
   {
     name: "a report is success",
     file: "progress.ts",
-    find: "return { ...told, state: report.state, ...(rebooting",
-    put: 'return { ...told, state: report.state === "validating" ? "succeeded" : report.state, ...(rebooting',
+    find: "return { ...told, state: report.state, ...reached(",
+    put: 'return { ...told, state: report.state === "validating" ? "succeeded" : report.state, ...reached(',
   },
   {
     name: "a version is believed without its bytes",
