@@ -1,6 +1,6 @@
 import { useDebouncedValue } from "@mantine/hooks";
 import { keepPreviousData, type UseQueryResult, useQuery } from "@tanstack/react-query";
-import { humanDuration, parseDuration } from "@tenfold/base";
+import { humanDuration, moneyWord, parseDuration } from "@tenfold/base";
 import { api, type RolloutPreview } from "@tenfold/contracts";
 import { bytes, count, counted, localTimes } from "../format.ts";
 import { Answer } from "../parts/Answer.tsx";
@@ -47,6 +47,7 @@ function Preview({ found }: { found: RolloutPreview }) {
       <dl className={classes.sums}>
         <Sum name="Devices" value={count(targets)} />
         <Sum name="Sent in all" value={bytes(size)} />
+        {found.cost && <Sum name="Costs about" value={moneyWord(found.cost)} />}
         <Sum name="Takes about" value={lengthOf(estimate.takes)} />
         <Sum name="Worst case exposed" value={counted(worstCaseExposed, "device")} />
       </dl>

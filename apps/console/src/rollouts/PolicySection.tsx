@@ -47,6 +47,12 @@ function PolicyForm({ policy }: { policy: RolloutPolicy }) {
           description="Of others than its author; 0 to 5."
           {...field("approvals")}
         />
+        <TextInput
+          label="Price of a gigabyte"
+          description="What sending it to a device costs, for dry runs. Empty: none."
+          placeholder="4.50 EUR"
+          {...field("pricePerGb")}
+        />
         <Textarea
           className={classes.wide ?? ""}
           label="Maintenance windows of the fleet"

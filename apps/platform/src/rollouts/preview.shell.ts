@@ -1,4 +1,4 @@
-import { days, formatDuration, parseDuration, type Scope } from "@tenfold/base";
+import { days, formatDuration, type Money, parseDuration, type Scope } from "@tenfold/base";
 import { builtInPlans, completePlan, type RolloutPlan, type RolloutPreview, type RolloutRequest } from "@tenfold/contracts";
 import { planHashOf } from "./approvals.ts";
 import type { RolloutsDeps } from "./deps.ts";
@@ -59,6 +59,8 @@ export async function previewRollout(deps: RolloutsDeps, scope: Scope, request: 
     ...{ restores: emptyTally(), overdue: [], waiting: [], unrestored: [], freezes, policyWindows: policy.windows },
     unmetRollouts: await book.unmetRollouts(db, scope, plan.requires.rollouts),
   };
+  const bytes =
+    places.length * release.artifact.size + sumOf(detours, ({ stones, devices }) => devices * sumOf(stones, ({ size }) => size));
   return {
     plan,
     planHash: planHashOf(plan, release.artifact.sha256),
@@ -69,8 +71,8 @@ export async function previewRollout(deps: RolloutsDeps, scope: Scope, request: 
       worstCaseExposed: estimate.stages[i]?.worstCaseExposed ?? 0,
     })),
     strata: strataOf(places),
-    bytes:
-      places.length * release.artifact.size + sumOf(detours, ({ stones, devices }) => devices * sumOf(stones, ({ size }) => size)),
+    bytes,
+    ...(policy.pricePerGb ? { cost: costOf(bytes, policy.pricePerGb) } : {}),
     excluded,
     detours: detours.map(describeDetour),
     worstCaseExposed: estimate.stages[0]?.worstCaseExposed ?? 0,
@@ -83,6 +85,9 @@ export async function previewRollout(deps: RolloutsDeps, scope: Scope, request: 
     ...heldNow(rollout, picture, now),
   };
 }
+
+/** Rounded up: a dry run promises nothing cheaper than it will be. */
+const costOf = (bytes: number, { amount, currency }: Money): Money => ({ amount: Math.ceil((bytes / 1e9) * amount), currency });
 
 const sumOf = <T>(items: readonly T[], each: (item: T) => number): number => items.reduce((sum, item) => sum + each(item), 0);
 

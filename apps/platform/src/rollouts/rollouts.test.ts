@@ -4,7 +4,7 @@ import { hours, minutes } from "@tenfold/base";
 import { verifyRelease } from "@tenfold/ota";
 import { listDeployments } from "./facts.shell.ts";
 import { type Effect, hashOf, pretendFleet, scope, struck, who } from "./testing.ts";
-import { pauseRollout, resumeRollout, rollBackRollout } from "./writes.shell.ts";
+import { cancelRollout, pauseRollout, resumeRollout, rollBackRollout } from "./writes.shell.ts";
 
 const quick = { deadline: "PT5M", soak: "PT30S" };
 
@@ -294,5 +294,27 @@ test("a step that is not done in its time has failed in it, and is tried again b
       ["download", true],
       ["install", true],
     ],
+  );
+});
+
+test("a cancellation that is never answered ends by the deadline: nobody waits for a device that does not stop", async () => {
+  await using fleet = await pretendFleet({ devices: 2, effects: (version) => (version === "1.1.0" ? "hangs" : "good") });
+  await fleet.release("1.0.0");
+  await fleet.tick();
+  await fleet.release("1.1.0");
+  const { id } = await fleet.start({ release: "1.1.0", stages: [{ share: 1 }], deadline: "PT5M", soak: "PT0S" });
+  for (let i = 0; i < 6; i++) {
+    await fleet.rollouts.reconcile();
+    await fleet.tick();
+  }
+  // It goes on speaking, and what it is told does not come through.
+  fleet.link.refresh = async () => false;
+  await cancelRollout(fleet.deps, who, { id, reason: "no" });
+  const began = fleet.clock.time;
+  assert.equal(await fleet.untilEnded(id), "cancelled");
+  assert.ok(fleet.clock.time - began <= minutes(5));
+  assert.deepEqual(
+    new Set((await fleet.rowsOf(id)).map(({ state, reason }) => `${state} ${reason}`)),
+    new Set(["failed install_timed_out"]),
   );
 });

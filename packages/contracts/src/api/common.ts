@@ -5,6 +5,12 @@ export const timestamp = z.iso.datetime();
 export const isoDuration = z.string().regex(/^P(?!$)(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?$/);
 export const share = z.number().min(0).max(1);
 
+/** An amount in the smallest unit of its currency, an ISO 4217 code. */
+export const money = z.strictObject({
+  amount: z.int().min(0),
+  currency: z.string().regex(/^[A-Z]{3}$/, "Write a currency such as EUR."),
+});
+
 /** RFC 9457, with a stable `code`, the field's path and what to do. */
 export const problemDocument = z.object({
   type: z.string(),

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { timestamp } from "./common.ts";
+import { money, timestamp } from "./common.ts";
 import { deviceId } from "./devices.ts";
 import { operation } from "./operation.ts";
 import { maintenanceWindow, planName, planTemplate } from "./rollout-plan.ts";
@@ -51,6 +51,8 @@ export const rolloutPolicy = z.strictObject({
   /** How many people must approve a rollout, whatever its plan says. */
   approvals: z.int().min(0).max(5).default(0),
   windows: z.array(maintenanceWindow).max(20).default([]),
+  /** What a gigabyte (10⁹ bytes) sent to a device costs, so that the dry run can say what an update costs. */
+  pricePerGb: money.optional(),
 });
 export type RolloutPolicy = z.infer<typeof rolloutPolicy>;
 

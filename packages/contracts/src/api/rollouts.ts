@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { deploymentReason, deploymentState } from "../device/deployment.ts";
-import { isoDuration, pageOf, pageQuery, share, timestamp } from "./common.ts";
+import { isoDuration, money, pageOf, pageQuery, share, timestamp } from "./common.ts";
 import { haltReport } from "./halt-report.ts";
 import { operation } from "./operation.ts";
 import { rolloutPlan, rolloutRequest, updateSteps } from "./rollout-plan.ts";
@@ -131,6 +131,8 @@ export const rolloutPreview = z.object({
   ),
   strata: z.array(z.object({ stratum: z.string(), devices: z.int(), canary: z.int() })),
   bytes: z.int(),
+  /** What sending them costs, where the fleet's policy has a price. */
+  cost: money.optional(),
   excluded: z.array(z.object({ code: exclusionCode, because: z.string(), devices: z.int() })),
   /** Devices that come to the release over stepping stones, which they boot one after the other first; `waitsFor`: rollouts of stones that must complete before. */
   detours: z.array(z.object({ over: z.array(z.string()), devices: z.int(), waitsFor: z.array(z.string()).optional() })).default([]),

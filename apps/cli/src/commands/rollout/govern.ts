@@ -1,8 +1,9 @@
-import { api, type UpdateStatus } from "@tenfold/contracts";
+import { type Money, moneyWord, readMoney } from "@tenfold/base";
+import { api, type RolloutPolicy, type UpdateStatus } from "@tenfold/contracts";
 import type { Command } from "commander";
 import { cliProblems } from "../../exit.ts";
 import { ago, facts } from "../../output.ts";
-import { addVerb, text, word } from "../../verb.ts";
+import { addVerb, type Flags, text, word } from "../../verb.ts";
 import { describeRollout } from "./describe.ts";
 import { readPlanFile } from "./plan.ts";
 
@@ -182,32 +183,46 @@ function policy(rollout: Command): void {
     flags: [
       ["--at-once <n>", "devices that update at the same time in all rollouts together; 0 for no bound"],
       ["--approvals <n>", "how many people must approve every rollout"],
+      ["--price-per-gb <money>", 'what sending a gigabyte to a device costs, for dry runs: "4.50 EUR"; none to forget it'],
     ],
     async run(session, { flags }) {
       const client = await session.client();
-      const [atOnce, approvals] = [text(flags, "atOnce"), text(flags, "approvals")];
-      const { atOnce: bound, ...known } = await client.call(api.getRolloutPolicy, {});
-      const wanted = atOnce === undefined ? bound : Number(atOnce);
-      const body = {
-        ...known,
-        ...(wanted ? { atOnce: wanted } : {}),
-        ...(approvals === undefined ? {} : { approvals: Number(approvals) }),
-      };
-      const shown =
-        atOnce === undefined && approvals === undefined
-          ? { ...known, ...(bound ? { atOnce: bound } : {}) }
-          : await client.call(api.setRolloutPolicy, { body });
-      session.out.one(shown, () =>
-        facts({
-          "at once": shown.atOnce ?? "no bound",
-          approvals: shown.approvals,
-          windows:
-            shown.windows.map(({ from, to, zone, tag }) => `${from}-${to} ${zone}${tag ? ` (${tag})` : ""}`).join("; ") ||
-            "any time",
-        }),
-      );
+      const known = await client.call(api.getRolloutPolicy, {});
+      const changed = changedPolicy(known, flags);
+      const shown = changed === known ? known : await client.call(api.setRolloutPolicy, { body: changed });
+      session.out.one(shown, () => policyFacts(shown));
     },
   });
+}
+
+/** What the flags make of a policy; the same object where they say nothing. */
+function changedPolicy(known: RolloutPolicy, flags: Flags): RolloutPolicy {
+  const [atOnce, approvals, price] = [text(flags, "atOnce"), text(flags, "approvals"), priceGiven(text(flags, "pricePerGb"))];
+  if (atOnce === undefined && approvals === undefined && price === undefined) return known;
+  const { atOnce: bound, pricePerGb: paid, ...others } = known;
+  const wanted = atOnce === undefined ? bound : Number(atOnce);
+  const pricePerGb = price === undefined ? paid : price;
+  return {
+    ...others,
+    ...(wanted ? { atOnce: wanted } : {}),
+    ...(pricePerGb === undefined || pricePerGb === "none" ? {} : { pricePerGb }),
+    ...(approvals === undefined ? {} : { approvals: Number(approvals) }),
+  };
+}
+
+const policyFacts = ({ atOnce, approvals, windows, pricePerGb }: RolloutPolicy): string[] =>
+  facts({
+    "at once": atOnce ?? "no bound",
+    approvals,
+    windows: windows.map(({ from, to, zone, tag }) => `${from}-${to} ${zone}${tag ? ` (${tag})` : ""}`).join("; ") || "any time",
+    "price per GB": pricePerGb && moneyWord(pricePerGb),
+  });
+
+function priceGiven(given: string | undefined): Money | "none" | undefined {
+  if (given === undefined || given === "none") return given;
+  const price = readMoney(given);
+  if (price !== undefined) return price;
+  throw cliProblems.usage(`--price-per-gb: "${given}" is no amount of money.`, { fix: 'Write "4.50 EUR", or none.' });
 }
 
 function needed(given: string | undefined, flag: string): string {

@@ -1,4 +1,4 @@
-import { humanDuration, parseDuration } from "@tenfold/base";
+import { humanDuration, moneyWord, parseDuration } from "@tenfold/base";
 import { api, type RolloutPreview } from "@tenfold/contracts";
 import type { Command } from "commander";
 import { addVerb, word } from "../../verb.ts";
@@ -35,9 +35,9 @@ export function rolloutStart(rollout: Command): void {
 }
 
 function describePreview(preview: RolloutPreview): string[] {
-  const { targets, bytes, worstCaseExposed, estimate, stages, strata, detours, excluded, approvalsNeeded, blocked } = preview;
+  const { targets, bytes, cost, worstCaseExposed, estimate, stages, strata, detours, excluded, approvalsNeeded, blocked } = preview;
   return [
-    `${targets} devices, ${bytes} bytes in all, at most ${worstCaseExposed} exposed before the first gate.`,
+    `${targets} devices, ${bytes} bytes in all${cost ? ` (${moneyWord(cost)})` : ""}, at most ${worstCaseExposed} exposed before the first gate.`,
     `Ends ${estimate.endsAt}, if all goes well: ${humanDuration(parseDuration(estimate.takes) ?? 0)}.`,
     ...(approvalsNeeded > 0 ? [`${approvalsNeeded} ${approvalsNeeded === 1 ? "person" : "people"} must approve it first.`] : []),
     ...(blocked ? [`It would wait: ${blocked.because}${blocked.until ? ` Until ${blocked.until}.` : ""}`] : []),

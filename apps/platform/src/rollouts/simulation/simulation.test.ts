@@ -42,7 +42,8 @@ test("after a halt the devices that can be reached are back on what they ran bef
 for (const name of [
   "one device too many at once",
   "tells a device to go on after the halt",
-  "a report is success",
+  "tells a device that its window is open",
+  "the step that took too long is another",
   "a halt leaves the line standing",
 ]) {
   test(`the simulation finds a planted bug: ${name}`, async () => {
