@@ -47,7 +47,7 @@ export async function countAwaiting(on: Queryable, scope: Scope, rollout: string
 }
 
 export type InstallRecord =
-  | { do: "let_install"; deployment: string; deadlineAt: number; finalAt: number; until?: number }
+  | { do: "let_install"; deployment: string; deadlineAt: number; finalAt: number; until?: number; online?: boolean }
   | { do: "recall_install"; deployment: string; awaits: boolean; deadlineAt: number };
 
 /** Lets devices install, or takes that back. Either way they are told anew. */
@@ -61,14 +61,14 @@ export async function recordInstalls(
   const rows = installs.map((one) => ({
     ...{ id: one.deployment, go: one.do === "let_install", deadline: one.deadlineAt },
     ...(one.do === "let_install"
-      ? { awaits: false, final: one.finalAt, until: one.until ?? null, again: one.until ?? never }
+      ? { awaits: false, final: one.finalAt, until: one.until ?? null, again: one.until ?? never, online: one.online ?? null }
       : { awaits: one.awaits, final: null, until: null, again: at }),
   }));
   await sql`
     update rollouts.deployment d set awaits_window = i.awaits, go_at = case when i.go then ${when}::timestamptz end, go_until = to_timestamp(i.until / 1000.0),
       deadline_at = to_timestamp(i.deadline / 1000.0), final_at = coalesce(to_timestamp(i.final / 1000.0), d.final_at), look_again_at = to_timestamp(i.again / 1000.0),
-      sent_at = null, blocked = null, blocked_because = null, blocked_until = null, updated_at = ${when}
-    from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as i (id text, go boolean, awaits boolean, deadline float8, final float8, until float8, again float8)
+      online_at_offer = coalesce(i.online, d.online_at_offer), sent_at = null, blocked = null, blocked_because = null, blocked_until = null, updated_at = ${when}
+    from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as i (id text, go boolean, awaits boolean, deadline float8, final float8, until float8, again float8, online boolean)
     where d.fleet = ${scope.fleet} and d.id = i.id and d.in_flight and d.ahead`.execute(tx);
 }
 

@@ -197,6 +197,7 @@ async function drive(book: Book, db: RolloutsDeps["db"], seed: string): Promise<
                   deadlineAt: now + minutes(3),
                   finalAt: now + minutes(9),
                   ...pick([{ until: now + minutes(4) }, {}]),
+                  ...pick([{ online: random() < 0.5 }, {}]),
                 },
           );
           await book.recordInstalls(tx, scope, { installs, at: now });

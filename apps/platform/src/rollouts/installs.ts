@@ -9,7 +9,7 @@ export type Recall = { do: "recall_install"; deployment: string; device: string;
 
 /** What comes of devices that download ahead of their window. */
 export type InstallStep =
-  | { do: "let_install"; deployment: string; device: string; deadlineAt: number; finalAt: number; until?: number }
+  | { do: "let_install"; deployment: string; device: string; deadlineAt: number; finalAt: number; until?: number; online?: boolean }
   | { do: "await_window"; deployment: string; device: string; block: Block; lookAgainAt: number }
   | Recall;
 
@@ -33,7 +33,11 @@ export function installs(rollout: Rollout, picture: Picture, now: number): Insta
   });
 }
 
-function letInstall({ deployment, device, state, deadlineAt, closesAt }: Ahead, rollout: Rollout, now: number): InstallStep {
+function letInstall(
+  { deployment, device, state, deadlineAt, closesAt, online }: Ahead,
+  rollout: Rollout,
+  now: number,
+): InstallStep {
   const finalAt = now + rollout.deadlineMs;
   const step = stepOf(state) ?? "install";
   // A download goes on with the time that it has.
@@ -46,6 +50,8 @@ function letInstall({ deployment, device, state, deadlineAt, closesAt }: Ahead, 
     deadlineAt: due,
     finalAt,
     ...(closesAt === undefined ? {} : { until: closesAt }),
+    // To who has not taken it, this is the offer.
+    ...(state === "offered" ? { online } : {}),
   };
 }
 
@@ -63,19 +69,25 @@ export const patienceOf = ({ offeredAt }: { offeredAt: number }, { giveUpAfterMs
   offeredAt + giveUpAfterMs;
 
 /**
- * A device that is heard and does not take what it might download ahead waits for its window like every other, and one whose window closed before it
- * began waits for the next: nothing can have harmed it.
+ * Who has not taken what it might download ahead waits for its window like every other (a client that cannot download ahead is not even shown it), and
+ * who is heard and had not begun when its window closed waits for the next: nothing can have harmed it.
  */
 export function waitOn(overdue: Overdue, rollout: Rollout, now: number): Recall | undefined {
-  const { deployment, device, ahead, heard, awaits } = overdue;
+  const { deployment, device, ahead, awaits } = overdue;
   const deadlineAt = patienceOf(overdue, rollout);
-  if (!ahead || !heard || awaits || !mayWait(overdue, now) || isHalted(rollout.phase) || deadlineAt <= now) return undefined;
+  if (!ahead || awaits || !mayWait(overdue, now) || isHalted(rollout.phase) || deadlineAt <= now) return undefined;
   return { do: "recall_install", deployment, device, awaits: true, deadlineAt };
 }
 
-function mayWait({ state, goAt, goUntil }: Overdue, now: number): boolean {
+function mayWait({ state, goAt, goUntil, heard = false }: Overdue, now: number): boolean {
   if (goAt === undefined) return state === "offered";
-  return goUntil !== undefined && goUntil <= now && (state === "offered" || state === "downloaded" || state === "verified");
+  return (
+    heard &&
+    goUntil !== undefined &&
+    goUntil <= now &&
+    (state === "offered" || stepOf(state) === "install") &&
+    state !== "installing"
+  );
 }
 
 /** What keeps a device from installing that has nothing else to do. */

@@ -16,6 +16,12 @@ test("an operator previews, starts, watches and explains a rollout that halts", 
   };
   const preview = await w.call("POST", "/rollout-previews", { body: plan });
   assert.deepEqual([preview.status, preview.body.targets, preview.body.worstCaseExposed], [200, 20, 2]);
+  assert.equal(preview.body.cost, undefined, "nobody has said a price");
+  // So dear that a few bytes cost something: what is less than the smallest unit is one.
+  const pricePerGb = { amount: 1_000_000, currency: "EUR" };
+  assert.equal((await w.call("PUT", "/rollout-policy", { body: { pricePerGb } })).status, 200);
+  const priced = (await w.call("POST", "/rollout-previews", { body: plan })).body;
+  assert.deepEqual(priced.cost, { amount: Math.ceil((priced.bytes / 1e9) * 1_000_000), currency: "EUR" });
   const started = await w.call("POST", "/rollouts", { body: plan, headers: { "idempotency-key": "k1" } });
   assert.deepEqual(
     [started.status, started.body.phase, started.body.stages.map((stage: { devices: number }) => stage.devices)],

@@ -47,6 +47,7 @@ export function memoryAhead(disk: Disk, { change }: Pen) {
         else
           change(one.deployment, {
             ...told,
+            ...(one.online === undefined ? {} : { onlineAtOffer: one.online }),
             ...{ awaits: false, goAt: at, goUntil: one.until, finalAt: one.finalAt, lookAgainAt: one.until ?? never },
           });
       }
