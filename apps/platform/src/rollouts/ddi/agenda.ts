@@ -13,8 +13,8 @@ export type Current = {
   ahead?: Ahead;
 };
 
-/** It waits for its window with the installation; `go`: it may install now, until then where that is known (ms). */
-export type Ahead = { go?: { until?: number } };
+/** It waits for its window with the installation; `go`: since when it may install, and until when that is known (ms). */
+export type Ahead = { go?: { at?: number; until?: number } };
 
 /** The newest action of a device, with where its deployment stands. Times in ms. */
 export type Action = {
@@ -72,6 +72,10 @@ export function windowOf({ ahead }: { ahead?: Ahead }, now: number): "available"
   const { go } = ahead;
   return go === undefined || (go.until !== undefined && go.until <= now) ? "unavailable" : "available";
 }
+
+/** It had fetched the bytes before it was let install: what starts of it were seen until then say nothing of what it installs now. */
+export const fetchedAhead = ({ ahead, fetchedAt }: Action): boolean =>
+  ahead?.go?.at !== undefined && fetchedAt !== undefined && fetchedAt < ahead.go.at;
 
 /**
  * [DDI 4.8] Whether a client downloads and waits where it is told to skip the installation. SWUpdate answers that with success, and others install all

@@ -74,10 +74,10 @@ async function open(deps: DdiDeps, of: Device, { teller }: Visit, { deployment }
 }
 
 /** The action that the device may work on now, or 404: cancelled, closed, another device's. */
-export async function actionAtWork(deps: DdiDeps, of: Device, action: number): Promise<Action> {
+export async function actionAtWork(deps: DdiDeps, of: Device, action: number): Promise<{ action: Action; visit: Visit }> {
   const visit = await readVisit(deps.db, of);
   const agenda = agendaOf(visit, deps.clock.now());
-  if (agenda.is === "deploy" && agenda.action.action === action) return agenda.action;
+  if (agenda.is === "deploy" && agenda.action.action === action) return { action: agenda.action, visit };
   throw unknownAction(action);
 }
 

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { type DeviceHttp, tlsSocketOf } from "../../kernel/index.ts";
-import type { Action } from "./agenda.ts";
+import { type Action, fetchedAhead } from "./agenda.ts";
 import { readConfigData } from "./attributes.ts";
 import {
   type About,
@@ -112,10 +112,11 @@ async function getPoll(parts: Parts, asked: Asked): Promise<FastifyReply> {
 }
 
 async function getDeployment(parts: Parts, asked: Asked): Promise<FastifyReply> {
-  const action = await actionAtWork(parts, asked.of, actionIn(asked.request));
+  const { action, visit } = await actionAtWork(parts, asked.of, actionIn(asked.request));
   const document = await describe(parts, asked, action);
   // Who is to download ahead may leave that for its window (a client that installs as it downloads): only the bytes show that it does not.
   if (document.deployment.update === "forced") await noteFetch(parts, asked.of, action);
+  if (fetchedAhead(action)) await noteDownload(parts, asked.of, { action, visit });
   if (action.readAt === undefined) await markRead(parts.db, action.action, parts.clock.now());
   return answer(asked, document);
 }

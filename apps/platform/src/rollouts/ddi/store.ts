@@ -2,8 +2,7 @@ import type { Scope } from "@tenfold/base";
 import type { DeploymentReason, DeploymentState, RolloutPhase } from "@tenfold/contracts";
 import { sql } from "kysely";
 import type { Queryable, Transaction } from "../../kernel/index.ts";
-import { goOf } from "../deployments.shell.ts";
-import type { Action, Current, Teller, Visit } from "./agenda.ts";
+import type { Action, Ahead, Current, Teller, Visit } from "./agenda.ts";
 import type { Attributes, Starts } from "./attributes.ts";
 import { type Digest, isUsableNumber } from "./documents.ts";
 
@@ -37,6 +36,9 @@ const actionColumns = sql.raw(
    a.statuses, a.messages from rollouts.ddi_action a join rollouts.deployment d on d.fleet = a.fleet and d.id = a.deployment`,
 );
 
+const aheadOf = (at: Date | null, until: Date | null): Ahead =>
+  at === null ? {} : { go: { at: at.getTime(), ...(until === null ? {} : { until: until.getTime() }) } };
+
 const actionOf = (row: ActionRow): Action => ({
   action: row.action,
   deployment: row.deployment,
@@ -47,7 +49,7 @@ const actionOf = (row: ActionRow): Action => ({
   statuses: row.statuses,
   messages: row.messages,
   ...(row.reason === null ? {} : { reason: row.reason }),
-  ...(row.ahead ? { ahead: goOf(row.go_at, row.go_until) } : {}),
+  ...(row.ahead ? { ahead: aheadOf(row.go_at, row.go_until) } : {}),
   ...(row.ended_at ? { endedAt: row.ended_at.getTime() } : {}),
   ...(row.read_at ? { readAt: row.read_at.getTime() } : {}),
   ...(row.fetched_start === null ? {} : { fetchedStart: row.fetched_start }),
@@ -102,7 +104,7 @@ function visitOf(row: VisitRow): Visit {
           release: row.current_release,
           version: row.current_version,
           sha256: row.current_sha256,
-          ...(row.current_ahead ? { ahead: goOf(row.current_go_at, row.current_go_until) } : {}),
+          ...(row.current_ahead ? { ahead: aheadOf(row.current_go_at, row.current_go_until) } : {}),
         };
   return {
     ...(current ? { current } : {}),
