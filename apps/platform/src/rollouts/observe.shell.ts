@@ -4,7 +4,7 @@ import type { Transaction } from "../kernel/index.ts";
 import type { RolloutsDeps } from "./deps.ts";
 import { applyHeartbeat, applyReport, type Watched, withDeadline } from "./progress.ts";
 import { nextAfterStone, type Retries, retriesOf, retryOf } from "./retries.ts";
-import { engineOf, type Rollout } from "./rollout.ts";
+import { engineOf, isHalted, type Rollout } from "./rollout.ts";
 
 export type ObservedReport = { device: string; scope: Scope; deployment: string; report: DeploymentReport; at: number };
 export type ObservedHeartbeat = {
@@ -87,7 +87,7 @@ async function withDeadlines(
   scope: Scope,
   { moves, at }: { moves: readonly Move[]; at: number },
 ): Promise<Watched[]> {
-  const known = new Map<string, Pick<Rollout, "timeouts" | "deadlineMs" | "giveUpAfterMs">>();
+  const known = new Map<string, Pick<Rollout, "timeouts" | "deadlineMs" | "giveUpAfterMs" | "phase">>();
   const timed = moves.filter(({ before, after }) => before.state !== after.state);
   for (const id of rolloutsOf(timed.map(({ after }) => after))) {
     const rollout = await book.findRollout(tx, scope, id);
@@ -95,7 +95,8 @@ async function withDeadlines(
   }
   return moves.map(({ before, after }) => {
     const rollout = known.get(after.rollout);
-    return rollout === undefined ? after : withDeadline(before, after, { ...rollout, timeouts: rollout.timeouts }, at);
+    if (rollout === undefined) return after;
+    return withDeadline(before, after, { ...rollout, timeouts: rollout.timeouts, halted: isHalted(rollout.phase) }, at);
   });
 }
 

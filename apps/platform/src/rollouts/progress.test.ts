@@ -166,3 +166,21 @@ test("each step that begins has its own time from then on, up to the end of the 
   assert.equal(withDeadline(installing, trial, times, 1_260).deadlineAt, 1_310);
   assert.equal(withDeadline(downloading, { ...downloading, state: "failed" }, times, 1_400).deadlineAt, 1_500);
 });
+
+test("who has downloaded ahead has the plan's patience until it is let install, and no more time than before once the rollout has halted", () => {
+  const times = { timeouts: { install: 100 }, deadlineMs: 500, giveUpAfterMs: 50_000 };
+  const ahead = deployment({ state: "downloading", ahead: true, deadlineAt: 1_500, finalAt: 1_500 });
+  const verified = applyReport(ahead, { state: "verified" }, 1_200) as Watched;
+  const waits = withDeadline(ahead, verified, times, 1_200);
+  assert.deepEqual([waits.awaits, waits.deadlineAt], [true, 51_000]);
+  assert.equal(withDeadline(ahead, verified, { ...times, halted: true }, 1_200).deadlineAt, 1_500);
+  const begun = withDeadline(waits, { ...waits, state: "installing" }, times, 9_000);
+  assert.deepEqual(
+    [begun.awaits, begun.goAt, begun.deadlineAt, begun.finalAt],
+    [false, 9_000, 9_100, 9_500],
+    "as its window closed",
+  );
+  const allowed = withDeadline({ ...ahead, goAt: 1_100 }, { ...verified, goAt: 1_100 }, times, 1_200);
+  assert.deepEqual([allowed.awaits, allowed.deadlineAt], [undefined, 1_300]);
+  assert.equal(withDeadline(waits, { ...waits, state: "cancelled" }, times, 1_300).awaits, false);
+});

@@ -145,7 +145,8 @@ const noteNumber = (deployment: Watched, seq: number | undefined): Watched | und
 const onTrial = (deployment: Watched, at: number): Watched | undefined =>
   deployment.state === "validating" ? undefined : { ...deployment, state: "validating", ...reached(deployment, "validating", at) };
 
-type Times = { timeouts: Timeouts | undefined; deadlineMs: number; giveUpAfterMs: number };
+/** What its plan says; `halted` where it is to install nothing any more, so that there is no window to be patient for. */
+type Times = { timeouts: Timeouts | undefined; deadlineMs: number; giveUpAfterMs: number; halted?: boolean };
 
 /**
  * A step that has just begun has its own time, where its plan gives it one; one whose deadline was put off keeps that. Who has downloaded ahead of its
@@ -155,9 +156,10 @@ export function withDeadline(before: Watched, after: Watched, times: Times, at: 
   const step = stepOf(after.state);
   if (step === undefined) return after.awaits ? { ...after, awaits: false } : after;
   if (stepOf(before.state) === step && !(after.awaits && begins(after))) return after;
-  const { ahead, goAt, offeredAt } = after;
+  const { ahead, goAt, offeredAt, deadlineAt = offeredAt } = after;
   if (ahead && goAt === undefined) {
-    if (!begins(after)) return { ...after, awaits: true, deadlineAt: offeredAt + times.giveUpAfterMs };
+    const patient = times.halted ? deadlineAt : offeredAt + times.giveUpAfterMs;
+    if (!begins(after)) return { ...after, awaits: true, deadlineAt: patient };
     const finalAt = at + times.deadlineMs;
     return { ...after, awaits: false, goAt: at, finalAt, deadlineAt: deadlineOf(step, { timeouts: times.timeouts, finalAt }, at) };
   }

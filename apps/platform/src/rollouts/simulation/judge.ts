@@ -190,6 +190,7 @@ export function createJudge(facts: Facts) {
         device.battery >= (rollout.plan.conditions.batteryAtLeast ?? 0) &&
         disk.freezes.length + disk.pins.length === 0 &&
         row.version === rollout.release.version &&
+        facts.stoneOf(row.version) === undefined &&
         (rollout.plan.requires.device === "" || device.tags.ready === "yes");
       const ticks = free ? (idle.get(row.id) ?? 0) + 1 : 0;
       idle.set(row.id, ticks);

@@ -268,8 +268,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "who waits for its window is lost at the deadline",
     file: "progress.ts",
-    find: "deadlineAt: offeredAt + times.giveUpAfterMs",
-    put: "deadlineAt: offeredAt + times.deadlineMs",
+    find: ": offeredAt + times.giveUpAfterMs",
+    put: ": offeredAt + times.deadlineMs",
   },
   {
     name: "a halt lets those wait who have it ready",
