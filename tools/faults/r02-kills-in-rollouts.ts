@@ -81,7 +81,7 @@ async function playKills(stage: Stage, { platform, database }: { platform: Platf
   const lanesPlayed = Object.entries(lanes).map(([model, plots]) =>
     playLane({
       ...{ client: platform.client, model, plots, signer: readPrivateKey(keys.privateKeyPem), until },
-      ...{ chance: chance(model), tell: (sentence: string) => stage.note(sentence) },
+      ...{ chance: chance(model), tell: (sentence: string) => progress(stage, sentence) },
     }),
   );
   const ended = Promise.all(lanesPlayed).finally(() => {
@@ -92,6 +92,12 @@ async function playKills(stage: Stage, { platform, database }: { platform: Platf
   await pause(4_000);
   await Promise.all(played.map((one) => one.stop()));
   return { rounds: rounds.flat(), kills, diary };
+}
+
+/** Told as it happens, too: a run that is cut off has then said how far it came. */
+function progress(stage: Stage, sentence: string): void {
+  stage.note(sentence);
+  process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${sentence}\n`);
 }
 
 /** A rollout takes in the devices that are known to be of its model when it begins. */

@@ -35,6 +35,7 @@ export async function killOnAndOn({ stage, database, chance, going, ...first }: 
     if (target === "platform" || target === "both") platform = await supervised(stage);
     const healed = await platform.readyWithin(healMs);
     kills.push({ target, at, readyAt: Date.now() });
+    if (kills.length % 25 === 0) process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${kills.length} kills\n`);
     if (healed) continue;
     stage.holds(`it is ready again within ${healMs / 1_000} s after the kill of ${target}`, false, `kill ${kills.length}`);
     await platform.end("SIGKILL");
