@@ -8,7 +8,7 @@ import type { ReleasesDeps, ReleasesParts } from "./deps.ts";
 import { releaseProblems } from "./errors.ts";
 import { markMended } from "./integrity/store.ts";
 import { etagOf, portionOf } from "./range.ts";
-import { damageOf } from "./release.ts";
+import { mending } from "./release.ts";
 import { findArtifact, insertArtifact, type StoredArtifact } from "./store.ts";
 
 /** A hash from a path, or a Problem: what is no hash never reaches the blob store. */
@@ -81,8 +81,8 @@ export async function sendArtifact(
   const artifact = await findArtifact(deps.db, scope, sha256);
   if (!artifact) throw releaseProblems.artifact_unknown(`There is no artifact ${sha256}.`);
   if ((await deps.integrity.judge(artifact)) === "damaged")
-    throw releaseProblems.artifact_damaged(`It is not sent: ${damageOf(sha256)}`, {
-      fix: "Upload the same file again: tenfold artifact push FILE.",
+    throw releaseProblems.artifact_damaged(`The stored bytes of the artifact ${sha256} are damaged, so it is not sent.`, {
+      fix: mending,
     });
   reply.headers({
     ETag: etagOf(sha256),

@@ -29,9 +29,8 @@ export type Usability =
   | { is: "usable" }
   | { is: "unusable"; because: "retired" | "signer_revoked" | "unlisted" | "damaged"; detail: string };
 
-/** What is wrong with an artifact whose stored bytes are not its own, and what mends it. */
-export const damageOf = (sha256: string): string =>
-  `the stored bytes of the artifact ${sha256} are damaged. Upload the same file again (tenfold artifact push FILE), and look at the disk.`;
+/** What mends an artifact whose stored bytes are not its own. */
+export const mending = "Upload the same file again: tenfold artifact push FILE. Then look at the disk.";
 
 /** Fails closed: what was trusted when it was made must still be trusted by a key that is not revoked. */
 export function usabilityOf(release: StoredRelease, keys: readonly StoredKey[], standing: Standing): Usability {
@@ -43,7 +42,11 @@ export function usabilityOf(release: StoredRelease, keys: readonly StoredKey[], 
       detail: `${name} is retired: ${release.retired.because || "no reason was given"}.`,
     };
   if (release.artifact.damagedAt !== undefined)
-    return { is: "unusable", because: "damaged", detail: `${name} cannot be handed out: ${damageOf(release.artifact.sha256)}` };
+    return {
+      is: "unusable",
+      because: "damaged",
+      detail: `${name} cannot be handed out: the stored bytes of its artifact are damaged. ${mending}`,
+    };
   if (standing.is === "unlisted")
     return { is: "unusable", because: "unlisted", detail: `${standing.detail} No device would take ${name}.` };
   const verdict = verifyRelease(release.envelope, trustFor(standing, keys));
