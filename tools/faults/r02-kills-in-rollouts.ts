@@ -17,7 +17,7 @@ import { playLane, type Round } from "./kills/lane.ts";
 import { startOwnDevice } from "./kills/own-device.ts";
 import type { PlayedDevice, Setting } from "./kills/setting.ts";
 import { judgeRollouts } from "./kills/verdict.ts";
-import type { Platform } from "./platform.ts";
+import type { Platform, PlatformWish } from "./platform.ts";
 
 /** Of each protocol, in each lane. */
 const devices = 4;
@@ -44,11 +44,10 @@ export const fault: Fault = {
     const database = join(stage.dir, "database");
     const postgres = await startEmbedded({ folder: join(database, "postgres"), log: silentLog });
     stage.onEnd(() => postgres.stop());
-    const platform = await stage.start({
-      env: { TENFOLD_DATABASE_URL: postgres.url, TENFOLD_ROLLOUT_TICK: "300ms", TENFOLD_DDI_POLLING: "2s" },
-    });
+    const wish = { env: { TENFOLD_DATABASE_URL: postgres.url, TENFOLD_ROLLOUT_TICK: "300ms", TENFOLD_DDI_POLLING: "2s" } };
+    const platform = await stage.start(wish);
     const load = stage.load({ perSecond: 10 });
-    const { rounds, kills, diary } = await playKills(stage, { platform, database });
+    const { rounds, kills, diary } = await playKills(stage, { platform, wish, database });
     await load.stop();
     const book = await readBook(postgres.url);
     for (const { law, broken } of judgeRollouts({ book, deeds: diary.deeds, kills, rounds: rounds.map(({ rollout }) => rollout) }))
@@ -58,7 +57,9 @@ export const fault: Fault = {
   },
 };
 
-async function playKills(stage: Stage, { platform, database }: { platform: Platform; database: string }) {
+type Played = { platform: Platform; wish: Partial<PlatformWish>; database: string };
+
+async function playKills(stage: Stage, { platform, wish, database }: Played) {
   const keys = generateSigningKey();
   await platform.client.call(api.createSigningKey, { body: { name: "kills", publicKeyPem: keys.publicKeyPem } });
   const diary = openDiary();
@@ -77,7 +78,7 @@ async function playKills(stage: Stage, { platform, database }: { platform: Platf
   await allKnown(platform);
   let playing = true;
   const until = Date.now() + stage.goOnMs;
-  const killing = killOnAndOn({ stage, platform, database, chance: chance("kills"), going: () => playing });
+  const killing = killOnAndOn({ stage, platform, wish, database, chance: chance("kills"), going: () => playing });
   const lanesPlayed = Object.entries(lanes).map(([model, plots]) =>
     playLane({
       ...{ client: platform.client, model, plots, signer: readPrivateKey(keys.privateKeyPem), until },
@@ -116,7 +117,8 @@ async function allKnown({ client }: Platform): Promise<void> {
 function tell(stage: Stage, found: { rounds: readonly Round[]; kills: readonly Kill[]; deployments: number; deeds: number }): void {
   const { rounds, kills, deployments, deeds } = found;
   const phases = Object.entries(Object.groupBy(rounds, ({ plot, phase }) => `${plot} ${phase}`));
-  for (const target of targets) {
+  stage.note(`${kills.filter(({ target }) => target === "start").length} starts were killed`);
+  for (const target of targets.filter((one) => one !== "start")) {
     const back = kills.filter((kill) => kill.target === target).map(({ at, readyAt }) => readyAt - at);
     const inOrder = back.toSorted((a, b) => a - b);
     const [median, longest] = [inOrder[Math.floor(inOrder.length / 2)], inOrder.at(-1)];

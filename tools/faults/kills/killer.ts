@@ -1,22 +1,31 @@
 import { setTimeout as pause } from "node:timers/promises";
+import { describeError } from "@tenfold/base";
 import type { Stage } from "../fault.ts";
-import type { Platform } from "../platform.ts";
+import type { Platform, PlatformWish } from "../platform.ts";
 import { connectPostgres } from "../postgres.ts";
 import { postmasterOf, processOf } from "../processes.ts";
 
-/** What is killed: the platform's process, PostgreSQL's first process, one of its backends, the store's process, or platform and PostgreSQL at once. */
-export const targets = ["platform", "postgres", "backend", "store", "both"] as const;
+/**
+ * What is killed: the platform's process, the platform again while it starts after that, PostgreSQL's first process, one of its backends, the store's
+ * process, or platform and PostgreSQL at once.
+ */
+export const targets = ["platform", "start", "postgres", "backend", "store", "both"] as const;
 export type Target = (typeof targets)[number];
 
-/** One kill, and when the platform was ready again. */
+/** One kill, and when the platform was ready again; that of a start lies within the one before it, and counts no time of its own. */
 export type Kill = { target: Target; at: number; readyAt: number };
 
-const weights: Record<Target, number> = { platform: 0.3, postgres: 0.15, backend: 0.4, store: 0.1, both: 0.05 };
+const weights: Record<Exclude<Target, "start">, number> = { platform: 0.3, postgres: 0.15, backend: 0.4, store: 0.1, both: 0.05 };
 const healMs = 40_000;
+const startMs = 120_000;
+/** How often a start is killed, too, and how late in it. */
+const [startKills, latestMs] = [0.6, 8_000];
 
 export type Killing = {
   stage: Stage;
   platform: Platform;
+  /** What the platform is started with. */
+  wish: Partial<PlatformWish>;
   /** The folder of a PostgreSQL that outlives the platform; it is laid out as a platform's data folder. */
   database: string;
   chance: () => number;
@@ -24,41 +33,50 @@ export type Killing = {
 };
 
 /** Kills something at a random moment, waits until the platform is ready again, and so on. */
-export async function killOnAndOn({ stage, database, chance, going, ...first }: Killing): Promise<Kill[]> {
+export async function killOnAndOn(killing: Killing): Promise<Kill[]> {
+  const { stage, database, chance, going } = killing;
   const kills: Kill[] = [];
-  let { platform } = first;
+  let { platform } = killing;
   while (going()) {
     await pause(200 + chance() * 2_000);
     const target = draw(chance());
     const at = Date.now();
     if (!(await kill(target, { platform, database }))) continue;
-    if (target === "platform" || target === "both") platform = await supervised(stage);
+    if (target === "platform" || target === "both") platform = await startAgain(killing, kills);
     const healed = await platform.readyWithin(healMs);
     kills.push({ target, at, readyAt: Date.now() });
-    if (kills.length % 25 === 0) process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${kills.length} kills\n`);
+    process.stderr.write(`${kills.length} `);
     if (healed) continue;
     stage.holds(`it is ready again within ${healMs / 1_000} s after the kill of ${target}`, false, `kill ${kills.length}`);
     await platform.end("SIGKILL");
-    platform = await supervised(stage);
+    platform = await startAgain(killing, kills);
   }
   return kills;
 }
 
-/** As a supervisor does: what ends while it starts, because the next kill came under it, is started again. */
-async function supervised(stage: Stage): Promise<Platform> {
-  for (let start = 1; ; start++) {
+/** As a supervisor does. Some starts are killed as well, at some moment, and what ends by itself is started again. */
+async function startAgain({ stage, wish, chance }: Killing, kills: Kill[]): Promise<Platform> {
+  for (let failed = 0; ; ) {
+    const readyMs = chance() < startKills ? 100 + chance() * latestMs : startMs;
+    const began = Date.now();
     try {
-      return await stage.start();
+      return await stage.start({ ...wish, readyMs });
     } catch (error) {
-      if (start === 3) throw error;
-      stage.note(`a start ended: ${error instanceof Error ? error.message.trim().split("\n").at(-2) : error}`);
+      const at = Date.now();
+      // What is not ready in time is killed; what ended before that did so by itself.
+      if (readyMs < startMs && at - began >= readyMs) kills.push({ target: "start", at, readyAt: at });
+      else if (++failed === 3) throw error;
+      else stage.note(`a start ended: ${lastWordsOf(error)}`);
     }
   }
 }
 
-function draw(drawn: number): Target {
+const lastWordsOf = (error: unknown): string => describeError(error).trim().split("\n").slice(-2).join(" ");
+
+function draw(drawn: number): keyof typeof weights {
   let left = drawn;
   for (const target of targets) {
+    if (target === "start") continue;
     left -= weights[target];
     if (left < 0) return target;
   }
@@ -68,7 +86,7 @@ function draw(drawn: number): Target {
 type Victims = { platform: Platform; database: string };
 
 /** False where there was nothing to kill just now. */
-async function kill(target: Target, { platform, database }: Victims): Promise<boolean> {
+async function kill(target: keyof typeof weights, { platform, database }: Victims): Promise<boolean> {
   switch (target) {
     case "platform":
       await platform.end("SIGKILL");
