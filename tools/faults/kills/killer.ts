@@ -101,7 +101,7 @@ async function kill(target: keyof typeof weights, { platform, database }: Victim
     case "backend":
       return killProcess(await aBackend(database).catch(() => undefined));
     case "store":
-      return killProcess(await processOf(platform.pid, "chdb-worker", { withinMs: 2_000 }));
+      return killProcess(await processOf(platform.pid, "chdb-worker", { withinMs: 0 }));
   }
 }
 
