@@ -65,7 +65,7 @@ export const fault: Fault = {
 async function storeOf(stage: Stage): Promise<Record<string, string>> {
   if (stage.random() < 0.25) return {};
   const front = await clickHouseFront();
-  stage.onEnd(() => front[Symbol.asyncDispose]());
+  stage.onEnd(async () => front[Symbol.asyncDispose]());
   return { TENFOLD_CLICKHOUSE_URL: front.url };
 }
 
