@@ -14,7 +14,7 @@ import { startDdiDevice } from "./kills/ddi-device.ts";
 import { openDiary } from "./kills/diary.ts";
 import type { Plot } from "./kills/fates.ts";
 import { type Kill, killOnAndOn, targets } from "./kills/killer.ts";
-import { playLane, type Round } from "./kills/lane.ts";
+import { type Peace, playLane, type Round } from "./kills/lane.ts";
 import { startOwnDevice } from "./kills/own-device.ts";
 import type { PlayedDevice, Setting } from "./kills/setting.ts";
 import { judgeRollouts } from "./kills/verdict.ts";
@@ -89,12 +89,13 @@ async function playKills(stage: Stage, { platform, wish, database }: Played) {
   }
   await allKnown(platform);
   let playing = true;
+  const peace: Peace = new Set();
   const until = Date.now() + stage.goOnMs;
-  const killing = killOnAndOn({ stage, platform, wish, database, chance: chance("kills"), going: () => playing });
+  const killing = killOnAndOn({ stage, platform, wish, database, peace, chance: chance("kills"), going: () => playing });
   const lanesPlayed = Object.entries(lanes).map(([model, plots]) =>
     playLane({
       ...{ client: platform.client, model, plots, signer: readPrivateKey(keys.privateKeyPem), until },
-      ...{ chance: chance(model), tell: (sentence: string) => progress(stage, sentence) },
+      ...{ peace, chance: chance(model), tell: (sentence: string) => progress(stage, sentence) },
     }),
   );
   const ended = Promise.all(lanesPlayed).finally(() => {

@@ -30,15 +30,17 @@ export type Killing = {
   database: string;
   chance: () => number;
   going: () => boolean;
+  peace: ReadonlySet<string>;
 };
 
 /** Kills something at a random moment, waits until the platform is ready again, and so on. */
 export async function killOnAndOn(killing: Killing): Promise<Kill[]> {
-  const { stage, database, chance, going } = killing;
+  const { stage, database, chance, going, peace } = killing;
   const kills: Kill[] = [];
   let { platform } = killing;
   while (going()) {
     await pause(200 + chance() * 2_000);
+    if (peace.size > 0) continue;
     const target = draw(chance());
     const at = Date.now();
     if (!(await kill(target, { platform, database }))) continue;

@@ -16,14 +16,18 @@ export type Lane = {
   /** No round begins after this time (ms). */
   until: number;
   tell: (sentence: string) => void;
+  peace: Peace;
 };
+
+/** The models whose rollout has gone on for long: it is left in peace until it has ended, and then it must end. */
+export type Peace = Set<string>;
 
 export type Round = { rollout: string; version: string; plot: Plot; phase: Rollout["phase"] };
 
 const ended = new Set<Rollout["phase"]>(["completed", "rolled_back", "halted", "cancelled"]);
 const final = new Set<string>(finalDeploymentStates);
-/** A rollout of a few devices with these deadlines that has not ended by then never will. */
-const longestRoundMs = 240_000;
+/** After this long a rollout under kills gets peace; one that has not ended so long after that, with these deadlines, never will. */
+const [restlessMs, peacefulMs] = [120_000, 180_000];
 
 /** One rollout after the other over the devices of a lane, each with a release of its own, until the time is over. Throws for one that does not end. */
 export async function playLane(lane: Lane): Promise<Round[]> {
@@ -42,13 +46,18 @@ async function playRound(lane: Lane, { plot, version }: { plot: Plot; version: s
   await publish(lane, version);
   const rollout = await start(lane, version);
   if (plot === "cancelled") await interfere(lane, rollout);
-  for (const giveUpAt = Date.now() + longestRoundMs; ; await pause(400)) {
+  for (const began = Date.now(); ; await pause(400)) {
     const { phase, because, counts } = await insist(() => lane.client.call(api.getRollout, { params: { id: rollout } }));
     // One that was cancelled or halted has ended before the devices that were on their way.
     const open = Object.entries(counts).filter(([state, devices]) => devices > 0 && !final.has(state));
-    if (ended.has(phase) && open.length === 0) return { rollout, version, plot, phase };
+    if (ended.has(phase) && open.length === 0) {
+      lane.peace.delete(lane.model);
+      return { rollout, version, plot, phase };
+    }
+    if (Date.now() > began + restlessMs) lane.peace.add(lane.model);
     const where = open.map(([state, devices]) => `${devices} ${state}`).join(", ");
-    if (Date.now() > giveUpAt) throw new Error(`${rollout} (${plot}) is stuck: ${phase}: ${because} ${where}`);
+    if (Date.now() > began + restlessMs + peacefulMs)
+      throw new Error(`${rollout} (${plot}) is stuck: ${phase}: ${because} ${where}`);
   }
 }
 
