@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { PlanTemplate } from "@tenfold/contracts";
 import type { RunningPlatform } from "../running-platform.ts";
 import { sh } from "./shell-device.ts";
 
@@ -93,7 +94,12 @@ export async function releaseFile(
   await platform.tenfold("release", "create", file, "--envelope", `${file}.release.json`);
 }
 
-export async function startRollout(platform: RunningPlatform, version: string, device: string): Promise<string> {
+export async function startRollout(
+  platform: RunningPlatform,
+  version: string,
+  device: string,
+  terms: Pick<PlanTemplate, "windows" | "download"> = {},
+): Promise<string> {
   const body = JSON.stringify({
     release: version,
     filter: `id:${device}`,
@@ -102,6 +108,7 @@ export async function startRollout(platform: RunningPlatform, version: string, d
     deadline: "PT5M",
     soak: "PT0S",
     onHalt: "stop",
+    ...terms,
   });
   return (JSON.parse(await platform.tenfold("api", "POST", "/api/v1/rollouts", "--body", body)) as { id: string }).id;
 }

@@ -1,6 +1,7 @@
 /** hawkBit's actions as deployments: each assignment is a rollout to the one device. */
 import { copyFile } from "node:fs/promises";
-import type { DeploymentState } from "@tenfold/contracts";
+import { setTimeout as wait } from "node:timers/promises";
+import type { DeploymentState, PlanTemplate } from "@tenfold/contracts";
 import { type ApiClient, api as operations } from "@tenfold/contracts";
 import type { RunningPlatform } from "../../running-platform.ts";
 import { deploymentOf, releaseFile, startRollout } from "../ddi.ts";
@@ -18,7 +19,7 @@ export type Shown = {
 
 export type Actions = {
   /** Releases the file and rolls it out to the target; resolves to the number by which the target knows it. */
-  assign(target: string, file: string): Promise<number>;
+  assign(target: string, file: string, when?: "window" | "now"): Promise<number>;
   show(action: number): Promise<Shown | undefined>;
   /** The target is told to stop. */
   cancel(action: number): Promise<void>;
@@ -46,6 +47,19 @@ const statusOf: Readonly<Record<DeploymentState, StatusType>> = {
   cancelled: "canceled",
 };
 
+/**
+ * Windows are said in minutes and last a quarter of an hour at least; the tests want one that opens 15 s from now. It waits until a minute begins so
+ * soon, and has the window open with that.
+ */
+async function soonInWindow(): Promise<Pick<PlanTemplate, "windows" | "download">> {
+  const [minute, soonest, latest] = [60_000, 20_000, 26_000];
+  const left = () => minute - (Date.now() % minute);
+  while (left() > latest || left() < soonest) await wait(500);
+  const opens = Date.now() + left();
+  const clock = (at: number) => new Date(at).toISOString().slice(11, 16);
+  return { download: "ahead", windows: [{ from: clock(opens), to: clock(opens + 20 * minute), zone: "UTC" }] };
+}
+
 type Needs = { api: ApiClient; port: DevicePort; key: string; targets: Targets };
 type Poll = { _links: { deploymentBase?: { href: string }; cancelAction?: { href: string } } };
 
@@ -55,6 +69,8 @@ export function createActions(platform: RunningPlatform, { api, port, key, targe
   const base = (target: string) => `/DEFAULT/controller/v1/${target}`;
   const ask = (target: string, path: string, body?: unknown) =>
     askAsDevice(port, {
+      // [DDI 4.8] In the client's place under the client's name.
+      headers: { "User-Agent": "rauc-hawkbit-c-agent/1.0" },
       ...{ method: body === undefined ? "GET" : "POST", path, agent: targets.get(target).agent },
       ...(body === undefined ? {} : { body }),
     });
@@ -65,13 +81,13 @@ export function createActions(platform: RunningPlatform, { api, port, key, targe
   };
 
   return {
-    async assign(target, file) {
+    async assign(target, file, when = "now") {
       released += 1;
       const version = `1.0.${released}`;
       const copy = `${file}.${version}`;
       await copyFile(file, copy);
       await releaseFile(platform, { file: copy, key, version });
-      const rollout = await startRollout(platform, version, target);
+      const rollout = await startRollout(platform, version, target, when === "window" ? await soonInWindow() : {});
       const action = await numberOf(target);
       known.set(action, { rollout, target });
       return action;

@@ -150,11 +150,10 @@ async function assign({ workshop, actions }: Parts, call: Call): Promise<Answere
   const [file, more] = files;
   if (file === undefined) return found(undefined);
   if (more !== undefined) return notHere("A release has one artifact (DDI 4.3).");
-  if (wanted.some(({ type }) => type === "downloadonly"))
-    return notHere("Nothing is downloaded without being installed (DDI 4.2).");
-  if (wanted.some(({ maintenanceWindow }) => maintenanceWindow)) return notHere("Windows are the rollout's (DDI 9).");
+  if (wanted.some(({ type }) => type === "downloadonly")) return notHere("A download alone is no end (DDI 8.1).");
   const assignedActions = [];
-  for (const { id } of wanted) assignedActions.push({ id: await actions.assign(id, file) });
+  for (const { id, maintenanceWindow } of wanted)
+    assignedActions.push({ id: await actions.assign(id, file, maintenanceWindow ? "window" : "now") });
   return ok({ assignedActions });
 }
 

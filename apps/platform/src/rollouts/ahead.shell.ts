@@ -38,6 +38,18 @@ export async function aheadDeployments(
   }));
 }
 
+/** When the next of them will be due, so that a window that opens is not slept through. */
+export async function nextAheadLook(
+  on: Queryable,
+  scope: Scope,
+  { rollout, after }: { rollout: string; after: number },
+): Promise<number | undefined> {
+  const { rows } = await sql<{ at: Date | null }>`
+    select min(look_again_at) as at from rollouts.deployment where fleet = ${scope.fleet} and rollout = ${rollout} and in_flight and ahead
+      and look_again_at > ${new Date(after)} and state in ('offered', 'downloading', 'downloaded', 'verified')`.execute(on);
+  return rows[0]?.at?.getTime();
+}
+
 /** How many of a rollout take no place, because they wait for their window with nothing to do. */
 export async function countAwaiting(on: Queryable, scope: Scope, rollout: string): Promise<number> {
   const { rows } = await sql<{ devices: number }>`

@@ -1,4 +1,4 @@
-import { aheadDeployments, countAwaiting, hastenAwaiting, recordInstalls } from "./ahead.shell.ts";
+import { aheadDeployments, countAwaiting, hastenAwaiting, nextAheadLook, recordInstalls } from "./ahead.shell.ts";
 import { insertDecision } from "./decisions.shell.ts";
 import {
   currentDeployments,
@@ -80,6 +80,7 @@ export const postgresBook = {
   lookAt,
   markTold,
   membersAmong,
+  nextAheadLook,
   nextDeadline,
   noteJoined,
   openRollouts,

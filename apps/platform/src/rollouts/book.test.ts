@@ -260,6 +260,7 @@ async function picture(book: Book, db: RolloutsDeps["db"], { rollout, now }: { r
     recent: await book.recentOffers(db, scope, { rollout, since: now - minutes(1) }),
     deadline: await book.nextDeadline(db, scope, rollout),
     awaiting: await book.countAwaiting(db, scope, rollout),
+    ahead: await book.nextAheadLook(db, scope, { rollout, after: now }),
     untold: await book.untoldDevices(db, scope, { rollout, limit: 10, againBefore: now - 30_000 }),
     current: [...(await book.currentDeployments(db, scope, ["d0", "d1", "d2", "d3", "d4", "d5"]))].toSorted(([a], [b]) =>
       a < b ? -1 : 1,

@@ -47,7 +47,8 @@ async function reconcileRollout(deps: RolloutsDeps, scope: Scope, id: string): P
     if (planned.length > 0)
       await guardBook.insertPass(tx, scope, id, { at: now, saw: { rollout: engine, picture }, steps: planned });
     const next = nextLookAt(engine, { picture, nextDeadlineAt: await book.nextDeadline(tx, scope, id) });
-    const times = [next, await guardBook.nextSetDue(tx, scope, id), now + longestRest].filter((time) => time !== undefined);
+    const window = rollout.plan.download === "ahead" ? await book.nextAheadLook(tx, scope, { rollout: id, after: now }) : undefined;
+    const times = [next, window, await guardBook.nextSetDue(tx, scope, id), now + longestRest].filter((time) => time !== undefined);
     await book.lookAt(tx, scope, { id, at: planned.length > 0 ? now : Math.min(...times) });
     return planned;
   });

@@ -34,6 +34,12 @@ export function memoryAhead(disk: Disk, { change }: Pen) {
           ...goIn(row),
         }));
     },
+    async nextAheadLook(_on, _scope, { rollout, after }) {
+      const due = rowsOf(disk, rollout).flatMap(({ state, ahead, lookAgainAt }) =>
+        ahead && notBegun.has(state) && lookAgainAt > after ? lookAgainAt : [],
+      );
+      return due.length === 0 ? undefined : Math.min(...due);
+    },
     async countAwaiting(_on, _scope, rollout) {
       return rowsOf(disk, rollout).filter(({ state, awaits }) => isInFlight(state) && awaits).length;
     },

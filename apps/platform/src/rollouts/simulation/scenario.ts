@@ -75,7 +75,8 @@ export function scenarioOf(random: Random, { startOfDay, stones }: Given): Scena
         backoff: "PT2M",
         on: pick([["network"], ["network", "space", "unreached"], ["network", "install"]]),
       },
-      ...(chance(0.35) ? { stepTimeouts: stepTimeouts() } : {}),
+      // A step that takes the time of all must be seen to.
+      ...(chance(0.35) ? { stepTimeouts: stepTimeouts(), deadline: "PT25M" } : {}),
       ...(chance(0.3) ? { perMinute: between(1, 3) } : {}),
       ...(chance(0.3) ? { strata: ["model"], perStratum: between(1, 2) } : {}),
       ...(chance(0.25) ? { jitter: "PT6M" } : {}),
