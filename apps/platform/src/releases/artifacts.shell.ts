@@ -45,11 +45,10 @@ export async function recordArtifact(
   { scope, actor, audit }: { scope: Scope; actor: Actor; audit: Audit },
   artifact: StoredArtifact,
 ): Promise<void> {
-  const is = (await insertArtifact(tx, scope, artifact))
-    ? "uploaded"
-    : (await markMended(tx, { ...artifact, at: artifact.createdAt }))
-      ? "mended"
-      : undefined;
+  const isNew = await insertArtifact(tx, scope, artifact);
+  // Bytes have one place: where another fleet knew them to be damaged, they are mended for it as well.
+  const isMended = await markMended(tx, { sha256: artifact.sha256, at: artifact.createdAt });
+  const is = isNew ? "uploaded" : isMended ? "mended" : undefined;
   if (is === undefined) return;
   await audit(tx, scope, {
     actor,

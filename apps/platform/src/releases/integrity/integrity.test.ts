@@ -6,8 +6,10 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { test } from "node:test";
 import { defaultScope as scope } from "@tenfold/base";
+import { systemActor } from "../../access/index.ts";
 import { blobProblems, openBlobs, silentLog } from "../../kernel/index.ts";
 import { testDatabase } from "../../kernel/testing.ts";
+import { recordArtifact } from "../artifacts.shell.ts";
 import { findArtifact, insertArtifact, type StoredArtifact } from "../store.ts";
 import { createIntegrity } from "./integrity.shell.ts";
 import { damagedArtifacts, markDamaged, markMended } from "./store.ts";
@@ -123,4 +125,19 @@ test("bytes that were sent again while the damaged ones were read are not called
   assert.equal(await markMended(db, { sha256, at: w.parts.clock.now() }), true);
   assert.equal(await markDamaged(db, before, found), false);
   assert.deepEqual(await w.damaged(), []);
+});
+
+test("bytes have one place: a fleet that sends them for the first time mends them for the one that knew them to be damaged", async () => {
+  await using w = await integrityWorld();
+  const sha256 = await w.store(Buffer.from("one image"));
+  const { db, clock } = w.parts;
+  await markDamaged(db, await w.find(sha256), { at: clock.now(), damage: "its 9 bytes hash to something else" });
+  const done: string[] = [];
+  const who = {
+    scope: { fleet: "other" },
+    actor: systemActor,
+    audit: async (_tx: unknown, _scope: unknown, { action }: { action: string }) => void done.push(action),
+  };
+  await db.transaction().execute((tx) => recordArtifact(tx, who, { sha256, size: 9, createdAt: clock.now() }));
+  assert.deepEqual([done, await w.damaged()], [["artifact.uploaded"], []]);
 });
