@@ -1,11 +1,13 @@
 /**
  * Messages to durable, at QoS 1 over mutual TLS, beside mosquitto alone (which stores nothing) in the same run, and beside the same payloads
- * written straight to the store. `--connections=100,1000,10000 --rounds=3 --scale=1` say how much; `--rate=10000@5000` is messages a second on so many
- * connections, `none` leaves it out; `--keep=DIR` keeps the enrolled devices for the next run.
+ * written straight to the store; with what a flush of the disk takes, before which nothing is acknowledged. `--connections=100,1000,10000 --rounds=3
+ * --scale=1` say how much; `--rate=10000@5000` is messages a second on so many connections, `none` leaves it out; `--keep=DIR` keeps the enrolled
+ * devices for the next run.
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Platform } from "../tools/faults/platform.ts";
+import { flushTimes } from "./disk.ts";
 import type { EnrolledDevice } from "./fleet.ts";
 import { openFleet, unlimited } from "./kept-fleet.ts";
 import { type Load, startLoad } from "./load.ts";
@@ -46,6 +48,7 @@ export async function run(): Promise<BenchResult> {
   const ca = await readFile(platform.ca, "utf8");
   await using peer = await runMosquitto(ca + (await readFile(join(platform.dataDir, "pki", "issuing.pem"), "utf8")));
   if (peer === undefined) console.log("mosquitto is not installed: the figures stand without their peer");
+  const disk = prefixed("disk", await flushTimes(platform.dataDir));
   const servers: Servers = { platform, ca, peer, probing };
   const results: Measured[] = [];
   for (const connections of fleets) results.push(await measureFleet(servers, devices.slice(0, connections)));
@@ -53,7 +56,7 @@ export async function run(): Promise<BenchResult> {
   const straight = prefixed("straightToStore", await straightToStore(scale * 200_000));
   return {
     bench: "messages",
-    figures: Object.assign({}, ...results.map(({ figures }) => figures), straight),
+    figures: Object.assign({}, disk, ...results.map(({ figures }) => figures), straight),
     aims: Object.assign({}, ...results.map(({ aims }) => aims)),
   };
 }

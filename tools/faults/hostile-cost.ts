@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
+import { collectable, collectGarbage } from "./collect.ts";
 import type { CrowdKind, CrowdOrders } from "./crowd.ts";
 import { gather } from "./crowds.ts";
 import type { Stage } from "./fault.ts";
@@ -33,8 +33,7 @@ export async function weigh(stage: Stage): Promise<void> {
 }
 
 async function weighOne(stage: Stage, { kind, many, perSecond, addresses, afterMs, cost }: Standing): Promise<void> {
-  const probe = fileURLToPath(new URL("memory-probe.mjs", import.meta.url));
-  const platform = await stage.start({ nodeFlags: ["--expose-gc", "--import", probe] });
+  const platform = await stage.start({ nodeFlags: collectable });
   const orders = { kind, perSecond, addresses, port: platform.mqttPort, waitMs: 30_000 };
   // The code and the pools that the first of a kind brings with it are not the crowd's.
   await gather({ ...orders, many: 60, perSecond: 60 });
@@ -63,10 +62,7 @@ const standingAt = (port: number): number =>
 
 /** Bytes of the platform's own process after it has collected its garbage. */
 async function inUse(platform: Platform): Promise<number> {
-  const collected = async () => (await platform.log()).split("probe.collected").length;
-  const before = await collected();
-  process.kill(platform.pid, "SIGUSR2");
-  for (const deadline = Date.now() + 10_000; (await collected()) === before && Date.now() < deadline; ) await wait(20);
+  await collectGarbage(platform);
   // Not with its share of what it has in common with other processes: that changes when the crowd, which is Node too, comes and goes.
   const rollup = readFileSync(`/proc/${platform.pid}/smaps_rollup`, "utf8");
   return Number(/^Anonymous:\s+(\d+)/m.exec(rollup)?.[1] ?? Number.NaN) * 1_024;
