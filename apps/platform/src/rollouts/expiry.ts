@@ -1,3 +1,4 @@
+import { mayWait } from "./installs.ts";
 import type { Overdue } from "./picture.ts";
 import { type Retry, retryOf } from "./retries.ts";
 import { type Ending, isHalted, type Rollout } from "./rollout.ts";
@@ -8,7 +9,7 @@ export type Expire = { do: "expire"; deployment: string; device: string } & Endi
 /** How a deployment ends whose time is over. Silence is an outcome: only a device that could not have heard the offer is let off. */
 export function expire(overdue: Overdue, rollout: Rollout, now: number): Expire {
   const { deployment, device, rollback, attempt } = overdue;
-  const end = untouchedEnd(overdue, rollout) ?? heardEnd(overdue) ?? silentEnd(overdue);
+  const end = untouchedEnd(overdue, rollout, now) ?? heardEnd(overdue) ?? silentEnd(overdue);
   const retry = isHalted(rollout.phase) ? undefined : again();
   return { do: "expire", deployment, device, ...end, ...(retry ? { retry } : {}) };
 
@@ -18,8 +19,9 @@ export function expire(overdue: Overdue, rollout: Rollout, now: number): Expire 
 }
 
 /** Nothing can have been installed: it had not taken the offer when the rollout halted, or had not been let install. */
-function untouchedEnd({ state, rollback, ahead, goAt, awaits }: Overdue, rollout: Rollout): Ending | undefined {
-  const waits = ahead && goAt === undefined;
+function untouchedEnd(overdue: Overdue, rollout: Rollout, now: number): Ending | undefined {
+  const { state, rollback, ahead, goAt, awaits } = overdue;
+  const waits = ahead && (goAt === undefined || mayWait(overdue, now));
   if (isHalted(rollout.phase) && !rollback && (state === "offered" || waits))
     return { to: "cancelled", reason: "rollout_halted", detail: "It had not begun when the rollout halted." };
   if (!awaits) return undefined;

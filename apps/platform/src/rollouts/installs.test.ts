@@ -114,6 +114,8 @@ test("at its deadline who waits is skipped, who has not taken it waits on, who w
   assert.equal(ends({ state: "downloading", heard: true }), "failed download_timed_out");
   assert.equal(ends({ awaits: true }, "rolling_back"), "cancelled rollout_halted");
   assert.equal(ends({ state: "downloading" }, "rolling_back"), "cancelled rollout_halted");
+  const closed = { goAt: now - minutes(10), goUntil: now - 1, heard: true };
+  assert.equal(ends(closed, "rolling_back"), "cancelled rollout_halted");
   assert.equal(ends({ goAt: now - minutes(10) }, "rolling_back"), "unresponsive silent_during_update");
 });
 

@@ -79,7 +79,8 @@ export function waitOn(overdue: Overdue, rollout: Rollout, now: number): Recall 
   return { do: "recall_install", deployment, device, awaits: true, deadlineAt };
 }
 
-function mayWait({ state, goAt, goUntil, heard = false }: Overdue, now: number): boolean {
+/** Nothing can have been installed: it was not let, or is heard and had not begun when its window closed. */
+export function mayWait({ state, goAt, goUntil, heard = false }: Overdue, now: number): boolean {
   if (goAt === undefined) return state === "offered";
   return (
     heard &&
