@@ -111,9 +111,8 @@ describe("artifacts changed, over hawkBit DDI", () => {
     await assert.rejects(ddi.start("4.0.0", device.id), { code: "rollout_release_unusable", message: /tenfold artifact push/ });
     await until(async () => {
       const { items } = await client.call(api.listAlerts, { query: { state: "firing" } });
-      const alert = items.find(({ kind }) => kind === "artifact_damaged");
+      const alert = items.find(({ kind, subject }) => kind === "artifact_damaged" && subject.id === hash);
       assert.match(alert?.title ?? "", /gate 4\.0\.0/);
-      assert.deepEqual(alert?.subject, { kind: "artifact", id: hash });
     });
     const headers = { "content-type": "application/octet-stream" };
     await client.raw("PUT", `/api/v1/artifacts/${hash}`, { body: new Uint8Array(bytes), headers });
