@@ -94,6 +94,27 @@ test("a server that is not there is unavailable", async () => {
   await assert.rejects(openClickHouseStore({ url: "http://127.0.0.1:1", log: silentLog }), { code: "store_unavailable" });
 });
 
+test("a part of many rows is not written again for every few dozen small ones that come after it", async () => {
+  const { folder, end } = await scratch();
+  const store = await openChdbStore({ path: folder, log: silentLog });
+  try {
+    await store.command(`CREATE TABLE default.t (n UInt64) ENGINE = MergeTree ORDER BY n SETTINGS ${durableTable}`);
+    await store.command("INSERT INTO default.t SELECT number FROM numbers(1000000)");
+    const insertSmall = (many: number) => `INSERT INTO default.t SELECT number FROM numbers(${many})`;
+    for (let i = 0; i < 60; i++) await store.command(insertSmall(10));
+    const parts = () =>
+      store.query<{ rows: number; level: number }>(
+        "SELECT rows, level FROM system.parts WHERE database = 'default' AND table = 't' AND active ORDER BY rows DESC",
+      );
+    for (const deadline = Date.now() + 30_000; (await parts()).length > 50; await store.command(insertSmall(1)))
+      assert.ok(Date.now() < deadline, "the small parts were not merged");
+    assert.deepEqual((await parts())[0], { rows: 1_000_000, level: 0 });
+  } finally {
+    await store.close();
+    await end();
+  }
+});
+
 test("the store's migrations run once", async () => {
   const { folder, end } = await scratch();
   const store = await openChdbStore({ path: folder, log: silentLog });
