@@ -188,13 +188,16 @@ type WatchedRow = {
   log: string[];
 };
 
-/** The deployments that messages of these devices may change, locked, always in the same order. */
+/**
+ * The deployments that messages of these devices may change, locked, always in the same order. One that has ended hears no more of its device once another
+ * rollout has offered it the same bytes: that it runs them is that one's doing.
+ */
 export async function lockWatched(tx: Transaction, scope: Scope, devices: readonly string[]): Promise<Watched[]> {
   const { rows } = await sql<WatchedRow>`
     select id, rollout, device, rollback, attempt, state, version, sha256, boot_id, boots, seq, seq_floor, previous_version, previous_hash, offered_at, ahead, awaits_window, go_at, accepted_at, downloaded_at, installing_at, deadline_at, coalesce(final_at, deadline_at) as final_at, rebooting_at, returned_at, returned_with, returned_boot, reason, log
-    from rollouts.deployment where fleet = ${scope.fleet} and device = any(${devices}::text[]) and watched order by id for update`.execute(
-    tx,
-  );
+    from rollouts.deployment d where fleet = ${scope.fleet} and device = any(${devices}::text[]) and watched
+      and (in_flight or not exists (select from rollouts.deployment later where later.fleet = d.fleet and later.device = d.device and later.offered_at > d.offered_at and later.sha256 = d.sha256 and later.rollout <> d.rollout))
+    order by id for update of d`.execute(tx);
   return rows.map((row) => ({
     id: row.id,
     rollout: row.rollout,

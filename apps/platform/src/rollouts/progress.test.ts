@@ -94,6 +94,16 @@ test("what the boot before the update says after the deadline may be late: it is
   );
 });
 
+test("a device that was given up while it installed and is heard with the old release first is still listened to: it may come up with the new one", () => {
+  // It was never heard before the offer, so nobody knows which boot that is.
+  const { bootId: _neverHeard, ...silent } = deployment({ state: "skipped", reason: "silent_after_offer" });
+  const old = applyHeartbeat(silent, oldBeat("boot-1"), 9_000);
+  assert.equal(old?.returnedWith, "old");
+  assert.equal(old && applyHeartbeat(old, oldBeat("boot-1"), 9_500), undefined);
+  const booted = old && applyHeartbeat(old, beat(), 10_000);
+  assert.deepEqual([booted?.state, booted?.returnedWith, booted?.verifiedAt], ["skipped", "new", 10_000]);
+});
+
 test("a failure without a reason gets the one of the stage it happened in", () => {
   const failed: DeploymentReport = { state: "failed" };
   assert.equal(applyReport(deployment(), failed, 2_000)?.reason, "download_other");

@@ -226,9 +226,11 @@ function cameBack(
     at,
   }: { with: "new" | "old"; boot: string; seq: number | undefined; proven: boolean; at: number },
 ): Watched | undefined {
-  // What the boot before the update says may have been late on its way: it is noted, and the next boot is listened to all the same.
+  if (deployment.returnedWith === "new") return undefined;
+  // That it came back with the old release is not its last word: it may have been on its way into the new one still, or what it said then was late.
   const provisional = deployment.returnedBoot !== undefined && deployment.returnedBoot === deployment.bootId;
-  if (deployment.returnedAt !== undefined && (!provisional || boot === deployment.returnedBoot)) return undefined;
+  const again = deployment.returnedAt !== undefined && (!provisional || boot === deployment.returnedBoot);
+  if (again && returnedWith === "old") return undefined;
   // It had told how it ended. That it comes up with the release all the same is news; that it does not is none.
   if (!wasSilent(deployment) && returnedWith === "old") return undefined;
   // A device on trial has not decided yet which release it came back with.

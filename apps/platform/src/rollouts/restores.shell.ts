@@ -12,7 +12,7 @@ type OfRollout = { rollout: string; limit: number };
 /**
  * Devices that took the release, or came back with it, and have no way back planned; or whose way back ended in silence before they returned.
  * `goodRelease` is the last known good one: what ran before; where that was found bad itself (its last rollout was taken back), what the device
- * was last verified with, or ran before that.
+ * was last verified with, or ran before that. Nobody is led away from a release that was rolled out again later, unless that was taken back as well.
  */
 export async function unrestoredDeployments(
   on: Queryable,
@@ -20,16 +20,20 @@ export async function unrestoredDeployments(
   { rollout, limit }: OfRollout,
 ): Promise<(Omit<Unrestored, "previous"> & { goodRelease?: string })[]> {
   const { rows } = await sql<{ id: string; device: string; attempt: number; good: string | null }>`
-    with found as (
+    with last as (
+      select distinct on (release) release, id as rollout, created_at, phase in ('rolling_back', 'rolled_back', 'halted') as taken_back from rollouts.rollout o
+      where fleet = ${scope.fleet} and (phase not in ('awaiting_approval', 'cancelled') or exists (select from rollouts.deployment where fleet = o.fleet and rollout = o.id and offered_at is not null))
+      order by release, created_at desc, id desc),
+    found as (
       select d.fleet, d.id, d.device, d.place, d.release, d.previous_release, d.offered_at, coalesce(r.attempt, 0) + 1 as attempt from rollouts.deployment d
       left join lateral (select attempt, returned_with from rollouts.deployment r
         where r.fleet = d.fleet and r.rollout = d.rollout and r.device = d.device and r.rollback order by attempt desc limit 1) r on true
       where d.fleet = ${scope.fleet} and d.rollout = ${rollout} and not d.rollback and ((d.state = 'succeeded' and not d.retried) or d.returned_with = 'new')
         and (r.attempt is null or (r.returned_with = 'old' and r.attempt < ${mostAttempts}))
+        and not exists (select from last where last.release = d.release and last.rollout <> d.rollout and not last.taken_back
+          and last.created_at > (select created_at from rollouts.rollout where fleet = ${scope.fleet} and id = ${rollout}))
       order by d.place limit ${limit}),
-    taken_back as (
-      select release from (select distinct on (release) release, phase from rollouts.rollout where fleet = ${scope.fleet} order by release, created_at desc, id desc) last
-      where phase in ('rolling_back', 'rolled_back', 'halted'))
+    taken_back as (select release from last where taken_back)
     select f.id, f.device, f.attempt, good.release as good from found f
     left join lateral (
       select release from (

@@ -85,8 +85,7 @@ export function createJudge(facts: Facts) {
     inspectStep(disk, row, now);
     if (ended && before.state !== row.state) say(`${row.id} was ${before.state} and is ${row.state}: an end is an end`);
     if (flying.has(row.state) && (before === undefined || before.state === "queued")) inspectOffer(disk, row, now);
-    const bootedAt = booted.get(`${row.device}/${row.sha256}`) ?? Number.NEGATIVE_INFINITY;
-    if (row.state === "succeeded" && before?.state !== "succeeded" && bootedAt < provenFrom(disk, row))
+    if (row.state === "succeeded" && before?.state !== "succeeded" && !isProven(disk, row))
       say(`${row.device} succeeded with ${row.version} and did not boot it after it was offered`);
     if (row.state === "unresponsive" && before?.state !== "unresponsive" && now < (row.deadlineAt ?? 0))
       say(`${row.device} was given up before its deadline`);
@@ -99,6 +98,8 @@ export function createJudge(facts: Facts) {
     )
       say(`${row.device} was given up too early`);
     inspectWait(disk, row, now);
+    if (row.rollback && before === undefined && isRolledOutAgain(disk, row.rollout))
+      say(`${row.device} is led away from a release that is rolled out again`);
     if (row.retried && !before?.retried) inspectRetry(disk, row);
     if (row.block?.code === "yields" && before?.block?.code !== "yields") inspectYielding(disk, row);
   }
@@ -198,10 +199,29 @@ export function createJudge(facts: Facts) {
     }
   }
 
+  /** By a boot after the offer; or after that of an earlier try, which the platform gave up too soon, where nothing else was booted before it was tried again. */
+  function isProven(disk: Disk, row: Row): boolean {
+    const { rollback, rollout, device, sha256, offeredAt = 0 } = row;
+    const bootedAt = bootOf(device, sha256);
+    if (bootedAt >= provenFrom(disk, row)) return true;
+    const tries = [...disk.rows.values()].filter(
+      (one) => one.rollout === rollout && one.device === device && one.rollback === rollback && one.sha256 === sha256,
+    );
+    const others = [...booted].filter(([image]) => image.startsWith(`${device}/`) && image !== `${device}/${sha256}`);
+    return (
+      tries.some((one) => one.offeredAt !== undefined && one.offeredAt <= bootedAt) &&
+      !others.some(([, at]) => at > bootedAt && at <= offeredAt)
+    );
+  }
+
+  const bootOf = (device: string, hash: string): number => booted.get(`${device}/${hash}`) ?? Number.NEGATIVE_INFINITY;
+
   /** A way back is also gone by a device that falls back by itself just before it is offered; an update only by a boot after the offer. */
   const provenFrom = (disk: Disk, { rollback, rollout, device, offeredAt = 0 }: Row): number => {
     const updated = rollback
-      ? [...disk.rows.values()].findLast((row) => row.rollout === rollout && row.device === device && !row.rollback)
+      ? [...disk.rows.values()].findLast(
+          (row) => row.rollout === rollout && row.device === device && !row.rollback && row.offeredAt !== undefined,
+        )
       : undefined;
     return updated?.verifiedAt ?? updated?.offeredAt ?? offeredAt;
   };
@@ -223,6 +243,15 @@ export function createJudge(facts: Facts) {
     );
     const share = hurt.filter((row) => row.stage === rollout.stage).length / Math.max(1, stage.length);
     if (hurt.length < 2 && share <= rollout.plan.haltAbove) say(`${id} was halted for ${hurt.length} harmed of ${stage.length}`);
+  }
+
+  /** Somebody has decided for the release anew since, and it goes on or went well. */
+  function isRolledOutAgain(disk: Disk, id: string): boolean {
+    const mine = disk.rollouts.get(id);
+    return [...disk.rollouts.values()].some(
+      ({ release, createdAt, phase }) =>
+        release.id === mine?.release.id && createdAt > mine.createdAt && ["running", "paused", "completed"].includes(phase),
+    );
   }
 
   /** A rollout over this one's release as a stepping stone waits for it, and so must not be waited for. */
@@ -445,7 +474,7 @@ export function createJudge(facts: Facts) {
           const ends = mine.filter((row) => row.device === device && !row.rollback && !row.retried).length;
           if (ends !== 1) say(`${device} has ${ends} outcomes`);
         }
-        if (rollout.phase !== "rolled_back") continue;
+        if (rollout.phase !== "rolled_back" || isRolledOutAgain(disk, rollout.id)) continue;
         for (const device of first) {
           const image = alive(device);
           if (image?.hash !== rollout.release.sha256) continue;

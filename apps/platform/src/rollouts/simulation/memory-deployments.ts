@@ -2,7 +2,7 @@ import type { Book } from "../book.shell.ts";
 import { isInFlight } from "../rollout.ts";
 import { aheadAt, goIn, mayStepAside } from "./memory-ahead.ts";
 import { type Disk, type Pen, type Row, rowsOf } from "./memory-disk.ts";
-import { bootsBefore, floorOf, goodReleaseOf, inPlace, rivalOf } from "./memory-rows.ts";
+import { bootsBefore, floorOf, goodReleaseOf, inPlace, rivalOf, wasOfferedAgain, wasRolledOutAgain } from "./memory-rows.ts";
 
 const mostAttempts = 3;
 
@@ -11,12 +11,13 @@ const latest = (one: number | undefined, other: number | undefined): number | un
 
 /** The book's pages on single devices. */
 export function memoryDeployments(disk: Disk, { change, addRow }: Pen) {
-  const watched = ({ state, reason, offeredAt, returnedAt, returnedBoot, bootId }: Row): boolean =>
-    isInFlight(state) ||
-    ((["unresponsive", "failed", "rolled_back", "cancelled"].includes(state) ||
-      (state === "skipped" && reason === "silent_after_offer")) &&
-      offeredAt !== undefined &&
-      (returnedAt === undefined || (returnedBoot !== undefined && returnedBoot === bootId)));
+  const watched = (row: Row): boolean =>
+    isInFlight(row.state) ||
+    ((["unresponsive", "failed", "rolled_back", "cancelled"].includes(row.state) ||
+      (row.state === "skipped" && row.reason === "silent_after_offer")) &&
+      row.offeredAt !== undefined &&
+      row.returnedWith !== "new" &&
+      !wasOfferedAgain(disk, row));
   return {
     async overdueDeployments(_on, _scope, { rollout, limit, at }) {
       return rowsOf(disk, rollout)
@@ -66,6 +67,7 @@ export function memoryDeployments(disk: Disk, { change, addRow }: Pen) {
           ({ rollback, state, retried, returnedWith }) =>
             !rollback && ((state === "succeeded" && !retried) || returnedWith === "new"),
         )
+        .filter((row) => !wasRolledOutAgain(disk, row))
         .toSorted(inPlace)
         .flatMap((row) => {
           const last = rows

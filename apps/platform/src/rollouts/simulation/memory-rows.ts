@@ -58,11 +58,34 @@ export function lastRolloutsOf({ rollouts }: Pick<Disk, "rollouts">): Map<string
   return new Map(inOrder.map((rollout) => [rollout.release.id, rollout]));
 }
 
+/** The last one of each release of those that reached anybody, or still may without being asked again. */
+function lastBegunOf({ rollouts, rows }: Pick<Disk, "rollouts" | "rows">): Map<string, StoredRollout> {
+  const offered = new Set([...rows.values()].flatMap(({ rollout, offeredAt }) => (offeredAt === undefined ? [] : [rollout])));
+  const begun = [...rollouts].filter(
+    ([id, { phase }]) => (phase !== "awaiting_approval" && phase !== "cancelled") || offered.has(id),
+  );
+  return lastRolloutsOf({ rollouts: new Map(begun) });
+}
+
+/** Another rollout has offered the device the same bytes since. */
+export const wasOfferedAgain = ({ rows }: Pick<Disk, "rows">, { device, sha256, rollout, offeredAt = 0 }: Row): boolean =>
+  [...rows.values()].some(
+    (later) =>
+      later.device === device && later.sha256 === sha256 && later.rollout !== rollout && (later.offeredAt ?? 0) > offeredAt,
+  );
+
+/** Its release was rolled out again after this rollout, and was not taken back since. */
+export function wasRolledOutAgain(disk: Disk, { release = "", rollout }: Row): boolean {
+  const last = lastBegunOf(disk).get(release);
+  const mine = disk.rollouts.get(rollout);
+  return last !== undefined && last.id !== rollout && !takenBack.has(last.phase) && last.createdAt > (mine?.createdAt ?? 0);
+}
+
 const takenBack: ReadonlySet<RolloutPhase> = new Set(["rolling_back", "rolled_back", "halted"]);
 
 /** The last known good release of a device: see `unrestoredDeployments` of PostgreSQL's side. */
 export function goodReleaseOf({ rows, rollouts }: Disk, row: Row): string | undefined {
-  const last = lastRolloutsOf({ rollouts });
+  const last = lastBegunOf({ rows, rollouts });
   const isBad = (release: string) => takenBack.has(last.get(release)?.phase ?? "running");
   const offeredAt = row.offeredAt ?? 0;
   const others = [...rows.values()].filter(({ device }) => device === row.device);

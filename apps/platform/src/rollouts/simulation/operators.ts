@@ -30,6 +30,14 @@ export async function operate(run: Operated, survive: Survive): Promise<void> {
     if (i > 0 && !disk.rollouts.has("rol_0")) continue;
     await survive(() => startRollout(deps, actor("ann"), { plan, id: `rol_${i}`, idempotencyKey: `key-${i}` }));
   }
+  const [first] = scenario.plans;
+  if (
+    first &&
+    scenario.again === "once_taken_back" &&
+    disk.rollouts.get("rol_0")?.phase === "rolled_back" &&
+    !disk.rollouts.has("rol_again")
+  )
+    await survive(() => startRollout(deps, actor("ann"), { plan: first.plan, id: "rol_again", idempotencyKey: "key-again" }));
   for (const { id, phase, plan, release } of [...disk.rollouts.values()]) {
     if (phase === "awaiting_approval" && (random() < 0.2 || !run.faulty()))
       await approve(run, survive, { id, planHash: planHashOf(plan, release.sha256) });

@@ -12,6 +12,8 @@ export type Scenario = {
   pins: UpdatePin[];
   /** Somebody writes another plan over one that was approved. */
   tampers: "at_tick_20" | "never";
+  /** Whether the first release is rolled out once more when its rollout was taken back. */
+  again: "once_taken_back" | "never";
   /** What must be passed through on the way to a release: its stepping stone, by version. */
   stoneOf: Readonly<Record<string, string>>;
   crashes: number;
@@ -22,9 +24,9 @@ export type Scenario = {
 
 type Random = () => number;
 /** The day's clock face, and whether the way to release 3 leads over release 2: as a rollout after that of 2, or as the only one. */
-type Given = { startOfDay: (minute: number) => string; stones: "none" | "after_it" | "only_over_it" };
+type Given = Pick<Scenario, "again"> & { startOfDay: (minute: number) => string; stones: "none" | "after_it" | "only_over_it" };
 
-export function scenarioOf(random: Random, { startOfDay, stones }: Given): Scenario {
+export function scenarioOf(random: Random, { startOfDay, stones, again }: Given): Scenario {
   const chance = (p: number) => random() < p;
   const between = (low: number, high: number) => low + Math.floor(random() * (high - low + 1));
   const pick = <T>(all: readonly T[]): T => all[Math.floor(random() * all.length)] as T;
@@ -90,6 +92,7 @@ export function scenarioOf(random: Random, { startOfDay, stones }: Given): Scena
   return {
     devices,
     modeOf,
+    again,
     plans: [
       { version: aim, atTick: 1, plan: first },
       ...(second && aim === "2" ? [{ version: "3", atTick: between(3, 30), plan: plan("3", pick([50, 300])) }] : []),

@@ -74,6 +74,7 @@ function scenarioOf(random: () => number): Scenario {
     freeze: undefined,
     pins: [],
     tampers: "never",
+    again: "never",
     stoneOf: {},
     crashes: 0,
     loss: 0,

@@ -39,7 +39,8 @@ export async function simulate(seed: string): Promise<Outcome> {
   const random = seededRandom(seed);
   const die = seededRandom(`${seed}/stones`)();
   const stones = die < 0.7 ? "none" : die < 0.85 ? "after_it" : "only_over_it";
-  return play(seed, { random, scenario: scenarioOf(random, { startOfDay: clockFace, stones }) });
+  const again = seededRandom(`${seed}/again`)() < 0.2 ? "once_taken_back" : "never";
+  return play(seed, { random, scenario: scenarioOf(random, { startOfDay: clockFace, stones, again }) });
 }
 
 /** A run of a given scenario. `look` is called after every tick. */
@@ -194,8 +195,9 @@ const newDevice = (id: string): Device => ({
 });
 
 const lost = (run: Pick<Run, "faulty" | "random" | "scenario">): boolean => run.faulty() && run.random() < run.scenario.loss;
-const modeFor = ({ scenario }: Pick<Run, "scenario">, { id }: Device, version: string) =>
-  version === "1" ? ("good" as const) : scenario.modeOf(version, id);
+/** What was wrong with a release, or around it, is mended before it is rolled out again. */
+const modeFor = ({ scenario, disk }: Pick<Run, "scenario" | "disk">, { id }: Device, version: string) =>
+  version === "1" || disk.rollouts.has("rol_again") ? ("good" as const) : scenario.modeOf(version, id);
 
 async function oneTick(run: Run): Promise<void> {
   // Once the faults are over and nobody is at work, a day passes quickly.
