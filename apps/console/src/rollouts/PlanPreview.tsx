@@ -4,8 +4,10 @@ import { humanDuration, moneyWord, parseDuration } from "@tenfold/base";
 import { api, type RolloutPreview } from "@tenfold/contracts";
 import { bytes, count, counted, localTimes } from "../format.ts";
 import { Answer } from "../parts/Answer.tsx";
+import { AppLink } from "../parts/AppLink.tsx";
 import { Empty } from "../parts/Section.tsx";
 import { When } from "../parts/When.tsx";
+import { paths } from "../paths.ts";
 import { client } from "../queries.ts";
 import { stageName, stageReach } from "./ladder.ts";
 import type { PlanReading } from "./plan-read.ts";
@@ -44,6 +46,7 @@ function Preview({ found }: { found: RolloutPreview }) {
     );
   return (
     <div className={classes.preview}>
+      {found.takenBack && <TakenBack {...found.takenBack} />}
       <dl className={classes.sums}>
         <Sum name="Devices" value={count(targets)} />
         <Sum name="Sent in all" value={bytes(size)} />
@@ -82,6 +85,17 @@ function Preview({ found }: { found: RolloutPreview }) {
       <Kinds strata={found.strata} />
       <LeftOut excluded={found.excluded} />
     </div>
+  );
+}
+
+function TakenBack({ rollout, at, because }: NonNullable<RolloutPreview["takenBack"]>) {
+  return (
+    <p role="note">
+      <b>
+        This release was taken back <When at={at} />:
+      </b>{" "}
+      {localTimes(because)} <AppLink to={paths.rollout(rollout)}>See that rollout</AppLink>
+    </p>
   );
 }
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Effect, type Fleet, hashOf, pretendFleet, who } from "./testing.ts";
+import { previewRollout } from "./preview.shell.ts";
+import { type Effect, type Fleet, hashOf, pretendFleet, scope, who } from "./testing.ts";
 import { rollBackRollout } from "./writes.shell.ts";
 
 const quick = { deadline: "PT5M", soak: "PT30S" };
@@ -14,10 +15,14 @@ test("a release that was taken back and is rolled out again stays with the devic
   const plan = { release: "2.0.0", stages: [{ share: 0.2 }, { share: 1 }], ...quick };
   const first = await fleet.start(plan);
   assert.equal(await fleet.untilEnded(first.id), "rolled_back");
+  const { takenBack } = await previewRollout(fleet.deps, scope, plan);
+  assert.equal(takenBack?.rollout, first.id);
+  assert.match(takenBack?.because ?? "", /failed/);
   // What kept it from booting was mended elsewhere; the bytes are the same.
   effect = "good";
   const second = await fleet.start(plan);
   assert.equal(await fleet.untilEnded(second.id), "completed");
+  assert.equal((await previewRollout(fleet.deps, scope, plan)).takenBack, undefined);
   await liveOn(fleet);
   assert.deepEqual(new Set([...fleet.devices.values()].map(({ firmware }) => firmware.hash)), new Set([hashOf("2.0.0")]));
   assert.deepEqual(

@@ -8,7 +8,7 @@ import { usualDuration } from "./facts.shell.ts";
 import type { Picture } from "./picture.ts";
 import { listNamedPlans } from "./policy.shell.ts";
 import { type Prepared, prepare } from "./prepare.shell.ts";
-import { emptyTally, engineOf, type Rollout } from "./rollout.ts";
+import { emptyTally, engineOf, isHalted, type Rollout } from "./rollout.ts";
 import { standsStill } from "./standstill.ts";
 import type { Detour } from "./targets.ts";
 import { blockView } from "./view.ts";
@@ -82,7 +82,26 @@ export async function previewRollout(deps: RolloutsDeps, scope: Scope, request: 
       assumptions: estimate.assumptions,
     },
     approvalsNeeded,
+    ...(await takenBackBefore(deps, scope, release.id)),
     ...heldNow(rollout, picture, now),
+  };
+}
+
+/** Whoever rolls it out again should know: this time the way back of that rollout is over, and nobody is led away from it any more. */
+async function takenBackBefore(
+  { db, book }: RolloutsDeps,
+  scope: Scope,
+  release: string,
+): Promise<Pick<RolloutPreview, "takenBack">> {
+  const last = (await book.lastRollouts(db, scope, [release])).get(release);
+  const rollout = last && isHalted(last.phase) ? await book.findRollout(db, scope, last.id) : undefined;
+  if (rollout?.haltedAt === undefined) return {};
+  return {
+    takenBack: {
+      rollout: rollout.id,
+      at: new Date(rollout.haltedAt).toISOString(),
+      because: rollout.haltedBecause ?? rollout.because,
+    },
   };
 }
 

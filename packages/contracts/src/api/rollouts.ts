@@ -140,6 +140,8 @@ export const rolloutPreview = z.object({
   estimate: z.object({ takes: isoDuration, endsAt: timestamp, assumptions: z.array(z.string()) }),
   /** What would keep it from making offers if it began now. */
   blocked: updateBlock.optional(),
+  /** Its last rollout was halted or taken back: which, when and why. */
+  takenBack: z.object({ rollout: z.string(), at: timestamp, because: z.string() }).optional(),
   approvalsNeeded: z.int(),
 });
 export type RolloutPreview = z.infer<typeof rolloutPreview>;

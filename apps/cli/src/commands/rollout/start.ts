@@ -26,17 +26,26 @@ export function rolloutStart(rollout: Command): void {
       const client = await session.client();
       const plan = readPlan(word(given, 0), given.flags);
       const preview = await client.call(api.previewRollout, { body: plan });
-      if (session.options.dryRun) return session.out.one(preview, () => [`Would update ${preview.targets} devices.`]);
-      await session.confirm(`Start a rollout to ${preview.targets} devices?`);
+      if (session.options.dryRun)
+        return session.out.one(preview, () => [...describeTakenBack(preview), `Would update ${preview.targets} devices.`]);
+      await session.confirm([...describeTakenBack(preview), `Start a rollout to ${preview.targets} devices?`].join(" "));
       const started = await client.call(api.startRollout, { body: plan }, { idempotencyKey: startKey(given.flags) });
-      session.out.one(started, () => [...describeRollout(started), `Follow it: tenfold rollout watch ${started.id}`]);
+      session.out.one(started, () => [
+        ...describeTakenBack(preview),
+        ...describeRollout(started),
+        `Follow it: tenfold rollout watch ${started.id}`,
+      ]);
     },
   });
 }
 
+const describeTakenBack = ({ takenBack }: RolloutPreview): string[] =>
+  takenBack ? [`This release was taken back before (${takenBack.rollout}, ${takenBack.at}): ${takenBack.because}`] : [];
+
 function describePreview(preview: RolloutPreview): string[] {
   const { targets, bytes, cost, worstCaseExposed, estimate, stages, strata, detours, excluded, approvalsNeeded, blocked } = preview;
   return [
+    ...describeTakenBack(preview),
     `${targets} devices, ${bytes} bytes in all${cost ? ` (${moneyWord(cost)})` : ""}, at most ${worstCaseExposed} exposed before the first gate.`,
     `Ends ${estimate.endsAt}, if all goes well: ${humanDuration(parseDuration(estimate.takes) ?? 0)}.`,
     ...(approvalsNeeded > 0 ? [`${approvalsNeeded} ${approvalsNeeded === 1 ? "person" : "people"} must approve it first.`] : []),
