@@ -1,19 +1,10 @@
 import { minutes, parseDuration } from "@tenfold/base";
 import type { DeploymentState, NextDeployment, UpdateStep } from "@tenfold/contracts";
 import type { Image } from "./device.ts";
+import { flying, inspectEnd, isOpen, isRolledOutAgain } from "./judge-end.ts";
 import type { Disk, Row } from "./memory-disk.ts";
 
-const flying: ReadonlySet<DeploymentState> = new Set([
-  "offered",
-  "downloading",
-  "downloaded",
-  "verified",
-  "installing",
-  "rebooting",
-  "validating",
-]);
 const harmed: ReadonlySet<DeploymentState> = new Set(["failed", "rolled_back", "unresponsive"]);
-const isOpen = ({ state }: Pick<Row, "state">): boolean => flying.has(state) || state === "queued";
 const neverAgain = /^(offer|boot|validate)_|signature|after_reboot|during_update/;
 const steps: Partial<Record<DeploymentState, UpdateStep>> = {
   ...{ offered: "download", downloading: "download" },
@@ -245,15 +236,6 @@ export function createJudge(facts: Facts) {
     if (hurt.length < 2 && share <= rollout.plan.haltAbove) say(`${id} was halted for ${hurt.length} harmed of ${stage.length}`);
   }
 
-  /** Somebody has decided for the release anew since, and it goes on or went well. */
-  function isRolledOutAgain(disk: Disk, id: string): boolean {
-    const mine = disk.rollouts.get(id);
-    return [...disk.rollouts.values()].some(
-      ({ release, createdAt, phase }) =>
-        release.id === mine?.release.id && createdAt > mine.createdAt && ["running", "paused", "completed"].includes(phase),
-    );
-  }
-
   /** A rollout over this one's release as a stepping stone waits for it, and so must not be waited for. */
   function inspectYielding(disk: Disk, row: Row): void {
     const version = disk.rollouts.get(row.rollout)?.release.version;
@@ -340,7 +322,9 @@ export function createJudge(facts: Facts) {
     const stone = facts.stoneOf(row.version);
     if (stone !== undefined && device.versions.every((version) => Number.parseInt(version, 10) < Number.parseInt(stone, 10)))
       say(`${row.device}: offered ${row.version} over ${device.versions.join(", ")}, past its stepping stone`);
-    const proving = [...disk.rollouts.values()].find((other) => other.id !== rollout.id && other.release.version === row.version);
+    const proving = [...disk.rollouts.values()].findLast(
+      (other) => other.id !== rollout.id && other.release.version === row.version,
+    );
     if (row.version !== rollout.release.version && proving && !["completed", "cancelled"].includes(proving.phase))
       say(`${row.device}: led over ${row.version}, whose own rollout is ${proving.phase}`);
     if (row.version !== rollout.release.version && facts.stoneOf(rollout.release.version) !== row.version)
@@ -458,37 +442,6 @@ export function createJudge(facts: Facts) {
         say(`${device} was sent an offer of a rollout that is ${phase}`);
     },
     /** After the faults have ended and everybody has had time. */
-    // biome-ignore lint/complexity/noExcessiveCognitiveComplexity: a list of promises, one a line, is easier to read whole.
-    inspectEnd(disk: Disk, alive: (device: string) => Image | undefined): void {
-      for (const { id, phase, endedAt } of disk.rollouts.values()) if (endedAt === undefined) say(`${id} is stuck: ${phase}`);
-      const rows = [...disk.rows.values()];
-      for (const row of rows) if (isOpen(row)) say(`${row.device} is stuck: ${row.state} ${row.block?.code ?? ""}`);
-      for (const rollout of disk.rollouts.values()) {
-        const mine = rows.filter((row) => row.rollout === rollout.id);
-        const first = new Set(mine.filter((row) => !row.rollback && row.attempt === 1).map(({ device }) => device));
-        if (first.size !== rollout.targets) say(`${rollout.id} lost devices: ${first.size} of ${rollout.targets}`);
-        for (const row of mine)
-          if (row.state === "succeeded" && !row.retried && !row.rollback && row.sha256 !== rollout.release.sha256)
-            say(`${row.device} counts as updated by a stepping stone`);
-        for (const device of first) {
-          const ends = mine.filter((row) => row.device === device && !row.rollback && !row.retried).length;
-          if (ends !== 1) say(`${device} has ${ends} outcomes`);
-        }
-        if (rollout.phase !== "rolled_back" || isRolledOutAgain(disk, rollout.id)) continue;
-        for (const device of first) {
-          const image = alive(device);
-          if (image?.hash !== rollout.release.sha256) continue;
-          const excuses = mine.filter((row) => row.rollback && row.device === device && row.state !== "succeeded");
-          // That there was nothing to undo is no excuse, but for a device for which two speak, or that left a newer release by itself
-          // later; unless it was led there.
-          const led = rows.some(
-            (row) => row.device === device && row.rollback && row.sha256 === image.hash && row.state === "succeeded",
-          );
-          const excused = facts.hasClone(device) || (facts.fallsBackLater(device) && !led);
-          if (!excuses.some(({ reason }) => reason !== "superseded" || excused))
-            say(`${device} keeps a release that was rolled back, and nobody says so`);
-        }
-      }
-    },
+    inspectEnd: (disk: Disk, alive: (device: string) => Image | undefined): void => inspectEnd(disk, { alive, facts, say }),
   };
 }
