@@ -90,7 +90,7 @@ function Preview({ found }: { found: RolloutPreview }) {
 
 function TakenBack({ rollout, at, because }: NonNullable<RolloutPreview["takenBack"]>) {
   return (
-    <p role="note">
+    <p role="note" className={classes.exposed}>
       <b>
         This release was taken back <When at={at} />:
       </b>{" "}

@@ -117,9 +117,8 @@ async function perform({ dir, devices, seed, once, out, running }: Stage): Promi
   const facts = await gather({ client, devices, good, bad, messages: () => messages, seconds: (Date.now() - began) / 1_000 });
   conclude(facts, out);
   if (once || signal.aborted) return;
-  out.note(
-    `\nThe fleet goes on. Console: ${(await client.call(api.createSignInLink, { body: { name: "demo" } })).url}\nCtrl-C ends the demo.`,
-  );
+  const { url: console } = await client.call(api.createSignInLink, { body: { name: "demo" } });
+  out.note(`\nThe fleet goes on. Console: ${console}\nCommand line: npx tenfold --data ${data} status\nCtrl-C ends the demo.`);
   await new Promise((end) => signal.addEventListener("abort", end, { once: true }));
 }
 
