@@ -22,7 +22,7 @@ import {
   recordBlocks,
   stillQueued,
 } from "./queue.shell.ts";
-import { insertRestores, unrestoredDeployments } from "./restores.shell.ts";
+import { insertRestores, unrestoredDeployments, wakeEarlier } from "./restores.shell.ts";
 import {
   busyDevices,
   changePhase,
@@ -100,6 +100,7 @@ export const postgresBook = {
   unrestoredDeployments,
   untoldDevices,
   waiveStage,
+  wakeEarlier,
   wakeRollouts,
   writeFreezeOverride,
 };

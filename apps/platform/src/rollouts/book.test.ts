@@ -19,7 +19,8 @@ async function drive(book: Book, db: RolloutsDeps["db"], seed: string): Promise<
   const below = (n: number) => Math.floor(random() * n);
   const pick = <T>(all: readonly T[]): T => all[below(all.length)] as T;
   const told: unknown[] = [];
-  const ids = ["rol_a", "rol_b"];
+  // The third rolls the release of the first out again.
+  const ids = ["rol_a", "rol_b", "rol_c"];
   let serial = 0;
   let now = start;
   const id = () => `dep_${String(serial++).padStart(4, "0")}`;
@@ -42,8 +43,8 @@ async function drive(book: Book, db: RolloutsDeps["db"], seed: string): Promise<
           },
           ...{
             approvalsNeeded: 1,
-            createdAt: now,
-            release: { id: `rel_${i}`, name: "fw", version: `${i + 2}`, sha256: sha(i + 2) },
+            createdAt: now + i,
+            release: { id: `rel_${i % 2}`, name: "fw", version: `${(i % 2) + 2}`, sha256: sha((i % 2) + 2) },
           },
           plan: rolloutPlan.parse({ release: "x" }),
         },
@@ -55,7 +56,7 @@ async function drive(book: Book, db: RolloutsDeps["db"], seed: string): Promise<
       }),
     );
   }
-  for (let step = 0; step < 60; step++) {
+  for (let step = 0; step < 100; step++) {
     now += minutes(below(3));
     const rollout = pick(ids);
     // biome-ignore lint/complexity/noExcessiveCognitiveComplexity: one order after the other, for both sides alike.
@@ -74,9 +75,10 @@ async function drive(book: Book, db: RolloutsDeps["db"], seed: string): Promise<
       told.push(watched);
       const one = queued.find(({ busyWith }) => busyWith === undefined);
       const flying = watched.find(({ state }) => state === "offered" || state === "rebooting");
+      const ended = watched.find(({ state }) => state === "unresponsive" || state === "failed");
       const ahead = await book.aheadDeployments(tx, scope, { rollout, at: now, limit: 5, lock: "rows" });
       told.push(ahead);
-      switch (below(13)) {
+      switch (below(14)) {
         case 0:
         case 1:
         case 2:
@@ -231,6 +233,13 @@ async function drive(book: Book, db: RolloutsDeps["db"], seed: string): Promise<
             at: now,
           });
           await book.wakeRollouts(tx, scope, { changed: [rollout], strays: random() < 0.3 ? [rollout] : [], at: now });
+          break;
+        case 13:
+          if (ended) {
+            const back = { returnedAt: now, returnedWith: pick(["new", "old"] as const), returnedBoot: `b${below(3)}` };
+            await book.saveWatched(tx, scope, { at: now, changed: [{ ...ended, ...back }] });
+          }
+          await book.wakeEarlier(tx, scope, { rollout, at: now });
           break;
       }
     });

@@ -121,6 +121,7 @@ async function recordTurn(
       return decide("rollback_stopped", step.because, step.evidence);
     case "finish":
       await book.changePhase(tx, scope, { id, phase: step.as, because: step.because, at: now, ended: "now" });
+      if (step.as === "rolled_back") await book.wakeEarlier(tx, scope, { rollout: id, at: now });
       return decide(
         step.as === "halted" || step.as === "cancelled" ? "settled" : step.as,
         step.because || "No device is on its way any more.",
@@ -139,6 +140,7 @@ export async function haltRollout(
   await book.hastenAwaiting(tx, scope, { rollout: id, at });
   await book.changeStage(tx, scope, { rollout: id, index: stage, state: "halted", at });
   await book.changePhase(tx, scope, { id, phase, because, at, halted: "now", ended: "no" });
+  if (phase === "rolling_back") await book.wakeEarlier(tx, scope, { rollout: id, at });
 }
 
 const findings = {

@@ -51,6 +51,26 @@ export async function unrestoredDeployments(
   }));
 }
 
+/**
+ * A release that was rolled out again and is taken back again: devices that an earlier rollout of it would have led back, had there not been this one, are
+ * led back now. A rollout that somebody else works on at this moment is passed over; so this is asked at the halt and at the end.
+ */
+export async function wakeEarlier(tx: Transaction, scope: Scope, { rollout, at }: { rollout: string; at: number }): Promise<void> {
+  const when = new Date(at);
+  await sql`
+    with earlier as (
+      select e.id from rollouts.rollout e join rollouts.rollout mine on mine.fleet = e.fleet and mine.id = ${rollout}
+      where e.fleet = ${scope.fleet} and e.release = mine.release and e.created_at < mine.created_at and e.phase = 'rolled_back'
+        and exists (select from rollouts.deployment d
+          left join lateral (select attempt, returned_with from rollouts.deployment r
+            where r.fleet = d.fleet and r.rollout = d.rollout and r.device = d.device and r.rollback order by attempt desc limit 1) r on true
+          where d.fleet = e.fleet and d.rollout = e.id and not d.rollback and ((d.state = 'succeeded' and not d.retried) or d.returned_with = 'new')
+            and (r.attempt is null or (r.returned_with = 'old' and r.attempt < ${mostAttempts})))
+      for update of e skip locked)
+    update rollouts.rollout set phase = 'rolling_back', because = 'The release was rolled out again and taken back again; who kept it is led back, too.', since = ${when}, look_at = ${when}, ended_at = null
+    where fleet = ${scope.fleet} and id in (select id from earlier)`.execute(tx);
+}
+
 export type RestoreRecord = {
   id: string;
   undoes: string;

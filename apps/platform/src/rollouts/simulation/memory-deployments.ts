@@ -2,9 +2,16 @@ import type { Book } from "../book.shell.ts";
 import { isInFlight } from "../rollout.ts";
 import { aheadAt, goIn, mayStepAside } from "./memory-ahead.ts";
 import { type Disk, type Pen, type Row, rowsOf } from "./memory-disk.ts";
-import { bootsBefore, floorOf, goodReleaseOf, inPlace, rivalOf, wasOfferedAgain, wasRolledOutAgain } from "./memory-rows.ts";
-
-const mostAttempts = 3;
+import {
+  bootsBefore,
+  floorOf,
+  goodReleaseOf,
+  inPlace,
+  rivalOf,
+  unrestoredOf,
+  wasOfferedAgain,
+  wasRolledOutAgain,
+} from "./memory-rows.ts";
 
 const latest = (one: number | undefined, other: number | undefined): number | undefined =>
   one === undefined || other === undefined ? (one ?? other) : Math.max(one, other);
@@ -61,28 +68,16 @@ export function memoryDeployments(disk: Disk, { change, addRow }: Pen) {
       return new Set(deployments.filter((id) => still(disk.rows.get(id))));
     },
     async unrestoredDeployments(_on, _scope, { rollout, limit }) {
-      const rows = rowsOf(disk, rollout);
-      return rows
-        .filter(
-          ({ rollback, state, retried, returnedWith }) =>
-            !rollback && ((state === "succeeded" && !retried) || returnedWith === "new"),
-        )
-        .filter((row) => !wasRolledOutAgain(disk, row))
-        .toSorted(inPlace)
-        .flatMap((row) => {
-          const last = rows
-            .filter(({ rollback, device }) => rollback && device === row.device)
-            .toSorted((a, b) => b.attempt - a.attempt)[0];
-          if (last && (last.returnedWith !== "old" || last.attempt >= mostAttempts)) return [];
+      return unrestoredOf(disk, rollout)
+        .filter(({ row }) => !wasRolledOutAgain(disk, row))
+        .slice(0, limit)
+        .map(({ row, attempt }) => {
           const goodRelease = goodReleaseOf(disk, row);
-          return [
-            {
-              ...{ deployment: row.id, device: row.device, attempt: (last?.attempt ?? 0) + 1 },
-              ...(goodRelease === undefined ? {} : { goodRelease }),
-            },
-          ];
-        })
-        .slice(0, limit);
+          return {
+            ...{ deployment: row.id, device: row.device, attempt },
+            ...(goodRelease === undefined ? {} : { goodRelease }),
+          };
+        });
     },
     async lastProofs(_on, _scope, devices) {
       const asked = new Set(devices);

@@ -1,7 +1,7 @@
 import type { Book } from "../book.shell.ts";
 import type { StoredRollout } from "../store.ts";
 import { type Disk, type Pen, rowsOf, type StoredRow } from "./memory-disk.ts";
-import { lastRolloutsOf, newRow, timesOf } from "./memory-rows.ts";
+import { lastRolloutsOf, newRow, timesOf, unrestoredOf } from "./memory-rows.ts";
 
 /** The book's pages on whole rollouts, and on what binds them. */
 export function memoryRollouts(disk: Disk, { set, push, change, changeRollout, addRow }: Pen) {
@@ -139,6 +139,16 @@ export function memoryRollouts(disk: Disk, { set, push, change, changeRollout, a
         const { endedAt: _ended, ...open } = rollout;
         const because = "A device came back from silence with the release that was rolled back.";
         set(disk.rollouts, id, { ...open, phase: "rolling_back", because, since: at });
+      }
+    },
+    async wakeEarlier(_tx, _scope, { rollout, at }) {
+      const mine = disk.rollouts.get(rollout);
+      for (const [id, earlier] of [...disk.rollouts]) {
+        const same = earlier.release.id === mine?.release.id && earlier.createdAt < mine.createdAt;
+        if (!same || earlier.phase !== "rolled_back" || unrestoredOf(disk, id).length === 0) continue;
+        const { endedAt: _ended, ...open } = earlier;
+        const because = "The release was rolled out again and taken back again; who kept it is led back, too.";
+        set(disk.rollouts, id, { ...open, phase: "rolling_back", because, since: at, lookAt: at });
       }
     },
     async insertDecision(_tx, _scope, rollout, decision) {

@@ -1,7 +1,7 @@
 import type { RolloutPhase, StageProgress } from "@tenfold/contracts";
 import type { StoredRollout } from "../store.ts";
 import type { StoredStage } from "../tallies.shell.ts";
-import type { Disk, Row } from "./memory-disk.ts";
+import { type Disk, type Row, rowsOf } from "./memory-disk.ts";
 
 export const inPlace = (a: Row, b: Row): number => a.place - b.place || a.attempt - b.attempt;
 
@@ -65,6 +65,22 @@ function lastBegunOf({ rollouts, rows }: Pick<Disk, "rollouts" | "rows">): Map<s
     ([id, { phase }]) => (phase !== "awaiting_approval" && phase !== "cancelled") || offered.has(id),
   );
   return lastRolloutsOf({ rollouts: new Map(begun) });
+}
+
+const mostAttempts = 3;
+
+/** Who took a rollout's release, or came back with it, and has no way back planned; or whose way back ended in silence before it returned. */
+export function unrestoredOf(disk: Disk, rollout: string): { row: Row; attempt: number }[] {
+  const rows = rowsOf(disk, rollout);
+  const took = rows.filter(
+    ({ rollback, state, retried, returnedWith }) => !rollback && ((state === "succeeded" && !retried) || returnedWith === "new"),
+  );
+  return took.toSorted(inPlace).flatMap((row) => {
+    const ways = rows.filter(({ rollback, device }) => rollback && device === row.device);
+    const last = ways.toSorted((a, b) => b.attempt - a.attempt)[0];
+    if (last && (last.returnedWith !== "old" || last.attempt >= mostAttempts)) return [];
+    return [{ row, attempt: (last?.attempt ?? 0) + 1 }];
+  });
 }
 
 /** Another rollout has offered the device the same bytes since. */
