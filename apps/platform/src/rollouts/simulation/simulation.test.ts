@@ -11,8 +11,9 @@ import { simulate } from "./world.ts";
 // heartbeats of boots that nobody had heard of (bench-1191, bench-1396, bench-3318, bench-3845), a
 // trial taken for what runs (bench-1820), a way back found pointless while another was on its way (bench-1693), a
 // skip that closed the gate beside an offer (bench-1038), a way back that led to what another one had just taken back (bench-1939, bench-2547),
-// the late word of an old boot after which nobody listened any more (bench-4025, bench-7068). A change of the code shifts what a seed plays.
-const found = [180, 1038, 1191, 1396, 1693, 1820, 1939, 2547, 3318, 3845, 4025, 7068];
+// the late word of an old boot after which nobody listened any more (bench-4025, bench-7068, bench-4477, bench-4947), who had come up with a release while it was
+// rolled out again (bench-2598). A change of the code shifts what a seed plays.
+const found = [180, 1038, 1191, 1396, 1693, 1820, 1939, 2547, 2598, 3318, 3845, 4025, 4477, 4947, 7068];
 const remembered = [...found.map((n) => `bench-${n}`), "s12", "s13", "s20", "s36", "s4", "s5"];
 
 test("whatever devices, networks, operators and dying servers do, no promise of a rollout is broken and everything comes to rest", async () => {
