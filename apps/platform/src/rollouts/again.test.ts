@@ -33,17 +33,7 @@ test("a release that was taken back and is rolled out again stays with the devic
 
 test("a device that was away while its release was taken back keeps it, once that is rolled out again", async () => {
   await using fleet = await pretendFleet({ devices: 6 });
-  await fleet.release("1.0.0");
-  await fleet.tick();
-  await fleet.release("2.0.0");
-  const plan = { release: "2.0.0", ...quick };
-  const first = await fleet.start(plan);
-  assert.equal(await fleet.untilEnded(first.id), "completed");
-  const away = fleet.devices.get("d3");
-  assert.ok(away);
-  away.reachable = false;
-  await rollBackRollout(fleet.deps, who, { id: first.id, reason: "customers complain" });
-  assert.equal(await fleet.untilEnded(first.id), "rolled_back");
+  const { plan, first, away } = await takenBackWhileAway(fleet);
   const wayBack = async () => (await fleet.rowsOf(first.id)).filter(({ rollback, device }) => rollback && device === "d3");
   assert.deepEqual(
     (await wayBack()).map(({ state }) => state),
@@ -59,6 +49,20 @@ test("a device that was away while its release was taken back keeps it, once tha
 
 test("who came up with a release while it was rolled out again is led back when that is taken back as well", async () => {
   await using fleet = await pretendFleet({ devices: 6 });
+  const { plan, away } = await takenBackWhileAway(fleet);
+  const second = await fleet.start(plan);
+  assert.equal(await fleet.untilEnded(second.id), "completed");
+  away.reachable = true;
+  await liveOn(fleet);
+  assert.equal(away.firmware.version, "2.0.0");
+  await rollBackRollout(fleet.deps, who, { id: second.id, reason: "customers complain again" });
+  assert.equal(await fleet.untilEnded(second.id), "rolled_back");
+  await liveOn(fleet);
+  assert.deepEqual(new Set([...fleet.devices.values()].map(({ firmware }) => firmware.version)), new Set(["1.0.0"]));
+});
+
+/** Everybody took the release; it was taken back while one of them was away. */
+async function takenBackWhileAway(fleet: Fleet) {
   await fleet.release("1.0.0");
   await fleet.tick();
   await fleet.release("2.0.0");
@@ -70,16 +74,8 @@ test("who came up with a release while it was rolled out again is led back when 
   away.reachable = false;
   await rollBackRollout(fleet.deps, who, { id: first.id, reason: "customers complain" });
   assert.equal(await fleet.untilEnded(first.id), "rolled_back");
-  const second = await fleet.start(plan);
-  assert.equal(await fleet.untilEnded(second.id), "completed");
-  away.reachable = true;
-  await liveOn(fleet);
-  assert.equal(away.firmware.version, "2.0.0");
-  await rollBackRollout(fleet.deps, who, { id: second.id, reason: "customers complain again" });
-  assert.equal(await fleet.untilEnded(second.id), "rolled_back");
-  await liveOn(fleet);
-  assert.deepEqual(new Set([...fleet.devices.values()].map(({ firmware }) => firmware.version)), new Set(["1.0.0"]));
-});
+  return { plan, first, away };
+}
 
 async function liveOn(fleet: Fleet): Promise<void> {
   for (let i = 0; i < 30; i++) {

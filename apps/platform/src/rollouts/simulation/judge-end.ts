@@ -4,6 +4,7 @@ import type { Image } from "./device.ts";
 import type { Facts } from "./judge.ts";
 import type { Disk, Row } from "./memory-disk.ts";
 
+/** Written out once more on purpose: a judge that took it from what it judges would share its mistakes. */
 export const flying: ReadonlySet<DeploymentState> = new Set([
   "offered",
   "downloading",
